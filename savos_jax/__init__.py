@@ -1,0 +1,1 @@
+"""SAVOS: video object segmentation in JAX."""

@@ -1,0 +1,1 @@
+"""Datasets, masks, augmentation and the input pipeline. No jax in here."""

@@ -1,0 +1,206 @@
+"""DAVIS 2016 and 2017 from disk.
+
+  ROOT/
+    JPEGImages/<resolution>/<sequence>/00000.jpg ...
+    Annotations/<resolution>/<sequence>/00000.png ...
+    ImageSets/<year>/<split>.txt          a sequence's name a line, or
+    ImageSets/<resolution>/<split>.txt    (2016 zip) "/JPEGImages/... /Annotations/..."
+"""
+
+import pathlib
+
+from savos_jax import errors
+from savos_jax.data import sequences
+
+LAYOUT = """\
+Expected this layout (the zip files of DAVIS unpack to it):
+
+  ROOT/
+    JPEGImages/480p/<sequence>/00000.jpg ...
+    Annotations/480p/<sequence>/00000.png ...
+    ImageSets/2017/train.txt, val.txt     (or ImageSets/2016/...)
+
+To get the data: https://davischallenge.org/davis2017/code.html, file
+"TrainVal - Images and Annotations (480p)"; DAVIS 2016 (a subset, one object a
+sequence): https://davischallenge.org/davis2016/code.html. Then:
+
+  --config.data.root=/path/to/DAVIS   (config.data.resolution names the folder)
+
+Without data, `make demo` or --config=configs/demo.py runs on embedded clips."""
+
+_FRAME_SUFFIXES = ('.jpg', '.jpeg', '.png')
+
+
+def _listing(folder: pathlib.Path) -> str:
+  """Names what is in a folder, for an error message."""
+  if not folder.is_dir():
+    return f'{folder} is no folder'
+  names = sorted(path.name for path in folder.iterdir())
+  more = ', ...' if len(names) > 8 else ''
+  return f'{folder} holds: {", ".join(names[:8]) or "nothing"}{more}'
+
+
+def _find_image_list(
+  root: pathlib.Path, year: str, resolution: str, split: str
+) -> pathlib.Path:
+  candidates = [
+    root / 'ImageSets' / year / f'{split}.txt',
+    root / 'ImageSets' / resolution / f'{split}.txt',
+  ]
+  for path in candidates:
+    if path.is_file():
+      return path
+  raise errors.SavosError(
+    f'no image list for year {year}, split {split!r}; looked for\n'
+    + ''.join(f'    {path}\n' for path in candidates)
+    + f'  {_listing(root / "ImageSets")}.\n'
+    '  Set config.data.year and the split to a list that is there.'
+  )
+
+
+def read_image_list(path: pathlib.Path) -> list[str]:
+  """Reads the sequence names of an image list, in order, each once.
+
+  Args:
+    path: a text file; a line is a name, or (DAVIS 2016 zip) a frame's path
+      and its mask's path, whose folder names the sequence.
+
+  Returns:
+    The names.
+
+  Raises:
+    SavosError: the list is unreadable, empty, or a line is of neither form.
+  """
+  try:
+    lines = path.read_text('utf-8').splitlines()
+  except (OSError, UnicodeDecodeError) as error:
+    raise errors.SavosError(f'{path}: unreadable image list: {error}') from None
+  names: dict[str, None] = {}
+  for number, line in enumerate(lines, 1):
+    fields = line.split()
+    if not fields:
+      continue
+    if len(fields) == 1 and '/' not in fields[0]:
+      names[fields[0]] = None
+    elif fields[0].count('/') >= 2 and len(fields) <= 2:
+      names[pathlib.PurePosixPath(fields[0]).parent.name] = None
+    else:
+      raise errors.SavosError(
+        f'{path}, line {number}: {line!r}.\n'
+        '  Expected a sequence name, or the 2016 form "/JPEGImages/480p/'
+        'NAME/00000.jpg /Annotations/480p/NAME/00000.png".'
+      )
+  if not names:
+    raise errors.SavosError(
+      f'{path}: the image list is empty.\n  Expected a sequence name a line.'
+    )
+  return list(names)
+
+
+def _files(folder: pathlib.Path, suffixes: tuple[str, ...]) -> dict:
+  """Maps stem -> file for the visible images of a folder, sorted by stem."""
+  found = {
+    path.stem: path
+    for path in folder.iterdir()
+    if path.suffix.lower() in suffixes and not path.name.startswith('.')
+  }
+  return dict(sorted(found.items()))
+
+
+def _check_numbering(folder: pathlib.Path, stems: list[str]) -> None:
+  if not all(stem.isdigit() for stem in stems):
+    return
+  numbers = [int(stem) for stem in stems]
+  absent = sorted(set(range(numbers[0], numbers[-1] + 1)) - set(numbers))
+  if absent:
+    shown = ', '.join(str(n).zfill(len(stems[0])) for n in absent[:5])
+    raise errors.SavosError(
+      f'{folder}: {len(absent)} frame(s) missing between {stems[0]} and '
+      f'{stems[-1]}: {shown}{", ..." if len(absent) > 5 else ""}.\n'
+      '  Expected consecutive numbers: the tracker goes from frame to frame. '
+      'Unpack the data again.'
+    )
+
+
+def _open_one(
+  root: pathlib.Path, resolution: str, name: str, merge_objects: bool
+) -> sequences.Sequence:
+  image_folder = root / 'JPEGImages' / resolution / name
+  mask_folder = root / 'Annotations' / resolution / name
+  for folder in (image_folder, mask_folder):
+    if not folder.is_dir():
+      raise errors.SavosError(
+        f'{folder}: no such folder, but the image list names {name!r}.\n'
+        f'  {_listing(folder.parent)}.\n'
+        '  Unpack the missing sequence, take the name off the list, or set '
+        'config.data.resolution to a folder that is there.'
+      )
+  frames = _files(image_folder, _FRAME_SUFFIXES)
+  mask_files = _files(mask_folder, ('.png',))
+  if not frames or not mask_files:
+    empty = mask_folder if frames else image_folder
+    raise errors.SavosError(
+      f'{empty}: no images.\n  Expected one file a frame (00000.jpg ... and '
+      '00000.png ...). Unpack the data again.'
+    )
+  for have, lack, folder, kind in (
+    (frames, mask_files, mask_folder, 'mask'),
+    (mask_files, frames, image_folder, 'frame'),
+  ):
+    absent = [stem for stem in have if stem not in lack]
+    if absent:
+      raise errors.SavosError(
+        f'{folder}: no {kind} for {len(absent)} of {len(have)} files: '
+        f'{", ".join(absent[:5])}{", ..." if len(absent) > 5 else ""}.\n'
+        f'  Expected one {kind} file for each in {next(iter(have.values())).parent}. '
+        'Unpack the data again.'
+      )
+  _check_numbering(image_folder, list(frames))
+  return sequences.open_sequence(
+    name, list(frames.values()), list(mask_files.values()), merge_objects
+  )
+
+
+def load(
+  root: str | pathlib.Path,
+  split: str,
+  year: str = '2017',
+  resolution: str = '480p',
+) -> list[sequences.Sequence]:
+  """Opens a split of DAVIS.
+
+  Args:
+    root: the folder with JPEGImages, Annotations and ImageSets.
+    split: name of the image list: 'train', 'val', ...
+    year: '2016' (all ids are one object) or '2017' (each id is an object).
+    resolution: folder below JPEGImages and Annotations: '480p', '1080p',
+      'Full-Resolution', ...
+
+  Returns:
+    One record a sequence, in the list's order.
+
+  Raises:
+    SavosError: anything missing or malformed that shows without reading every
+      frame; the rest shows when `Sequence.frame` or `.labels` reads it.
+  """
+  root = pathlib.Path(root).expanduser()
+  if year not in ('2016', '2017'):
+    raise errors.SavosError(
+      f'config.data.year is {year!r}.\n  Expected "2016" or "2017".'
+    )
+  for part in ('JPEGImages', 'Annotations', 'ImageSets'):
+    if not (root / part).is_dir():
+      raise errors.SavosError(
+        f'{root}: not a DAVIS folder: {_listing(root)}; no {part}.\n{LAYOUT}'
+      )
+  for part in ('JPEGImages', 'Annotations'):
+    if not (root / part / resolution).is_dir():
+      raise errors.SavosError(
+        f'{root / part / resolution}: no such folder; {_listing(root / part)}.\n'
+        '  Set config.data.resolution to one that is there.'
+      )
+  names = read_image_list(_find_image_list(root, year, resolution, split))
+  return [
+    _open_one(root, resolution, name, merge_objects=year == '2016')
+    for name in names
+  ]

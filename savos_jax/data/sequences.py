@@ -1,0 +1,109 @@
+"""The record that every data set is turned into: one annotated video."""
+
+import dataclasses
+import pathlib
+
+import numpy as np
+
+from savos_jax import errors
+from savos_jax.data import masks
+
+
+@dataclasses.dataclass(frozen=True)
+class Sequence:
+  """A video on disk with a mask for every frame.
+
+  Attributes:
+    name: the sequence's name, unique in its data set.
+    frames: image files in order of time.
+    masks: mask files, one a frame.
+    height: of every frame and mask, pixels.
+    width: of every frame and mask, pixels.
+    object_ids: ids of the objects in the first frame, ascending; (1,) when
+      `merge_objects`.
+    merge_objects: all ids count as one object (the DAVIS 2016 protocol).
+  """
+
+  name: str
+  frames: tuple[pathlib.Path, ...]
+  masks: tuple[pathlib.Path, ...]
+  height: int
+  width: int
+  object_ids: tuple[int, ...]
+  merge_objects: bool = False
+
+  def __len__(self) -> int:
+    return len(self.frames)
+
+  def frame(self, index: int) -> np.ndarray:
+    """Returns frame `index`, RGB uint8 [H, W, 3].
+
+    Raises:
+      SavosError: the file is damaged or of another size than the sequence.
+    """
+    image = masks.read_frame(self.frames[index])
+    self._check_size(self.frames[index], image)
+    return image
+
+  def labels(self, index: int) -> np.ndarray:
+    """Returns the labels of frame `index`, uint8 [H, W].
+
+    Raises:
+      SavosError: the file is damaged, no mask, or of another size.
+    """
+    labels = masks.read_mask(self.masks[index])
+    self._check_size(self.masks[index], labels)
+    return (labels > 0).astype(np.uint8) if self.merge_objects else labels
+
+  def _check_size(self, path: pathlib.Path, image: np.ndarray) -> None:
+    if image.shape[:2] != (self.height, self.width):
+      raise errors.SavosError(
+        f'{path}: {image.shape[1]}x{image.shape[0]} pixels (width x height).\n'
+        f'  Expected {self.width}x{self.height}, as the first frame of '
+        f'{self.name}: {self.frames[0]}. Frames and masks of a sequence must '
+        'share one size: check that both come from the same resolution.'
+      )
+
+
+def open_sequence(
+  name: str,
+  frames: list[pathlib.Path],
+  mask_files: list[pathlib.Path],
+  merge_objects: bool = False,
+) -> Sequence:
+  """Makes the record of one video, checking what the first frame can tell.
+
+  Args:
+    name: the sequence's name.
+    frames: image files in order of time; at least one.
+    mask_files: one a frame.
+    merge_objects: see `Sequence`.
+
+  Returns:
+    The record.
+
+  Raises:
+    SavosError: the first frame or mask is unreadable, their sizes differ, or
+      the first mask is empty.
+  """
+  height, width = masks.image_size(frames[0])
+  labels = masks.read_mask(mask_files[0])
+  ids = tuple(int(i) for i in np.unique(labels) if i)
+  sequence = Sequence(
+    name=name,
+    frames=tuple(frames),
+    masks=tuple(mask_files),
+    height=height,
+    width=width,
+    object_ids=(1,) if merge_objects and ids else ids,
+    merge_objects=merge_objects,
+  )
+  sequence._check_size(mask_files[0], labels)
+  if not ids:
+    raise errors.SavosError(
+      f'{mask_files[0]}: the mask of the first frame is empty.\n'
+      '  Expected at least one object: the first mask says what to segment. '
+      f'Leave {name} out of the image list, or start it at a frame that shows '
+      'the object.'
+    )
+  return sequence
