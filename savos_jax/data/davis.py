@@ -1,12 +1,13 @@
 """DAVIS 2016 and 2017 from disk.
 
-  ROOT/
-    JPEGImages/<resolution>/<sequence>/00000.jpg ...
-    Annotations/<resolution>/<sequence>/00000.png ...
-    ImageSets/<year>/<split>.txt          a sequence's name a line, or
-    ImageSets/<resolution>/<split>.txt    (2016 zip) "/JPEGImages/... /Annotations/..."
+ROOT/
+  JPEGImages/<resolution>/<sequence>/00000.jpg ...
+  Annotations/<resolution>/<sequence>/00000.png ...
+  ImageSets/<year>/<split>.txt         a sequence's name a line, or
+  ImageSets/<resolution>/<split>.txt   (2016 zip) a frame's and a mask's path
 """
 
+import math
 import pathlib
 
 from savos_jax import errors
@@ -98,17 +99,25 @@ def read_image_list(path: pathlib.Path) -> list[str]:
 
 
 def _files(folder: pathlib.Path, suffixes: tuple[str, ...]) -> dict:
-  """Maps stem -> file for the visible images of a folder, sorted by stem."""
+  """Maps stem -> file for the visible images of a folder, in order of time.
+
+  Numbers sort by value: 2 comes before 10, also where no zeros are padded.
+  """
   found = {
     path.stem: path
     for path in folder.iterdir()
     if path.suffix.lower() in suffixes and not path.name.startswith('.')
   }
-  return dict(sorted(found.items()))
+  return {
+    stem: found[stem]
+    for stem in sorted(
+      found, key=lambda s: (int(s) if s.isdecimal() else math.inf, s)
+    )
+  }
 
 
 def _check_numbering(folder: pathlib.Path, stems: list[str]) -> None:
-  if not all(stem.isdigit() for stem in stems):
+  if not all(stem.isdecimal() for stem in stems):
     return
   numbers = [int(stem) for stem in stems]
   absent = sorted(set(range(numbers[0], numbers[-1] + 1)) - set(numbers))
@@ -152,8 +161,8 @@ def _open_one(
       raise errors.SavosError(
         f'{folder}: no {kind} for {len(absent)} of {len(have)} files: '
         f'{", ".join(absent[:5])}{", ..." if len(absent) > 5 else ""}.\n'
-        f'  Expected one {kind} file for each in {next(iter(have.values())).parent}. '
-        'Unpack the data again.'
+        f'  Expected one {kind} file for each in '
+        f'{next(iter(have.values())).parent}. Unpack the data again.'
       )
   _check_numbering(image_folder, list(frames))
   return sequences.open_sequence(
@@ -196,7 +205,8 @@ def load(
   for part in ('JPEGImages', 'Annotations'):
     if not (root / part / resolution).is_dir():
       raise errors.SavosError(
-        f'{root / part / resolution}: no such folder; {_listing(root / part)}.\n'
+        f'{root / part / resolution}: no such folder; '
+        f'{_listing(root / part)}.\n'
         '  Set config.data.resolution to one that is there.'
       )
   names = read_image_list(_find_image_list(root, year, resolution, split))

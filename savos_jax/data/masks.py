@@ -57,8 +57,9 @@ def open_image(path: str | os.PathLike) -> Image.Image:
     SavosError: the file is missing, is no image, or ends early.
   """
   try:
-    image = Image.open(path)
-    image.load()
+    # `with` closes the file of a damaged image too; the pixels stay.
+    with Image.open(path) as image:
+      image.load()
   except FileNotFoundError:
     raise _image_error(
       path, 'file not found.', 'Expected an image file here.'
@@ -108,12 +109,19 @@ def read_frame(path: str | os.PathLike) -> np.ndarray:
   return np.asarray(open_image(path).convert('RGB'))
 
 
+def _without_void(values: np.ndarray) -> np.ndarray:
+  """Turns 255 into background, or into object 1 where it is the only value.
+
+  Masks of only 0 and 255 are binary, as in DAVIS 2016.
+  """
+  only_255 = not ((values != 0) & (values != VOID)).any()
+  return np.where(values == VOID, int(only_255), values).astype(np.uint8)
+
+
 def _grey_to_labels(path, values: np.ndarray) -> np.ndarray:
-  found = np.unique(values)
+  found = np.flatnonzero(np.bincount(values.ravel(), minlength=256))
   ids = found[(found != 0) & (found != VOID)]
-  if not ids.size:  # Only 0 and 255: the binary masks of DAVIS 2016.
-    return (values == VOID).astype(np.uint8)
-  if ids.max() > _MAX_GREY_ID:
+  if ids.size and ids.max() > _MAX_GREY_ID:
     shown = ', '.join(map(str, found[:8])) + (', ...' if found.size > 8 else '')
     raise _image_error(
       path,
@@ -122,15 +130,15 @@ def _grey_to_labels(path, values: np.ndarray) -> np.ndarray:
       'anti-aliased, as after a resize with interpolation or a save as JPEG: '
       'resize masks with nearest neighbour and save them as PNG.',
     )
-  return np.where(values == VOID, 0, values).astype(np.uint8)
+  return _without_void(values)
 
 
 def read_mask(path: str | os.PathLike) -> np.ndarray:
   """Reads an object mask.
 
-  Indexed PNGs give their indices, grey ones 0..K their values, grey 0/255
-  becomes 0/1; an alpha channel on grey (mode LA) is dropped; 255 beside other
-  ids is void and becomes background.
+  Indexed PNGs give their indices, grey ones 0..K their values, 0/255 becomes
+  0/1; an alpha channel on grey (mode LA) is dropped; 255 beside other ids is
+  void and becomes background.
 
   Args:
     path: the mask file.
@@ -143,8 +151,7 @@ def read_mask(path: str | os.PathLike) -> np.ndarray:
   """
   image = open_image(path)
   if image.mode == 'P':
-    values = np.asarray(image)
-    return np.where(values == VOID, 0, values).astype(np.uint8)
+    return _without_void(np.asarray(image))
   if image.mode == '1':
     return np.asarray(image).astype(np.uint8)
   if image.mode == 'LA':

@@ -1,0 +1,38 @@
+"""The embedded clips and a tiny network: `make demo`, minutes on 2 cores.
+
+  python -m savos_jax.main --config=configs/demo.py --workdir=runs/demo
+
+Clips made from scikit-image's photographs, other photographs for validation
+than for training. Shows that the program works end to end; what it learns is
+of no use on real video.
+"""
+
+from ml_collections import config_dict
+
+from configs import davis16_cpu
+from configs import default
+
+
+def get_config() -> config_dict.ConfigDict:
+  """Returns the configuration."""
+  config = default.get_config()
+  config.data.source = 'embedded'
+  config.data.embedded_train_clips = 24
+
+  config.model.block_counts = (2, 2, 2, 2)
+  config.model.width_multiplier = 0.25
+  config.model.decoder_features = 32
+
+  config.sampling.crop_size = (128, 224)
+  config.sampling.max_skip = 12
+  config.sampling.mask_dilation = 3
+  config.sampling.mask_blur = 2.0
+  davis16_cpu.practical_preset(config.train)
+  config.train.steps = 400
+  config.train.batch_size = 8
+  config.train.learning_rate = 1e-3
+  config.train.warmup_steps = 20
+  config.train.log_every = 20
+  config.train.checkpoint_every = 100
+  config.eval.video = True
+  return config

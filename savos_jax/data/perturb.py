@@ -1,0 +1,107 @@
+"""Makes a true mask as wrong as a tracker's own previous mask would be."""
+
+import dataclasses
+
+import cv2
+import numpy as np
+
+from savos_jax.data import warp
+
+
+@dataclasses.dataclass(frozen=True)
+class MaskNoise:
+  """Ranges of the perturbation.
+
+  Attributes:
+    shift: largest displacement, share of the object's size.
+    scale: (smallest, largest) scale about the object's centre.
+    spline: largest displacement of 5 outline points, share of the size.
+    dilation: largest erosion or dilation, pixels.
+    blur: largest sigma of the soft edge, pixels.
+    drop_probability: of an empty mask, as after losing the object.
+  """
+
+  shift: float = 0.05
+  scale: tuple[float, float] = (0.95, 1.05)
+  spline: float = 0.05
+  dilation: int = 5
+  blur: float = 3.0
+  drop_probability: float = 0.02
+
+
+_OUTLINE_POINTS = 5
+
+
+def _outline_points(mask: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+  """Returns up to 5 (x, y) points, float64 [N, 2], of the longest outline."""
+  contours, _ = cv2.findContours(mask, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+  outline = max(contours, key=len).reshape(-1, 2).astype(np.float64)
+  start = rng.integers(len(outline))
+  picks = np.linspace(0, len(outline), _OUTLINE_POINTS, endpoint=False)
+  picks = (picks.astype(int) + start) % len(outline)
+  return np.unique(outline[picks], axis=0)
+
+
+def _spline(mask, size, strength, rng):
+  """Bends the mask by moving points of its outline."""
+  points = _outline_points(mask, rng)
+  moved = points + rng.uniform(-strength, strength, points.shape) * size
+  height, width = mask.shape
+  # The corners stay, so that the bend is local to the object; but for one
+  # that the object itself reaches: a point can't both stay and move.
+  corners = np.array(
+    [[0, 0], [width - 1, 0], [0, height - 1], [width - 1, height - 1]],
+    np.float64,
+  )
+  apart = np.linalg.norm(corners[:, None] - points[None], axis=-1).min(axis=1)
+  corners = corners[apart > size / 4]
+  grid = warp.thin_plate_spline_map(
+    np.concatenate([points, corners]),
+    np.concatenate([moved, corners]),
+    height,
+    width,
+  )
+  return warp.warp_labels(mask, grid)
+
+
+def perturb_mask(
+  mask: np.ndarray, noise: MaskNoise, rng: np.random.Generator
+) -> np.ndarray:
+  """Moves, bends, grows or shrinks and softens a mask.
+
+  Args:
+    mask: uint8 [H, W], 0 or 1; may be empty (stays empty).
+    noise: the ranges.
+    rng: where the randomness comes from.
+
+  Returns:
+    A soft mask, uint8 [H, W], 0..255 = probability 0..1.
+  """
+  if rng.random() < noise.drop_probability or not mask.any():
+    return np.zeros_like(mask)
+  x, y, box_width, box_height = cv2.boundingRect(mask)
+  size = np.sqrt(box_width * box_height)
+
+  center = (x + box_width / 2, y + box_height / 2)
+  matrix = warp.affine_matrix(
+    center,
+    rng.uniform(*noise.scale),
+    0.0,
+    rng.uniform(-noise.shift, noise.shift, 2) * size,
+  )
+  moved = warp.warp_labels(mask, matrix)
+  if moved.any():
+    moved = _spline(moved, size, noise.spline, rng)
+
+  radius = int(rng.integers(-noise.dilation, noise.dilation + 1))
+  if radius:
+    kernel = cv2.getStructuringElement(
+      cv2.MORPH_ELLIPSE, (2 * abs(radius) + 1,) * 2
+    )
+    changed = (cv2.dilate if radius > 0 else cv2.erode)(moved, kernel)
+    # An erosion must not swallow a small object whole.
+    moved = changed if changed.any() else moved
+
+  soft = moved * np.uint8(255)
+  sigma = rng.uniform(0.0, noise.blur)
+  return cv2.GaussianBlur(soft, (0, 0), sigma) if sigma > 0.3 else soft

@@ -1,0 +1,149 @@
+"""Segments and scores the validation split of a configuration."""
+
+import logging
+import pathlib
+import resource
+import sys
+from typing import Any
+
+import jax
+from ml_collections import config_dict
+import tqdm
+
+from savos_jax import errors
+from savos_jax import settings
+from savos_jax.data import masks
+from savos_jax.data import sequences
+from savos_jax.evaluation import overlay
+from savos_jax.evaluation import protocol
+from savos_jax.evaluation import report
+from savos_jax.inference import segment
+from savos_jax.inference import tracker as tracker_lib
+from savos_jax.models import savos
+from savos_jax.training import checkpoint
+from savos_jax.training import state as state_lib
+
+logger = logging.getLogger(__name__)
+
+_BASELINES = {
+  'first_mask': ('first mask copied', protocol.first_mask_baseline),
+  'background': ('all background', protocol.background_baseline),
+}
+
+
+def _restore(config, workdir: pathlib.Path) -> tuple[savos.SAVOS, Any]:
+  """Returns the network and the parameters of workdir's checkpoint."""
+  model_config = settings.model_config(config)
+  model = savos.SAVOS(model_config)
+  like = jax.eval_shape(
+    lambda key: state_lib.init_params(model, key), jax.random.key(0)
+  )
+  folder = workdir / 'checkpoints'
+  if not folder.is_dir():
+    raise errors.SavosError(
+      f'{folder}: no such folder, so there is nothing to evaluate.\n'
+      '  Train first (--mode=train_and_evaluate), or name the --workdir of a '
+      'training.'
+    )
+  wanted = config.eval.checkpoint_step
+  with checkpoint.Checkpoints(folder, model_config) as checkpoints:
+    step, params = checkpoints.restore_params(
+      like, config.eval.use_ema, None if wanted < 0 else wanted
+    )
+  logger.info('evaluating the checkpoint of step %d', step)
+  return model, params
+
+
+def _segment_all(
+  tracker: tracker_lib.Tracker,
+  videos: list[sequences.Sequence],
+  folder: pathlib.Path,
+) -> None:
+  """Writes the masks of every video and logs the speed."""
+  timings = []
+  total = sum(map(len, videos))
+  with tqdm.tqdm(
+    total=total,
+    unit='frame',
+    desc='segmenting',
+    disable=None,
+  ) as bar:
+    for video in videos:
+      bar.set_postfix_str(video.name)
+      timings.append(
+        segment.segment_sequence(
+          tracker, video, folder / video.name, lambda: bar.update()
+        )
+      )
+  frames = sum(timing.steady_frames for timing in timings)
+  seconds = sum(timing.steady_step for timing in timings)
+  # ru_maxrss counts kilobytes on Linux, bytes on macOS.
+  unit = 2**20 if sys.platform != 'darwin' else 2**30
+  peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
+  logger.info(
+    'segmented %d frames of %d sequences: %.3f s a frame (without the first '
+    'of each size), peak memory %.2f GiB',
+    total, len(videos), seconds / max(1, frames), peak,
+  )  # fmt: skip
+
+
+def _write_pictures(config, videos, folder: pathlib.Path) -> None:
+  """Draws the masks over the frames: strips, and videos where asked for."""
+  results = folder / 'masks'
+  for video in tqdm.tqdm(videos, desc='drawing', unit='video', disable=None):
+
+    def labels_of(index, video=video):
+      return masks.read_mask(
+        results / video.name / f'{video.frames[index].stem}.png'
+      )
+
+    if config.eval.strips:
+      picture = overlay.strip(video, labels_of)
+      overlay.write_png(folder / 'strips' / f'{video.name}.png', picture)
+    if config.eval.video:
+      overlay.write_video(
+        folder / 'videos' / f'{video.name}.mp4',
+        (overlay.draw(video.frame(i), labels_of(i)) for i in range(len(video))),
+        config.eval.video_fps,
+      )
+
+
+def evaluate(
+  config: config_dict.ConfigDict, workdir: pathlib.Path
+) -> protocol.Scores:
+  """Segments config.data.val_split, scores it and writes the report.
+
+  Args:
+    config: the configuration.
+    workdir: holds `checkpoints`; gets `results`: `masks/<sequence>/*.png`,
+      `scores.json`, the official CSV files, `strips/*.png`, `videos/*.mp4`.
+
+  Returns:
+    The scores.
+
+  Raises:
+    SavosError: no checkpoint, bad data, unknown baseline.
+  """
+  unknown = set(config.eval.baselines) - set(_BASELINES)
+  if unknown:
+    raise errors.SavosError(
+      f'config.eval.baselines holds {", ".join(map(repr, sorted(unknown)))}.\n'
+      f'  Expected names out of {tuple(_BASELINES)}.'
+    )
+  videos = settings.load_split(config, workdir, config.data.val_split)
+  model, params = _restore(config, workdir)
+  results = workdir / 'results'
+  _segment_all(tracker_lib.Tracker(model, params), videos, results / 'masks')
+
+  scores = protocol.score_results(results / 'masks', videos)
+  baselines = {}
+  for name in config.eval.baselines:
+    title, make = _BASELINES[name]
+    baselines[title] = protocol.score_predictions(videos, make, title)
+  split = config.data.val_split
+  report.write_json(results / 'scores.json', scores)
+  report.write_csv(results, scores, split)
+  _write_pictures(config, videos, results)
+  print(report.format_table(scores, baselines), flush=True)
+  logger.info('results are in %s', results)
+  return scores

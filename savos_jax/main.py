@@ -1,0 +1,121 @@
+"""Trains and evaluates SAVOS.
+
+  python -m savos_jax.main --config=configs/davis16.py --workdir=runs/davis16 \
+      --config.data.root=/path/to/DAVIS
+
+Every field of the configuration (configs/default.py explains them) can be set
+on the command line: --config.train.steps=1000. Started again with the same
+--workdir, a training goes on from its last checkpoint.
+"""
+
+import json
+import logging
+import os
+import pathlib
+import sys
+
+# TensorFlow only feeds data: its start-up messages are of no use to a user.
+os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')
+os.environ.setdefault('TF_ENABLE_ONEDNN_OPTS', '0')
+
+from absl import app
+from absl import flags
+from absl import logging as absl_logging
+from ml_collections import config_flags
+
+from savos_jax import errors
+
+_CONFIG = config_flags.DEFINE_config_file(
+  'config', None, 'The configuration, such as configs/davis16.py.'
+)
+_WORKDIR = flags.DEFINE_string(
+  'workdir', None, 'Folder for the config, logs, checkpoints and results.'
+)
+_MODE = flags.DEFINE_enum(
+  'mode',
+  'train_and_evaluate',
+  ['train_and_evaluate', 'train', 'evaluate'],
+  'What to do; evaluate needs the checkpoints of an earlier training.',
+)
+
+logger = logging.getLogger('savos_jax')
+
+
+def configure_logging(workdir: pathlib.Path) -> None:
+  """Sends our messages to standard output and to workdir/logs/log.txt."""
+  folder = workdir / 'logs'
+  folder.mkdir(parents=True, exist_ok=True)
+  formatter = logging.Formatter('%(asctime)s %(message)s', '%H:%M:%S')
+  logger.setLevel(logging.INFO)
+  logger.propagate = False
+  logger.handlers.clear()
+  for handler in (
+    logging.StreamHandler(sys.stdout),
+    logging.FileHandler(folder / 'log.txt'),
+  ):
+    handler.setFormatter(formatter)
+    logger.addHandler(handler)
+
+
+def run(config, workdir: pathlib.Path, mode: str) -> None:
+  """Does what a mode asks for.
+
+  Args:
+    config: the configuration.
+    workdir: the working directory; made if absent.
+    mode: 'train_and_evaluate', 'train' or 'evaluate'.
+
+  Raises:
+    SavosError: something that the user can put right.
+  """
+  from savos_jax import evaluate
+  from savos_jax.training import loop
+
+  if mode != 'evaluate':
+    (workdir / 'config.json').write_text(
+      json.dumps(config.to_dict(), indent=2) + '\n'
+    )
+    finished = loop.train(config, workdir)
+    if not finished:
+      return
+  if mode != 'train':
+    evaluate.evaluate(config, workdir)
+
+
+def parse_flags(argv: list[str]) -> list[str]:
+  """Parses the flags; a misspelt field or file is an error, not a traceback."""
+  try:
+    arguments = app.parse_flags_with_usage(argv)
+    _CONFIG.value.lock()  # Any use: a file that failed to load says so now.
+    return arguments
+  except (AttributeError, KeyError) as error:
+    # The library's message quotes itself and may say what was meant.
+    text = str(error).strip('\'"').replace("\\'", '').replace('\\n', '. ')
+    problem = f'no such field of the configuration: {text}'
+  except OSError as error:
+    problem = str(error)
+  print(
+    f'error: {problem}\n  configs/default.py lists every field; --help the '
+    'flags.',
+    file=sys.stderr,
+  )
+  sys.exit(2)
+
+
+def main(argv: list[str]) -> None:
+  """Reads the flags and reports errors without a traceback."""
+  if len(argv) > 1:
+    raise app.UsageError(f'unexpected arguments: {" ".join(argv[1:])}')
+  absl_logging.set_verbosity(absl_logging.WARNING)
+  workdir = pathlib.Path(_WORKDIR.value).expanduser()
+  try:
+    configure_logging(workdir)
+    run(_CONFIG.value, workdir, _MODE.value)
+  except errors.SavosError as error:
+    print(f'error: {error}', file=sys.stderr)
+    sys.exit(2)
+
+
+if __name__ == '__main__':
+  flags.mark_flags_as_required(['config', 'workdir'])
+  app.run(main, flags_parser=parse_flags)

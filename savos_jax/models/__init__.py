@@ -1,0 +1,1 @@
+"""The SAVOS network in Flax (linen)."""

@@ -1,0 +1,54 @@
+"""Decoder: three attention modules and the prediction (SAVOS, section 4.3)."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from flax import linen as nn
+import jax
+import jax.numpy as jnp
+
+from savos_jax.models import attention
+
+
+class Decoder(nn.Module):
+  """From stride 32 to a prediction at stride 4.
+
+  Attributes:
+    features: channels of every module.
+    attention: see `attention.AttentionModule`, as the next three.
+    attention_residual: see there.
+    attention_reduction: see there.
+    spatial_kernel_size: see there.
+    dtype: of the computation.
+  """
+
+  features: int = 256
+  attention: bool = True
+  attention_residual: bool = True
+  attention_reduction: int = 16
+  spatial_kernel_size: int = 7
+  dtype: Any = jnp.float32
+
+  @nn.compact
+  def __call__(self, x: jax.Array, skips: Mapping[str, jax.Array]) -> jax.Array:
+    """Predicts at a quarter of the input size.
+
+    Args:
+      x: output of the global convolution block, [B, H/32, W/32, features].
+      skips: the target branch's features 'res4', 'res3', 'res2'.
+
+    Returns:
+      Logits {background, object}, float32 [B, H/4, W/4, 2].
+    """
+    for stage in ('res4', 'res3', 'res2'):
+      x = attention.AttentionModule(
+        features=self.features,
+        attention=self.attention,
+        residual=self.attention_residual,
+        reduction=self.attention_reduction,
+        spatial_kernel_size=self.spatial_kernel_size,
+        dtype=self.dtype,
+        name=f'attention_{stage}',
+      )(skips[stage], x)
+    x = nn.Conv(2, (3, 3), dtype=self.dtype, name='predict')(nn.relu(x))
+    return x.astype(jnp.float32)

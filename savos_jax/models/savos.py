@@ -1,0 +1,194 @@
+"""The SAVOS network (section 4): siamese encoder, global convolution, decoder.
+
+"Symmetry Encoder-Decoder Network with Attention Mechanism for Fast Video
+Object Segmentation", Symmetry 2019, 11(8), 1006.
+"""
+
+import dataclasses
+
+from flax import linen as nn
+import jax
+import jax.numpy as jnp
+
+from savos_jax.models import decoder
+from savos_jax.models import global_convolution
+from savos_jax.models import resnet
+
+# Every stage halves the size without remainder.
+SIZE_MULTIPLE = 32
+
+
+@dataclasses.dataclass(frozen=True)
+class SavosConfig:
+  """Every choice of the architecture.
+
+  Attributes:
+    block_counts: residual blocks in res2..res5; (3, 4, 6, 3) is ResNet-50.
+    width_multiplier: scales the encoder's channels; 1 gives 256..2048.
+    stride_variant: 'v1.5' (torchvision: stride in the 3x3) or 'v1' (stride in
+      the first 1x1).
+    gcb_kernel_size: k of the global convolution block, odd.
+    decoder_features: channels of the global convolution block and decoder.
+    attention: False is the paper's "basic version" (Table 3).
+    attention_residual: add the gated branch to its input.
+    attention_reduction: r of the channel gate.
+    spatial_kernel_size: of the spatial gate's convolution, odd.
+    compute_dtype: 'float32' or 'bfloat16'; parameters and logits stay float32.
+    rgb_mean: subtracted from RGB in [0, 1].
+    rgb_std: RGB is divided by it.
+
+  Raises:
+    ValueError: a field is out of its range.
+  """
+
+  block_counts: tuple[int, ...] = (3, 4, 6, 3)
+  width_multiplier: float = 1.0
+  stride_variant: str = 'v1.5'
+  gcb_kernel_size: int = 7
+  decoder_features: int = 256
+  attention: bool = True
+  attention_residual: bool = True
+  attention_reduction: int = 16
+  spatial_kernel_size: int = 7
+  compute_dtype: str = 'float32'
+  rgb_mean: tuple[float, ...] = (0.485, 0.456, 0.406)
+  rgb_std: tuple[float, ...] = (0.229, 0.224, 0.225)
+
+  def __post_init__(self):
+    """Refuses what no network can be built from."""
+    _require(
+      len(self.block_counts) == 4 and min(self.block_counts) >= 1,
+      'block_counts',
+      self.block_counts,
+      'four counts of at least 1',
+    )
+    _require(
+      round(64 * self.width_multiplier) >= 1,
+      'width_multiplier',
+      self.width_multiplier,
+      'at least 1/64',
+    )
+    _require(
+      self.stride_variant in resnet.STRIDE_VARIANTS,
+      'stride_variant',
+      self.stride_variant,
+      f'one of {resnet.STRIDE_VARIANTS}',
+    )
+    for field in ('gcb_kernel_size', 'spatial_kernel_size'):
+      value = getattr(self, field)
+      _require(value % 2 == 1 and value > 0, field, value, 'an odd number')
+    for field in ('decoder_features', 'attention_reduction'):
+      _require(getattr(self, field) >= 1, field, getattr(self, field), '>= 1')
+    _require(
+      self.compute_dtype in ('float32', 'bfloat16'),
+      'compute_dtype',
+      self.compute_dtype,
+      "'float32' or 'bfloat16'",
+    )
+    for field in ('rgb_mean', 'rgb_std'):
+      value = getattr(self, field)
+      _require(len(value) == 3, field, value, 'three numbers')
+    _require(min(self.rgb_std) > 0, 'rgb_std', self.rgb_std, 'numbers above 0')
+
+
+def _require(condition, field, found, expected):
+  if not condition:
+    raise ValueError(f'{field} is {found!r}; expected {expected}')
+
+
+def padding_to_multiple(height: int, width: int) -> tuple[int, int]:
+  """Returns the rows and columns that pad a size to multiples of 32."""
+  return -height % SIZE_MULTIPLE, -width % SIZE_MULTIPLE
+
+
+class SAVOS(nn.Module):
+  """Segments one object in a frame, from a reference and the previous mask.
+
+  Attributes:
+    config: the architecture.
+  """
+
+  config: SavosConfig = SavosConfig()
+
+  def setup(self):
+    """Builds the three parts; the encoder's weights serve both branches."""
+    c = self.config
+    dtype = jnp.dtype(c.compute_dtype)
+    self.encoder = resnet.ResNet(
+      c.block_counts, c.width_multiplier, c.stride_variant, dtype
+    )
+    self.global_convolution = global_convolution.GlobalConvolutionBlock(
+      c.decoder_features, c.gcb_kernel_size, dtype
+    )
+    self.decoder = decoder.Decoder(
+      features=c.decoder_features,
+      attention=c.attention,
+      attention_residual=c.attention_residual,
+      attention_reduction=c.attention_reduction,
+      spatial_kernel_size=c.spatial_kernel_size,
+      dtype=dtype,
+    )
+
+  def _encode(self, frame: jax.Array, mask: jax.Array) -> dict[str, jax.Array]:
+    mean = jnp.asarray(self.config.rgb_mean, jnp.float32).reshape(1, 1, 1, 3)
+    std = jnp.asarray(self.config.rgb_std, jnp.float32).reshape(1, 1, 1, 3)
+    x = jnp.concatenate([(frame - mean) / std, mask[..., None]], axis=-1)
+    bottom, right = padding_to_multiple(*frame.shape[1:3])
+    # Zeros after the normalisation: padded with the mean colour, no object.
+    x = jnp.pad(x, ((0, 0), (0, bottom), (0, right), (0, 0)))
+    return self.encoder(x)
+
+  def encode_reference(self, frame: jax.Array, mask: jax.Array) -> jax.Array:
+    """Encodes the reference frame: once a video.
+
+    Args:
+      frame: RGB in [0, 1], float32 [B, H, W, 3].
+      mask: its mask in [0, 1], float32 [B, H, W].
+
+    Returns:
+      res5 features [B, ceil(H/32), ceil(W/32), 2048 * width_multiplier].
+    """
+    return self._encode(frame, mask)['res5']
+
+  def segment(
+    self, frame: jax.Array, guidance: jax.Array, reference: jax.Array
+  ) -> jax.Array:
+    """Segments a frame.
+
+    Args:
+      frame: RGB in [0, 1], float32 [B, H, W, 3].
+      guidance: the previous frame's probabilities, float32 [B, H, W].
+      reference: from `encode_reference`, for the same H and W.
+
+    Returns:
+      Logits {background, object} at full size, float32 [B, H, W, 2].
+    """
+    height, width = frame.shape[1:3]
+    bottom, right = padding_to_multiple(height, width)
+    features = self._encode(frame, guidance)
+    x = self.global_convolution(features['res5'], reference)
+    logits = self.decoder(x, features)
+    shape = (frame.shape[0], height + bottom, width + right, 2)
+    logits = jax.image.resize(logits, shape, 'bilinear', antialias=False)
+    return logits[:, :height, :width]
+
+  def __call__(
+    self,
+    reference_frame: jax.Array,
+    reference_mask: jax.Array,
+    frame: jax.Array,
+    guidance: jax.Array,
+  ) -> jax.Array:
+    """Encodes the reference and segments: `segment(encode_reference(...))`.
+
+    Args:
+      reference_frame: float32 [B, H, W, 3].
+      reference_mask: float32 [B, H, W].
+      frame: float32 [B, H, W, 3].
+      guidance: float32 [B, H, W].
+
+    Returns:
+      Logits, float32 [B, H, W, 2].
+    """
+    reference = self.encode_reference(reference_frame, reference_mask)
+    return self.segment(frame, guidance, reference)

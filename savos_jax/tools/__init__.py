@@ -1,0 +1,1 @@
+"""Programs beside `savos_jax.main`."""

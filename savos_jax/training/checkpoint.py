@@ -1,0 +1,230 @@
+"""Checkpoints: saved whole, verified when read, older ones as a fallback.
+
+An Orbax step folder holds the items `params`, `ema_params` (where averaging is
+on), `optimizer` and `meta`. `meta` carries a fingerprint of every item: a
+flipped bit would otherwise restore silently.
+"""
+
+from collections.abc import Iterator
+import hashlib
+import logging
+import pathlib
+from typing import Any
+
+import jax
+import numpy as np
+import orbax.checkpoint as ocp
+
+from savos_jax import errors
+from savos_jax import settings
+from savos_jax.models import savos
+from savos_jax.training import state as state_lib
+
+logger = logging.getLogger(__name__)
+
+
+def fingerprint(tree: Any) -> str:
+  """Returns a hash of the names, shapes, dtypes and bytes of a tree."""
+  digest = hashlib.blake2b(digest_size=16)
+  for path, leaf in jax.tree_util.tree_leaves_with_path(jax.device_get(tree)):
+    array = np.asarray(leaf)
+    name = jax.tree_util.keystr(path)
+    digest.update(f'{name} {array.shape} {array.dtype}'.encode())
+    digest.update(np.ascontiguousarray(array).tobytes())
+  return digest.hexdigest()
+
+
+def _items(state: state_lib.TrainState) -> dict[str, Any]:
+  items = {'params': state.params, 'optimizer': state.opt_state}
+  if state.ema_params:
+    items['ema_params'] = state.ema_params
+  return items
+
+
+class Checkpoints:
+  """The checkpoints of one working directory."""
+
+  def __init__(
+    self,
+    folder: pathlib.Path,
+    model_config: savos.SavosConfig,
+    keep: int | None = None,
+  ):
+    """Opens the folder; makes it when something is saved.
+
+    Args:
+      folder: `<workdir>/checkpoints`.
+      model_config: the architecture, stored with each checkpoint and compared
+        when one is read.
+      keep: how many are kept; None keeps all.
+    """
+    self._folder = folder.resolve()
+    self._model_config = model_config
+    self._manager = ocp.CheckpointManager(
+      self._folder,
+      options=ocp.CheckpointManagerOptions(max_to_keep=keep, create=True),
+    )
+
+  def __enter__(self):
+    """Returns itself."""
+    return self
+
+  def __exit__(self, *_):
+    """Waits for the save in progress."""
+    self._manager.close()
+
+  def steps(self) -> list[int]:
+    """Returns the saved steps, newest first."""
+    return sorted(self._manager.all_steps(), reverse=True)
+
+  def save(self, state: state_lib.TrainState) -> None:
+    """Saves in the background; does nothing if the step is there already."""
+    step = int(state.step)
+    if step in self._manager.all_steps():
+      return
+    items = _items(state)
+    meta = {
+      'step': step,
+      'model': settings.as_fields(self._model_config),
+      'fingerprints': {name: fingerprint(item) for name, item in items.items()},
+    }
+    arguments = {
+      name: ocp.args.StandardSave(item) for name, item in items.items()
+    }
+    self._manager.save(
+      step,
+      args=ocp.args.Composite(meta=ocp.args.JsonSave(meta), **arguments),
+      force=True,
+    )
+
+  def restore_state(
+    self, like: state_lib.TrainState
+  ) -> state_lib.TrainState | None:
+    """Restores the newest whole checkpoint.
+
+    Args:
+      like: a state of the same structure.
+
+    Returns:
+      The state, or None if nothing was saved.
+
+    Raises:
+      SavosError: the checkpoint is of another architecture or optimiser, or
+        none is whole.
+    """
+    for step, restored in self._newest_whole(_items(like), None):
+      return state_lib.TrainState(
+        step=np.asarray(step, like.step.dtype),
+        params=restored['params'],
+        opt_state=restored['optimizer'],
+        ema_params=restored.get('ema_params', {}),
+      )
+    return None
+
+  def restore_params(
+    self, like: Any, use_ema: bool, step: int | None = None
+  ) -> tuple[int, Any]:
+    """Restores parameters alone.
+
+    Args:
+      like: parameters of the same structure.
+      use_ema: the averaged ones, where the checkpoint has them.
+      step: which checkpoint; None is the newest whole one.
+
+    Returns:
+      (step, parameters).
+
+    Raises:
+      SavosError: no such checkpoint, another architecture, or damage.
+    """
+    steps = self.steps()
+    if not steps or (step is not None and step not in steps):
+      raise errors.SavosError(
+        f'{self._folder}: no checkpoint{"" if step is None else f" {step}"}.\n'
+        f'  Found steps: {", ".join(map(str, steps)) or "none"}. Train first '
+        '(--mode=train), or name the --workdir of a finished training.'
+      )
+    wanted = {'ema_params' if use_ema else 'params': like}
+    for found, restored in self._newest_whole(wanted, step, params_like=like):
+      return found, next(iter(restored.values()))
+    raise AssertionError('unreachable: steps exist')
+
+  def _newest_whole(
+    self, wanted: dict[str, Any], only: int | None, params_like: Any = None
+  ) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Yields the first checkpoint that reads whole, walking back in time."""
+    steps = self.steps() if only is None else [only]
+    for step in steps:
+      try:
+        yield step, self._restore(step, wanted, params_like)
+        return
+      except errors.SavosError:
+        raise
+      except Exception as error:  # Orbax has no common base of its errors.
+        first_line = str(error).strip().split('\n')[0][:200]
+        logger.warning(
+          'checkpoint %d in %s is damaged (%s: %s); trying the one before',
+          step, self._folder, type(error).__name__, first_line,
+        )  # fmt: skip
+    if steps:
+      raise errors.SavosError(
+        f'{self._folder}: none of the checkpoints reads whole '
+        f'(steps {", ".join(map(str, steps))}).\n'
+        '  Move the folder away to train from the start.'
+      )
+
+  def _restore(self, step, wanted, params_like) -> dict[str, Any]:
+    meta = self._manager.restore(
+      step, args=ocp.args.Composite(meta=ocp.args.JsonRestore())
+    )['meta']
+    self._check_model(step, meta['model'])
+    saved = meta['fingerprints']
+    if params_like is not None and not set(wanted) <= set(saved):
+      wanted = {'params': params_like}  # No averaged ones were kept.
+    if params_like is None and set(wanted) != set(saved):
+      raise errors.SavosError(
+        f'{self._folder}, step {step}: holds {sorted(saved)}.\n'
+        f'  Expected {sorted(wanted)}: config.train.ema_decay was switched '
+        'on or off. Set it as it was, or use another --workdir.'
+      )
+    abstract = {
+      name: jax.tree.map(ocp.utils.to_shape_dtype_struct, item)
+      for name, item in wanted.items()
+    }
+    try:
+      restored = self._manager.restore(
+        step,
+        args=ocp.args.Composite(
+          **{n: ocp.args.StandardRestore(a) for n, a in abstract.items()}
+        ),
+      )
+    except ValueError as error:
+      self._explain_structure(step, error)
+      raise
+    for name in wanted:
+      if fingerprint(restored[name]) != saved[name]:
+        raise OSError(f'fingerprint of {name!r} differs from the saved one')
+    return {name: restored[name] for name in wanted}
+
+  def _check_model(self, step: int, found: dict) -> None:
+    different = settings.differing_fields(
+      found, settings.as_fields(self._model_config)
+    )
+    # The dtype of the computation changes no parameter.
+    different = [d for d in different if not d.startswith('compute_dtype:')]
+    if different:
+      raise errors.SavosError(
+        f'{self._folder}, step {step}: a checkpoint of another network:\n    '
+        + '\n    '.join(different)
+        + '\n  Set config.model as it was, or use another --workdir.'
+      )
+
+  def _explain_structure(self, step: int, error: ValueError) -> None:
+    """Turns Orbax' complaint about a changed tree into ours."""
+    text = str(error)
+    if 'tree structure' in text.lower() or 'do not match' in text.lower():
+      raise errors.SavosError(
+        f'{self._folder}, step {step}: the optimiser state has another '
+        'structure.\n  Set config.train.optimizer, clip_norm and schedule as '
+        'they were, or use another --workdir.'
+      ) from None

@@ -1,0 +1,283 @@
+"""The training loop: restore, batch, step, log, save; in this order."""
+
+import collections
+import contextlib
+import dataclasses
+import functools
+import logging
+import pathlib
+import signal
+import threading
+import time
+
+from clu import metric_writers
+from clu import parameter_overview
+import jax
+from ml_collections import config_dict
+import numpy as np
+
+from savos_jax import errors
+from savos_jax import settings
+from savos_jax.data import pipeline
+from savos_jax.data import sampling
+from savos_jax.models import savos
+from savos_jax.training import checkpoint
+from savos_jax.training import optimizer as optimizer_lib
+from savos_jax.training import state as state_lib
+from savos_jax.training import steps
+
+logger = logging.getLogger(__name__)
+
+_LOSS_REDUCTIONS = ('sum', 'mean')
+
+
+@contextlib.contextmanager
+def stop_request():
+  """Yields an event that SIGTERM or Ctrl-C sets; a second Ctrl-C interrupts."""
+  event = threading.Event()
+  previous = {}
+
+  def handle(number, _):
+    event.set()
+    signal.signal(number, previous[number])
+
+  for number in (signal.SIGTERM, signal.SIGINT):
+    previous[number] = signal.signal(number, handle)
+  try:
+    yield event
+  finally:
+    for number, handler in previous.items():
+      signal.signal(number, handler)
+
+
+@dataclasses.dataclass
+class _Window:
+  """Metrics and times since the last line of the log."""
+
+  metrics: list[dict[str, jax.Array]] = dataclasses.field(default_factory=list)
+  started: float = dataclasses.field(default_factory=time.monotonic)
+  waited: float = 0.0
+
+  def summary(self, batch_size: int) -> dict[str, float]:
+    """Means of the metrics, and speed; waits for the device."""
+    fetched = jax.device_get(self.metrics)
+    means = {
+      name: float(np.mean([metrics[name] for metrics in fetched]))
+      for name in fetched[0]
+    }
+    seconds = time.monotonic() - self.started
+    return means | {
+      'examples_per_second': len(fetched) * batch_size / seconds,
+      'data_wait_fraction': self.waited / seconds,
+    }
+
+
+class _FiniteCheck:
+  """Stops on a loss that is not finite, one step late.
+
+  One step late, so that the host does not wait for the device at each step.
+  """
+
+  def __init__(self, sampler: sampling.Sampler):
+    self._sampler = sampler
+    self._pending = collections.deque()
+
+  def add(self, step, indices, metrics) -> None:
+    self._pending.append((step, indices, metrics))
+    while len(self._pending) > 1:
+      self._check(*self._pending.popleft())
+
+  def flush(self) -> None:
+    """Checks everything: before a save, no bad state may pass."""
+    while self._pending:
+      self._check(*self._pending.popleft())
+
+  def _check(self, step, indices, metrics) -> None:
+    for name in ('loss', 'gradient_norm'):
+      value = float(metrics[name])
+      if not np.isfinite(value):
+        examples = '\n    '.join(self._sampler.names(indices))
+        raise errors.SavosError(
+          f'training stopped at step {step}: {name} is {value}.\n'
+          f'  The batch held:\n    {examples}\n'
+          '  No checkpoint was made from it. Lower config.train.learning_rate, '
+          'or set config.train.clip_norm; started again, the run goes on from '
+          'the last checkpoint.'
+        )
+
+
+def _check_config(train: config_dict.ConfigDict) -> None:
+  for name in ('steps', 'batch_size', 'log_every', 'checkpoint_every'):
+    if train[name] < 1:
+      raise errors.SavosError(
+        f'config.train.{name} is {train[name]}.\n  Expected at least 1.'
+      )
+  if train.loss_reduction not in _LOSS_REDUCTIONS:
+    raise errors.SavosError(
+      f'config.train.loss_reduction is {train.loss_reduction!r}.\n'
+      f'  Expected one of {_LOSS_REDUCTIONS}.'
+    )
+  if not 0.0 <= train.ema_decay < 1.0:
+    raise errors.SavosError(
+      f'config.train.ema_decay is {train.ema_decay}.\n'
+      '  Expected 0 (off) or a number below 1, as 0.99.'
+    )
+
+
+def _describe_parameters(params, workdir: pathlib.Path) -> None:
+  table = parameter_overview.get_parameter_overview(params, include_stats=False)
+  path = workdir / 'logs' / 'parameters.txt'
+  path.write_text(table + '\n')
+  count = sum(leaf.size for leaf in jax.tree.leaves(params))
+  logger.info('%.2f M parameters, listed in %s', count / 1e6, path)
+
+
+def _log_line(step, total, summary, schedule) -> None:
+  rate = summary['examples_per_second']
+  eta = summary.pop('eta_seconds')
+  hours, rest = divmod(round(eta), 3600)
+  logger.info(
+    'step %d/%d (%d %%)  loss %.4g  IoU %.3f  lr %.2g  %.2f examples/s  '
+    'data wait %.1f %%  ETA %d:%02d:%02d',
+    step, total, 100 * step // total, summary['loss'], summary['iou'],
+    float(schedule(step)), rate, 100 * summary['data_wait_fraction'],
+    hours, rest // 60, rest % 60,
+  )  # fmt: skip
+
+
+def train(config: config_dict.ConfigDict, workdir: pathlib.Path) -> bool:
+  """Trains, or goes on training, until config.train.steps.
+
+  Args:
+    config: the configuration.
+    workdir: gets `logs` (TensorBoard), `checkpoints`; goes on from the newest
+      checkpoint that is there.
+
+  Returns:
+    True when all steps are done, False when a signal ended it early; either
+    way the last state is saved.
+
+  Raises:
+    SavosError: bad configuration or data, or a loss that is not finite.
+  """
+  train_config = config.train
+  _check_config(train_config)
+  model_config = settings.model_config(config)
+  sampling_config = settings.sampling_config(config)
+  pipeline.hide_accelerators()
+  videos = settings.load_split(config, workdir, config.data.train_split)
+  sampler = sampling.Sampler(videos, sampling_config, config.seed)
+  logger.info(
+    'training on %d sequences, %d frames', len(videos), sum(map(len, videos))
+  )
+
+  model = savos.SAVOS(model_config)
+  shapes = jax.eval_shape(
+    functools.partial(state_lib.init_params, model), jax.random.key(0)
+  )
+  schedule = optimizer_lib.make_schedule(train_config)
+  optimizer = optimizer_lib.make_optimizer(train_config, shapes)
+  state = jax.jit(
+    functools.partial(
+      state_lib.create,
+      model,
+      optimizer=optimizer,
+      use_ema=train_config.ema_decay > 0,
+    )
+  )(jax.random.key(config.seed))
+  (workdir / 'logs').mkdir(parents=True, exist_ok=True)
+  _describe_parameters(state.params, workdir)
+
+  step_function = jax.jit(
+    functools.partial(
+      steps.train_step,
+      model=model,
+      optimizer=optimizer,
+      loss_reduction=train_config.loss_reduction,
+      soft_iou_weight=train_config.soft_iou_weight,
+      ema_decay=train_config.ema_decay,
+    ),
+    donate_argnums=0,
+  )
+  with checkpoint.Checkpoints(
+    workdir / 'checkpoints', model_config, train_config.keep_checkpoints
+  ) as checkpoints:
+    restored = checkpoints.restore_state(state)
+    if restored is not None:
+      state = restored
+      logger.info('going on from the checkpoint of step %d', int(state.step))
+    state = _run(
+      config, workdir, state, step_function, sampler, checkpoints, schedule
+    )
+  return int(state.step) >= train_config.steps
+
+
+def _run(
+  config, workdir, state, step_function, sampler, checkpoints, schedule
+) -> state_lib.TrainState:
+  """The loop itself."""
+  train_config = config.train
+  start, total = int(state.step), train_config.steps
+  if start >= total:
+    logger.info('all %d steps are done already', total)
+    return state
+  batches = pipeline.batches(
+    sampler.example,
+    tuple(config.sampling.crop_size),
+    train_config.batch_size,
+    start,
+    total,
+    config.data.workers,
+    config.data.prefetch,
+  )
+  check = _FiniteCheck(sampler)
+  writer = metric_writers.SummaryWriter(str(workdir / 'logs'))
+  window = _Window()
+  with stop_request() as stop:
+    for step in range(start + 1, total + 1):
+      waiting_since = time.monotonic()
+      batch = next(batches)
+      window.waited += time.monotonic() - waiting_since
+      indices = batch.pop('index')
+
+      state, metrics = step_function(state, batch)
+      check.add(step, indices, metrics)
+      if step == start + 1:
+        check.flush()
+        logger.info(
+          'first step (with compilation) took %.1f s',
+          time.monotonic() - window.started,
+        )
+        writer.write_scalars(step, jax.device_get(metrics))
+        window = _Window()
+      else:
+        window.metrics.append(metrics)
+
+      if window.metrics and (
+        step % train_config.log_every == 0 or step == total
+      ):
+        summary = window.summary(train_config.batch_size)
+        writer.write_scalars(
+          step, summary | {'learning_rate': float(schedule(step))}
+        )
+        examples_left = (total - step) * train_config.batch_size
+        summary['eta_seconds'] = examples_left / summary['examples_per_second']
+        _log_line(step, total, summary, schedule)
+        window = _Window()
+
+      if (
+        step % train_config.checkpoint_every == 0
+        or step == total
+        or stop.is_set()
+      ):
+        check.flush()
+        checkpoints.save(state)
+      if stop.is_set():
+        logger.info(
+          'stopped by a signal after step %d; the state is saved. The same '
+          'command goes on from here.',
+          step,
+        )
+        break
+  writer.close()
+  return state

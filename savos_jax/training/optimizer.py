@@ -1,0 +1,123 @@
+"""Optimisers and learning-rate schedules from the configuration."""
+
+from typing import Any
+
+import jax
+from ml_collections import config_dict
+import optax
+
+from savos_jax import errors
+
+OPTIMIZERS = ('sgd', 'adamw')
+SCHEDULES = ('poly', 'cosine', 'constant')
+
+
+def make_schedule(train: config_dict.ConfigDict) -> optax.Schedule:
+  """Returns step -> learning rate.
+
+  Args:
+    train: `config.train`.
+
+  Raises:
+    SavosError: unknown schedule, or a warm-up as long as the training.
+  """
+  if not 0 <= train.warmup_steps < max(1, train.steps):
+    raise errors.SavosError(
+      f'config.train.warmup_steps is {train.warmup_steps}.\n'
+      f'  Expected 0 to {train.steps - 1}, less than config.train.steps.'
+    )
+  decay_steps = max(1, train.steps - train.warmup_steps)
+  rate = train.learning_rate
+  if train.schedule == 'poly':
+    decay = optax.polynomial_schedule(rate, 0.0, train.poly_power, decay_steps)
+  elif train.schedule == 'cosine':
+    decay = optax.cosine_decay_schedule(rate, decay_steps)
+  elif train.schedule == 'constant':
+    decay = optax.constant_schedule(rate)
+  else:
+    raise errors.SavosError(
+      f'config.train.schedule is {train.schedule!r}.\n'
+      f'  Expected one of {SCHEDULES}.'
+    )
+  if not train.warmup_steps:
+    return decay
+  warmup = optax.linear_schedule(0.0, rate, train.warmup_steps)
+  return optax.join_schedules([warmup, decay], [train.warmup_steps])
+
+
+def _path_names(path) -> list[str]:
+  return [str(key.key) for key in path]
+
+
+def _is_batch_norm(path) -> bool:
+  return any(name.startswith('bn') or name.endswith('_bn') for name in path)
+
+
+def parameter_groups(params: Any, freeze_batch_norm: bool) -> Any:
+  """Labels each parameter 'encoder', 'other' or 'frozen'.
+
+  Args:
+    params: the network's parameters.
+    freeze_batch_norm: scales and biases of the encoder's BatchNorms are
+      'frozen', as after an import.
+
+  Returns:
+    A tree of labels.
+  """
+
+  def label(path, _):
+    names = _path_names(path)
+    if freeze_batch_norm and _is_batch_norm(names):
+      return 'frozen'
+    return 'encoder' if 'encoder' in names else 'other'
+
+  return jax.tree_util.tree_map_with_path(label, params)
+
+
+def make_optimizer(
+  train: config_dict.ConfigDict, params: Any
+) -> optax.GradientTransformation:
+  """Builds the optimiser.
+
+  Args:
+    train: `config.train`.
+    params: the parameters, or their shapes.
+
+  Returns:
+    clip -> SGD with momentum or AdamW -> a smaller rate for the encoder.
+
+  Raises:
+    SavosError: unknown optimiser or schedule.
+  """
+  schedule = make_schedule(train)
+  groups = parameter_groups(params, train.freeze_batch_norm)
+  frozen = jax.tree.map(lambda group: group == 'frozen', groups)
+  kernels = jax.tree.map(lambda leaf: leaf.ndim > 1, params)
+  if train.optimizer == 'sgd':
+    # The decay goes into the momentum, as in torch.
+    core = [
+      optax.add_decayed_weights(train.weight_decay, kernels),
+      optax.sgd(schedule, train.momentum),
+    ]
+  elif train.optimizer == 'adamw':
+    core = [
+      optax.adamw(schedule, weight_decay=train.weight_decay, mask=kernels)
+    ]
+  else:
+    raise errors.SavosError(
+      f'config.train.optimizer is {train.optimizer!r}.\n'
+      f'  Expected one of {OPTIMIZERS}.'
+    )
+  clip = [optax.clip_by_global_norm(train.clip_norm)] if train.clip_norm else []
+  per_group = {
+    'encoder': optax.scale(train.encoder_learning_rate_factor),
+    'other': optax.identity(),
+    'frozen': optax.set_to_zero(),
+  }
+  return optax.chain(
+    # Before the clipping: what does not move must not count in the norm.
+    optax.masked(optax.set_to_zero(), frozen),
+    *clip,
+    *core,
+    optax.partition(per_group, groups),
+  )

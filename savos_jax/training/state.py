@@ -1,0 +1,65 @@
+"""What a training run carries from step to step."""
+
+from typing import Any
+
+from flax import struct
+import jax
+import jax.numpy as jnp
+import optax
+
+from savos_jax.models import savos
+
+
+@struct.dataclass
+class TrainState:
+  """Everything that a checkpoint holds.
+
+  Attributes:
+    step: steps taken, int32 scalar.
+    params: the network's parameters.
+    opt_state: the optimiser's.
+    ema_params: averaged parameters, {} where averaging is off.
+  """
+
+  step: jax.Array
+  params: Any
+  opt_state: Any
+  ema_params: Any
+
+  @property
+  def best_params(self) -> Any:
+    """The averaged parameters where there are any."""
+    return self.ema_params or self.params
+
+
+def init_params(model: savos.SAVOS, key: jax.Array) -> Any:
+  """Draws the initial parameters; no shape depends on the image's size."""
+  frame = jnp.zeros((1, savos.SIZE_MULTIPLE, savos.SIZE_MULTIPLE, 3))
+  mask = frame[..., 0]
+  return model.init(key, frame, mask, frame, mask)['params']
+
+
+def create(
+  model: savos.SAVOS,
+  key: jax.Array,
+  optimizer: optax.GradientTransformation,
+  use_ema: bool,
+) -> TrainState:
+  """Makes the state of step 0.
+
+  Args:
+    model: the network.
+    key: of the initial parameters.
+    optimizer: the optimiser.
+    use_ema: whether parameters are averaged.
+
+  Returns:
+    The state.
+  """
+  params = init_params(model, key)
+  return TrainState(
+    step=jnp.zeros((), jnp.int32),
+    params=params,
+    opt_state=optimizer.init(params),
+    ema_params=jax.tree.map(jnp.copy, params) if use_ema else {},
+  )

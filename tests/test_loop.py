@@ -1,0 +1,242 @@
+"""Training: bitwise resume, clean stops, refusals."""
+
+import hashlib
+import os
+import pathlib
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import jax
+import numpy as np
+import pytest
+
+from configs import smoke
+from savos_jax import errors
+from savos_jax import settings
+from savos_jax.models import savos
+from savos_jax.training import checkpoint
+from savos_jax.training import loop
+from savos_jax.training import state as state_lib
+from savos_jax.training import steps
+
+pytestmark = pytest.mark.usefixtures('library_promotion')
+
+REPOSITORY = pathlib.Path(__file__).parents[1]
+
+
+@pytest.fixture(scope='module')
+def clips(tmp_path_factory):
+  """The smoke configuration's clips, made once."""
+  workdir = tmp_path_factory.mktemp('clips')
+  settings.load_split(smoke.get_config(), workdir, 'train')
+  return workdir / 'embedded'
+
+
+@pytest.fixture
+def config(clips):
+  config = smoke.get_config()
+  config.data.root = str(clips)
+  return config
+
+
+def params_of(workdir, config, step=None, use_ema=False):
+  model_config = settings.model_config(config)
+  like = jax.eval_shape(
+    lambda key: state_lib.init_params(savos.SAVOS(model_config), key),
+    jax.random.key(0),
+  )
+  with checkpoint.Checkpoints(workdir / 'checkpoints', model_config) as saved:
+    return saved.restore_params(like, use_ema, step)
+
+
+def assert_same(a, b):
+  jax.tree.map(np.testing.assert_array_equal, a, b)
+
+
+def test_resumed_run_equals_the_uninterrupted_one_bit_for_bit(config, tmp_path):
+  config.train.steps = 6
+  config.train.checkpoint_every = 3
+  config.train.keep_checkpoints = 5
+  assert loop.train(config, tmp_path / 'whole')
+
+  # Interrupted after step 3: only what that checkpoint holds goes on.
+  shutil.copytree(
+    tmp_path / 'whole' / 'checkpoints' / '3',
+    tmp_path / 'resumed' / 'checkpoints' / '3',
+  )
+  assert loop.train(config, tmp_path / 'resumed')
+
+  for use_ema in (False, True):
+    step, whole = params_of(tmp_path / 'whole', config, 6, use_ema)
+    _, resumed = params_of(tmp_path / 'resumed', config, 6, use_ema)
+    assert step == 6
+    assert_same(whole, resumed)
+  _, early = params_of(tmp_path / 'whole', config, 3)
+  moved = jax.tree.map(lambda a, b: float(np.abs(a - b).max()), early, whole)
+  assert max(jax.tree.leaves(moved)) > 0
+
+
+def test_training_lowers_the_loss_and_writes_its_logs(config, tmp_path, caplog):
+  config.train.steps = 40
+  config.train.log_every = 10
+  config.train.batch_size = 4
+  config.train.checkpoint_every = 40
+  with caplog.at_level('INFO', 'savos_jax'):
+    loop.train(config, tmp_path)
+  losses = [float(x) for x in re.findall(r'loss ([\d.]+)', caplog.text)]
+  assert len(losses) == 4
+  assert losses[-1] < 0.8 * losses[0]
+  assert 'examples/s' in caplog.text
+  assert 'ETA' in caplog.text
+  logs = tmp_path / 'logs'
+  assert 'encoder/conv1/kernel' in (logs / 'parameters.txt').read_text()
+  assert list(logs.glob('events.out.tfevents.*'))
+  # Nothing left to do: returns at once and changes nothing.
+  before = (tmp_path / 'checkpoints' / '40').stat().st_mtime_ns
+  assert loop.train(config, tmp_path)
+  assert (tmp_path / 'checkpoints' / '40').stat().st_mtime_ns == before
+
+
+def test_non_finite_loss_stops_with_step_and_names(config, tmp_path):
+  config.train.steps = 8
+  config.train.checkpoint_every = 1
+  config.train.learning_rate = 1e30
+  config.train.clip_norm = 0.0
+  config.train.optimizer = 'sgd'
+  config.train.warmup_steps = 0
+  with pytest.raises(errors.SavosError) as caught:
+    loop.train(config, tmp_path)
+  message = str(caught.value)
+  step = int(re.search(r'stopped at step (\d+)', message)[1])
+  assert len(re.findall(r'object \d+, frames \d+ -> \d+', message)) == 2
+  saved = [int(path.name) for path in (tmp_path / 'checkpoints').iterdir()]
+  assert step > 1
+  assert max(saved) < step
+
+
+def test_sigterm_saves_and_the_same_command_goes_on(clips, tmp_path):
+  command = [
+    sys.executable, '-m', 'savos_jax.main', '--config=configs/smoke.py',
+    f'--workdir={tmp_path}', f'--config.data.root={clips}',
+    '--config.train.checkpoint_every=100000', '--config.train.log_every=1',
+  ]  # fmt: skip
+  environment = os.environ | {'JAX_PLATFORMS': 'cpu'}
+  process = subprocess.Popen(
+    [*command, '--config.train.steps=100000', '--mode=train'],
+    cwd=REPOSITORY, env=environment, stdout=subprocess.PIPE, text=True,
+  )  # fmt: skip
+  for line in process.stdout:
+    if 'step 5/' in line:
+      process.send_signal(signal.SIGTERM)
+      break
+  output, _ = process.communicate(timeout=60)
+  assert process.returncode == 0
+  stopped = int(re.search(r'stopped by a signal after step (\d+)', output)[1])
+  assert stopped >= 5
+  assert (tmp_path / 'checkpoints' / str(stopped)).is_dir()
+
+  result = subprocess.run(
+    [*command, f'--config.train.steps={stopped + 2}', '--mode=train'],
+    cwd=REPOSITORY, env=environment, capture_output=True, text=True,
+  )  # fmt: skip
+  assert result.returncode == 0, result.stderr
+  assert f'going on from the checkpoint of step {stopped}' in result.stdout
+  assert (tmp_path / 'checkpoints' / str(stopped + 2)).is_dir()
+
+
+def test_ema_starts_fast_and_ends_at_the_decay():
+  decays = [float(steps._ema_decay(np.asarray(s), 0.9)) for s in (0, 10, 1000)]
+  np.testing.assert_allclose(decays, [0.1, 0.55, 0.9], rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+  ('field', 'value'),
+  [
+    ('steps', 0),
+    ('batch_size', 0),
+    ('loss_reduction', 'max'),
+    ('ema_decay', 1.0),
+  ],
+)
+def test_bad_fields_are_named(config, tmp_path, field, value):
+  config.train[field] = value
+  with pytest.raises(errors.SavosError, match=f'config.train.{field}'):
+    loop.train(config, tmp_path)
+
+
+def checksum(folder):
+  digest = hashlib.sha256()
+  for path in sorted(folder.rglob('*')):
+    if path.is_file():
+      digest.update(path.read_bytes())
+  return digest.hexdigest()
+
+
+def damage_truncate(path):
+  path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def damage_flip(path):
+  content = bytearray(path.read_bytes())
+  content[len(content) // 2] ^= 0x10
+  path.write_bytes(bytes(content))
+
+
+@pytest.mark.parametrize('damage', [damage_truncate, damage_flip, None])
+def test_damaged_newest_checkpoint_falls_back_to_the_one_before(
+  config, tmp_path, caplog, damage
+):
+  config.train.steps = 4
+  config.train.checkpoint_every = 2
+  loop.train(config, tmp_path)
+  newest = tmp_path / 'checkpoints' / '4' / 'params'
+  if damage is None:
+    shutil.rmtree(newest)
+  else:
+    largest = max(
+      (path for path in newest.rglob('*') if path.is_file()),
+      key=lambda path: path.stat().st_size,
+    )
+    damage(largest)
+  with caplog.at_level('WARNING', 'savos_jax'):
+    step, _ = params_of(tmp_path, config)
+  assert step == 2
+  assert 'checkpoint 4' in caplog.text
+
+
+def test_checkpoint_of_another_network_is_refused(config, tmp_path):
+  loop.train(config, tmp_path)
+  before = checksum(tmp_path / 'checkpoints')
+  config.model.decoder_features = 12
+  with pytest.raises(errors.SavosError, match='decoder_features: 8'):
+    params_of(tmp_path, config)
+  with pytest.raises(errors.SavosError, match='decoder_features: 8'):
+    loop.train(config, tmp_path)
+  assert checksum(tmp_path / 'checkpoints') == before
+
+
+def test_another_optimizer_is_refused(config, tmp_path):
+  loop.train(config, tmp_path)
+  config.train.optimizer = 'sgd'
+  config.train.steps = 6
+  with pytest.raises(errors.SavosError, match='optimiser'):
+    loop.train(config, tmp_path)
+
+
+def test_missing_checkpoints_are_explained(config, tmp_path):
+  with pytest.raises(errors.SavosError, match='no checkpoint'):
+    params_of(tmp_path, config)
+
+
+def test_data_wait_is_measured():
+  window = loop._Window()
+  window.metrics.append({'loss': np.float32(1.0)})
+  window.started = time.monotonic() - 2.0
+  window.waited = 0.5
+  summary = window.summary(batch_size=3)
+  np.testing.assert_allclose(summary['data_wait_fraction'], 0.25, rtol=0.05)
+  np.testing.assert_allclose(summary['examples_per_second'], 1.5, rtol=0.05)

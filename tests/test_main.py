@@ -1,0 +1,206 @@
+"""The program as a user starts it."""
+
+import csv
+import importlib
+import json
+import os
+import pathlib
+import subprocess
+import sys
+
+import cv2
+from ml_collections import config_dict
+import numpy as np
+import pytest
+
+from configs import default
+from configs import smoke
+from savos_jax import errors
+from savos_jax import evaluate
+from savos_jax import main
+from savos_jax import settings
+from savos_jax.data import masks
+
+REPOSITORY = pathlib.Path(__file__).parents[1]
+CONFIGS = sorted(
+  path.stem
+  for path in (REPOSITORY / 'configs').glob('*.py')
+  if path.stem != '__init__'
+)
+
+
+def start(*arguments, timeout=300):
+  return subprocess.run(
+    [sys.executable, '-m', 'savos_jax.main', *arguments],
+    cwd=REPOSITORY,
+    env=os.environ | {'JAX_PLATFORMS': 'cpu'},
+    capture_output=True,
+    text=True,
+    timeout=timeout,
+    check=False,
+  )
+
+
+@pytest.fixture(scope='module')
+def smoke_run(tmp_path_factory):
+  workdir = tmp_path_factory.mktemp('smoke')
+  result = start('--config=configs/smoke.py', f'--workdir={workdir}')
+  assert result.returncode == 0, result.stdout + result.stderr
+  return workdir, result
+
+
+def test_workdir_gets_config_logs_checkpoints_and_results(smoke_run):
+  workdir, _ = smoke_run
+  saved = json.loads((workdir / 'config.json').read_text())
+  assert saved['train']['steps'] == smoke.get_config().train.steps
+  assert list((workdir / 'logs').glob('events.out.tfevents.*'))
+  assert 'step 4/4' in (workdir / 'logs' / 'log.txt').read_text()
+  assert (workdir / 'checkpoints' / '4').is_dir()
+  results = workdir / 'results'
+  videos = settings.load_split(smoke.get_config(), workdir, 'val')
+  for video in videos:
+    written = sorted((results / 'masks' / video.name).iterdir())
+    assert [p.stem for p in written] == [p.stem for p in video.frames]
+    labels = masks.read_mask(written[-1])
+    assert labels.shape == (video.height, video.width)
+    assert cv2.imread(str(results / 'strips' / f'{video.name}.png')) is not None
+    reader = cv2.VideoCapture(str(results / 'videos' / f'{video.name}.mp4'))
+    assert reader.get(cv2.CAP_PROP_FRAME_COUNT) == len(video)
+    reader.release()
+
+
+def test_scores_are_printed_and_written_in_every_form(smoke_run):
+  workdir, result = smoke_run
+  results = workdir / 'results'
+  scores = json.loads((results / 'scores.json').read_text())
+  assert set(scores) == {'global', 'sequences'}
+  assert set(scores['global']) == {'J', 'F', 'J&F'}
+  videos = settings.load_split(smoke.get_config(), workdir, 'val')
+  names = [f'{v.name}_{i}' for v in videos for i in v.object_ids]
+  assert list(scores['sequences']) == names
+  means = []
+  for name in names:
+    entry = scores['sequences'][name]
+    assert name in result.stdout
+    assert len(entry['frames']['J']) == len(entry['frames']['F']) == 3
+    np.testing.assert_allclose(
+      entry['J']['mean'], np.mean(entry['frames']['J'])
+    )
+    assert set(entry['F']) == {'mean', 'recall', 'decay'}
+    means.append(entry['J']['mean'])
+  np.testing.assert_allclose(scores['global']['J']['mean'], np.mean(means))
+  for title in ('first mask copied', 'all background'):
+    assert title in result.stdout
+  with (results / 'global_results-val.csv').open() as file:
+    (row,) = csv.DictReader(file)
+  assert abs(float(row['J-Mean']) - np.mean(means)) < 1e-3
+
+
+def test_evaluate_alone_gives_the_same_scores(smoke_run):
+  workdir, _ = smoke_run
+  path = workdir / 'results' / 'scores.json'
+  before = json.loads(path.read_text())
+  path.unlink()
+  result = start(
+    '--config=configs/smoke.py', f'--workdir={workdir}', '--mode=evaluate'
+  )
+  assert result.returncode == 0, result.stderr
+  assert json.loads(path.read_text()) == before
+
+
+SMOKE = '--config=configs/smoke.py'
+DAVIS17 = '--config=configs/davis17.py'
+
+
+@pytest.mark.parametrize(
+  ('arguments', 'expected'),
+  [
+    ([DAVIS17], ['config.data.root', 'JPEGImages', 'davischallenge.org']),
+    ([DAVIS17, '--config.data.root=nowhere'], ['nowhere', 'JPEGImages']),
+    ([SMOKE, '--mode=evaluate'], ['checkpoints', '--mode=train']),
+    ([SMOKE, '--config.model.stride_variant=v3'], ['stride_variant', 'v1.5']),
+    ([SMOKE, '--config.train.stepz=3'], ['stepz']),
+    ([SMOKE, '--config.train.steps=many'], ['many']),
+    (['--config=configs/absent.py'], ['absent.py']),
+    ([SMOKE, 'extra'], ['extra']),
+    ([], ['--config']),
+  ],
+)
+def test_mistakes_are_explained_without_a_traceback(
+  tmp_path, arguments, expected
+):
+  result = start(f'--workdir={tmp_path / "w"}', *arguments)
+  assert result.returncode != 0
+  assert 'Traceback' not in result.stderr
+  for text in expected:
+    assert text in result.stderr
+
+
+def test_help_names_the_flags():
+  result = start('--help')
+  for text in ('--config', '--workdir', 'train_and_evaluate', 'evaluate'):
+    assert text in result.stdout + result.stderr
+
+
+@pytest.mark.parametrize('name', CONFIGS)
+def test_every_config_is_a_diff_from_the_default(name):
+  config = importlib.import_module(f'configs.{name}').get_config()
+
+  def fields(tree, prefix=''):
+    for key, value in tree.items():
+      if isinstance(value, config_dict.ConfigDict):
+        yield from fields(value, f'{prefix}{key}.')
+      else:
+        yield prefix + key
+
+  assert set(fields(config)) == set(fields(default.get_config()))
+  with pytest.raises(AttributeError):
+    config.train.stepz = 1
+  settings.model_config(config)
+  settings.sampling_config(config)
+  assert importlib.import_module(f'configs.{name}').__doc__
+
+
+def test_unknown_source_and_baseline_are_named(tmp_path):
+  config = smoke.get_config()
+  config.data.source = 'youtube'
+  with pytest.raises(errors.SavosError, match='youtube'):
+    settings.load_split(config, tmp_path, 'val')
+  config = smoke.get_config()
+  config.eval.baselines = ('optical_flow',)
+  with pytest.raises(errors.SavosError, match='optical_flow'):
+    evaluate.evaluate(config, tmp_path)
+
+
+@pytest.mark.parametrize(
+  ('field', 'value'),
+  [('zoom_range', (0.5, 1.0)), ('max_skip', 0), ('crop_size', (0, 10))],
+)
+def test_bad_sampling_is_named(field, value):
+  config = smoke.get_config()
+  config.sampling[field] = value
+  with pytest.raises(errors.SavosError, match=f'config.sampling.{field}'):
+    settings.sampling_config(config)
+
+
+def test_importing_the_network_takes_no_tensorflow():
+  code = (
+    'import sys; import savos_jax.models.savos, savos_jax.inference.segment; '
+    "sys.exit('tensorflow' in sys.modules)"
+  )
+  assert subprocess.run([sys.executable, '-c', code], check=False,
+                        cwd=REPOSITORY).returncode == 0  # fmt: skip
+
+
+def test_real_multi_object_sequence_trains_and_evaluates(savos_data, tmp_path):
+  config = smoke.get_config()
+  config.data.source = 'davis'
+  config.data.root = str(savos_data / 'DAVIS17-240p')
+  config.data.resolution = '240p'
+  config.train.steps = 2
+  config.eval.baselines = ()
+  config.eval.video = False
+  main.run(config, tmp_path, 'train_and_evaluate')
+  scores = json.loads((tmp_path / 'results' / 'scores.json').read_text())
+  assert list(scores['sequences']) == [f'schoolgirls_{i}' for i in range(1, 8)]
+  assert len(scores['sequences']['schoolgirls_1']['frames']['J']) == 78
