@@ -32,6 +32,7 @@ def get_config() -> config_dict.ConfigDict:
   config.train.warmup_steps = 50
   config.train.log_every = 10
   config.train.checkpoint_every = 50
+  config.eval.short_side = 256  # As trained; it's also 3.5 times as fast.
   return config
 
 

@@ -92,6 +92,8 @@ def get_config() -> config_dict.ConfigDict:
   config.eval = evaluation = config_dict.ConfigDict()
   evaluation.checkpoint_step = -1  # Of workdir's checkpoints; -1: the newest.
   evaluation.use_ema = True  # The averaged weights, when there are any.
+  # Frames are shrunk to it for the network, labels enlarged back; 0: never.
+  evaluation.short_side = 0  # Pixels.
   # Scored beside the network: 'first_mask' (copied), 'background' (empty).
   evaluation.baselines = ('first_mask', 'background')
   evaluation.strips = True  # A picture a sequence: prediction over truth.

@@ -130,10 +130,16 @@ def evaluate(
       f'config.eval.baselines holds {", ".join(map(repr, sorted(unknown)))}.\n'
       f'  Expected names out of {tuple(_BASELINES)}.'
     )
+  if config.eval.short_side < 0:
+    raise errors.SavosError(
+      f'config.eval.short_side is {config.eval.short_side}.\n'
+      '  Expected pixels, or 0 to leave frames as they are.'
+    )
   videos = settings.load_split(config, workdir, config.data.val_split)
   model, params = _restore(config, workdir)
   results = workdir / 'results'
-  _segment_all(tracker_lib.Tracker(model, params), videos, results / 'masks')
+  tracker = tracker_lib.Tracker(model, params, config.eval.short_side)
+  _segment_all(tracker, videos, results / 'masks')
 
   scores = protocol.score_results(results / 'masks', videos)
   baselines = {}

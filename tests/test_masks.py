@@ -92,6 +92,13 @@ def test_palette_void_is_background(tmp_path):
   _assert_labels(path, np.where(LABELS == 3, 0, LABELS))
 
 
+def test_indexed_0_255_is_one_object_too(tmp_path):
+  image = Image.fromarray(BINARY * np.uint8(255))
+  image.putpalette([0, 0, 0] + [9, 9, 9] * 255)
+  image.save(tmp_path / 'binary.png')
+  _assert_labels(tmp_path / 'binary.png', BINARY)
+
+
 def test_grey_0_255_is_one_object(tmp_path):
   path = _save(tmp_path, BINARY * np.uint8(255))
   with Image.open(path) as image:

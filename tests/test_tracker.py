@@ -87,6 +87,60 @@ def test_a_new_start_forgets_the_video_before(params, video):
   np.testing.assert_array_equal(runs[0], runs[1])
 
 
+@pytest.mark.parametrize(
+  ('size', 'short_side', 'expected'),
+  [
+    ((480, 854), 0, (480, 854)),
+    ((480, 854), 480, (480, 854)),
+    ((480, 854), 256, (256, 448)),
+    ((854, 480), 256, (448, 256)),
+    ((240, 432), 256, (240, 432)),
+    ((45, 4000), 10, (32, 896)),
+  ],
+)
+def test_network_size(size, short_side, expected):
+  assert tracker_lib.network_size(*size, short_side) == expected
+
+
+def test_shrunk_frames_give_labels_of_the_full_size(params, video):
+  tracker = tracker_lib.Tracker(MODEL, params, short_side=32)
+  tracker.start(video.frame(0), video.labels(0), video.object_ids)
+  labels = tracker.step(video.frame(1))
+  assert labels.shape == SIZE
+  assert tracker.probabilities.shape == (2, 32, 64)
+  by_hand_frame = cv2.resize(
+    video.frame(1), (64, 32), interpolation=cv2.INTER_AREA
+  )
+  small = tracker_lib.Tracker(MODEL, params)
+  shrunk = [
+    cv2.resize(
+      (video.labels(0) == i).astype(np.float32),
+      (64, 32),
+      interpolation=cv2.INTER_AREA,
+    )
+    for i in video.object_ids
+  ]
+  # Soft masks of a shrunk frame: set by hand, as labels can't carry them.
+  small.start(
+    cv2.resize(video.frame(0), (64, 32), interpolation=cv2.INTER_AREA),
+    np.ones((32, 64), np.uint8),
+    (1, 1),
+  )
+  small._guidance = jnp.asarray(np.stack(shrunk))
+  small._reference = tracker._reference
+  small.step(by_hand_frame)
+  np.testing.assert_allclose(
+    tracker.probabilities, small.probabilities, atol=1e-6
+  )
+  enlarged = jax.image.resize(
+    tracker.probabilities, (2, *SIZE), 'bilinear', antialias=False
+  )
+  ids = np.array([0, *video.object_ids])
+  np.testing.assert_array_equal(
+    labels, ids[np.asarray(tracker_lib.to_labels(enlarged))]
+  )
+
+
 def test_labels_take_the_most_probable_object_above_one_half():
   p = jnp.asarray([[[0.2, 0.6, 0.7, 0.5]], [[0.4, 0.3, 0.9, 0.1]]])
   np.testing.assert_array_equal(tracker_lib.to_labels(p), [[0, 1, 2, 0]])

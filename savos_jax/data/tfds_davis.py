@@ -40,15 +40,13 @@ _PNG = b'\x89PNG\r\n\x1a\n'
 def _not_prepared(
   data_dir: epath.Path, looked_at: list, config: str
 ) -> errors.SavosError:
-  # TFDS imports importlib_resources to build, without requiring it; its own
-  # command line, `tfds build`, wants the whole of apache_beam besides.
+  # Not `tfds build`: that command wants the whole of apache_beam besides.
   return errors.SavosError(
     f'{data_dir}: no prepared tensorflow_datasets builder davis/{config}; '
     'looked for\n'
     + ''.join(f'    {path}\n' for path in looked_at)
     + '  Nothing is downloaded without being asked for. To prepare it '
     '(downloads DAVIS), run\n'
-    '    pip install importlib_resources\n'
     '    python -c "import tensorflow_datasets as tfds; '
     f"tfds.builder('davis/{config}', data_dir='{data_dir}')"
     '.download_and_prepare()"\n'

@@ -7,6 +7,7 @@ with the length of the video.
 import functools
 from typing import Any
 
+import cv2
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -25,9 +26,21 @@ def _encode_reference(model, params, frame, masks):
   )
 
 
-@functools.partial(jax.jit, static_argnames='model')
-def _segment(model, params, frame, guidance, reference):
-  """Segments frame uint8 [H, W, 3] for K objects; see `Tracker.step`."""
+@functools.partial(jax.jit, static_argnames=('model', 'size'))
+def _segment(model, params, frame, guidance, reference, size):
+  """Segments a frame for K objects.
+
+  Args:
+    model: the network.
+    params: its parameters.
+    frame: uint8 [h, w, 3], at the network's size.
+    guidance: float32 [K, h, w].
+    reference: from `_encode_reference`.
+    size: (H, W) of the labels.
+
+  Returns:
+    Probabilities float32 [K, h, w] and labels uint8 [H, W].
+  """
   frames = jnp.broadcast_to(
     frame.astype(jnp.float32) / 255.0, (guidance.shape[0], *frame.shape)
   )
@@ -39,7 +52,11 @@ def _segment(model, params, frame, guidance, reference):
     method=savos.SAVOS.segment,
   )
   probabilities = jax.nn.softmax(logits)[..., 1]
-  return probabilities, to_labels(probabilities)
+  full = probabilities
+  if size != probabilities.shape[1:]:
+    shape = (probabilities.shape[0], *size)
+    full = jax.image.resize(full, shape, 'bilinear', antialias=False)
+  return probabilities, to_labels(full)
 
 
 def to_labels(probabilities: jax.Array) -> jax.Array:
@@ -55,18 +72,52 @@ def to_labels(probabilities: jax.Array) -> jax.Array:
   return jnp.where(probabilities.max(axis=0) > 0.5, best, jnp.uint8(0))
 
 
+def network_size(height: int, width: int, short_side: int) -> tuple[int, int]:
+  """Returns the size at which the network sees a frame.
+
+  Args:
+    height: of the frame, pixels.
+    width: of the frame, pixels.
+    short_side: what the shorter side is shrunk to, pixels; 0 shrinks nothing.
+
+  Returns:
+    (height, width): the frame's own where its shorter side is no longer than
+    `short_side`, else shrunk, rounded to multiples of 32.
+  """
+  if not short_side or min(height, width) <= short_side:
+    return height, width
+  scale = short_side / min(height, width)
+  multiple = savos.SIZE_MULTIPLE
+  height, width = (
+    max(multiple, round(side * scale / multiple) * multiple)
+    for side in (height, width)
+  )
+  return height, width
+
+
+def _shrink(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+  """Shrinks as the training examples were: each pixel averages its area."""
+  if image.shape[:2] == size:
+    return image
+  return cv2.resize(image, size[::-1], interpolation=cv2.INTER_AREA)
+
+
 class Tracker:
   """Segments the objects of one video after another."""
 
-  def __init__(self, model: savos.SAVOS, params: Any):
+  def __init__(self, model: savos.SAVOS, params: Any, short_side: int = 0):
     """Keeps the network.
 
     Args:
       model: the network.
       params: its parameters.
+      short_side: frames are shrunk to it for the network and the labels
+        enlarged back, see `network_size`.
     """
     self._model = model
     self._params = params
+    self._short_side = short_side
+    self._size: tuple[int, int] | None = None
     self._object_ids: np.ndarray | None = None
     self._reference: jax.Array | None = None
     self._guidance: jax.Array | None = None
@@ -81,12 +132,18 @@ class Tracker:
       labels: its mask, uint8 [H, W].
       object_ids: which of its ids to segment, at least one.
     """
-    masks = np.stack([labels == i for i in object_ids]).astype(np.float32)
+    self._size = network_size(*labels.shape, self._short_side)
+    masks = np.stack(
+      [
+        _shrink((labels == i).astype(np.float32), self._size)
+        for i in object_ids
+      ]
+    )
     # Entry k is the id of the tracker's object k; 0 stays the background.
     self._object_ids = np.array([0, *object_ids], np.uint8)
     self._guidance = jnp.asarray(masks)
     self._reference = _encode_reference(
-      self._model, self._params, frame, self._guidance
+      self._model, self._params, _shrink(frame, self._size), self._guidance
     )
 
   def step(self, frame: np.ndarray) -> np.ndarray:
@@ -100,11 +157,16 @@ class Tracker:
     """
     # The soft prediction guides the next frame; it is never binarised.
     self._guidance, labels = _segment(
-      self._model, self._params, frame, self._guidance, self._reference
+      self._model,
+      self._params,
+      _shrink(frame, self._size),
+      self._guidance,
+      self._reference,
+      size=frame.shape[:2],
     )
     return self._object_ids[np.asarray(labels)]
 
   @property
   def probabilities(self) -> jax.Array:
-    """Each object's probabilities in the last frame, float32 [K, H, W]."""
+    """Each object's in the last frame, float32 [K, h, w], network's size."""
     return self._guidance
