@@ -17,7 +17,7 @@ def get_config() -> config_dict.ConfigDict:
   """Returns the configuration."""
   config = default.get_config()
   config.data.source = 'embedded'
-  config.data.embedded_train_clips = 24
+  config.data.embedded_train_clips = 40
 
   config.model.block_counts = (2, 2, 2, 2)
   config.model.width_multiplier = 0.25
@@ -25,10 +25,14 @@ def get_config() -> config_dict.ConfigDict:
 
   config.sampling.crop_size = (128, 224)
   config.sampling.max_skip = 12
-  config.sampling.mask_dilation = 3
-  config.sampling.mask_blur = 2.0
+  # The clips move fast, and a few hundred steps must teach the network to
+  # correct its own errors.
+  config.sampling.mask_shift = 0.15
+  config.sampling.mask_scale = (0.85, 1.15)
+  config.sampling.mask_spline = 0.1
+  config.sampling.mask_dilation = 4
   davis16_cpu.practical_preset(config.train)
-  config.train.steps = 400
+  config.train.steps = 450
   config.train.batch_size = 8
   config.train.learning_rate = 1e-3
   config.train.warmup_steps = 20

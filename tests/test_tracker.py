@@ -78,6 +78,18 @@ def test_tracker_equals_the_network_applied_by_hand(params, video):
   assert np.abs(expected[0][0] - expected[0][2]).max() > 1e-3
 
 
+def test_a_size_compiles_once_with_restored_parameters(params, video):
+  # A checkpoint's arrays are bound to their device, fresh ones are not.
+  placed = jax.device_put(params, jax.devices()[0])
+  tracker = tracker_lib.Tracker(MODEL, placed)
+  before = tracker_lib._segment._cache_size()
+  for _ in range(2):
+    tracker.start(video.frame(0)[:40], video.labels(0)[:40], (2, 5))
+    for index in (1, 2, 3):
+      tracker.step(video.frame(index)[:40])
+  assert tracker_lib._segment._cache_size() == before + 1
+
+
 def test_a_new_start_forgets_the_video_before(params, video):
   tracker = tracker_lib.Tracker(MODEL, params)
   runs = []

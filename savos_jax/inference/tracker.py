@@ -17,13 +17,20 @@ from savos_jax.models import savos
 
 @functools.partial(jax.jit, static_argnames='model')
 def _encode_reference(model, params, frame, masks):
-  """Encodes frame uint8 [H, W, 3] with masks float32 [K, H, W]."""
+  """Encodes frame uint8 [h, w, 3] with masks float32 [K, h, w].
+
+  Returns:
+    The reference features, and the masks as the first guidance: coming out of
+    a compiled function like every later one, they are placed like it, and
+    `_segment` compiles once.
+  """
   frames = jnp.broadcast_to(
     frame.astype(jnp.float32) / 255.0, (masks.shape[0], *frame.shape)
   )
-  return model.apply(
+  reference = model.apply(
     {'params': params}, frames, masks, method=savos.SAVOS.encode_reference
   )
+  return reference, masks
 
 
 @functools.partial(jax.jit, static_argnames=('model', 'size'))
@@ -141,9 +148,8 @@ class Tracker:
     )
     # Entry k is the id of the tracker's object k; 0 stays the background.
     self._object_ids = np.array([0, *object_ids], np.uint8)
-    self._guidance = jnp.asarray(masks)
-    self._reference = _encode_reference(
-      self._model, self._params, _shrink(frame, self._size), self._guidance
+    self._reference, self._guidance = _encode_reference(
+      self._model, self._params, _shrink(frame, self._size), masks
     )
 
   def step(self, frame: np.ndarray) -> np.ndarray:
