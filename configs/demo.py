@@ -1,10 +1,11 @@
-"""The embedded clips and a tiny network: `make demo`, minutes on 2 cores.
+"""The embedded clips and a tiny network: `make demo`.
 
   python -m savos_jax.main --config=configs/demo.py --workdir=runs/demo
 
 Clips made from scikit-image's photographs, other photographs for validation
 than for training. Shows that the program works end to end; what it learns is
-of no use on real video.
+of no use on real video. Three and a half minutes on 2 cores. Expected: J 52.7,
+F 42.5, beside 30.8 and 24.8 for copying the first mask (measured, 2026-11-23).
 """
 
 from ml_collections import config_dict
