@@ -42,17 +42,25 @@ logger = logging.getLogger('savos_jax')
 
 
 def configure_logging(workdir: pathlib.Path) -> None:
-  """Sends our messages to standard output and to workdir/logs/log.txt."""
+  """Sends our messages to standard output and to workdir/logs/log.txt.
+
+  Raises:
+    SavosError: the working directory can't be made or written.
+  """
   folder = workdir / 'logs'
-  folder.mkdir(parents=True, exist_ok=True)
+  try:
+    folder.mkdir(parents=True, exist_ok=True)
+    log_file = logging.FileHandler(folder / 'log.txt')
+  except OSError as error:
+    raise errors.SavosError(
+      f'{workdir}: not usable as a working directory: {error}.\n'
+      '  Give --workdir a folder that can be made and written.'
+    ) from None
   formatter = logging.Formatter('%(asctime)s %(message)s', '%H:%M:%S')
   logger.setLevel(logging.INFO)
   logger.propagate = False
   logger.handlers.clear()
-  for handler in (
-    logging.StreamHandler(sys.stdout),
-    logging.FileHandler(folder / 'log.txt'),
-  ):
+  for handler in (logging.StreamHandler(sys.stdout), log_file):
     handler.setFormatter(formatter)
     logger.addHandler(handler)
 

@@ -105,11 +105,24 @@ def load_split(
       f'config.data.root is not set: where is the data?\n{davis.LAYOUT}'
     )
   if data.source == 'tfds':
-    # TensorFlow is slow to import, and only this source needs it to read.
-    from savos_jax.data import tfds_davis
-
-    return tfds_davis.load(data.root, split, workdir / 'tfds_davis')
+    return _load_tfds(data, workdir, split)
   return davis.load(data.root, split, data.year, data.resolution)
+
+
+def _load_tfds(data, workdir, split) -> list[sequences.Sequence]:
+  # TensorFlow is slow to import, and only this source needs it to read.
+  from savos_jax.data import tfds_davis
+
+  names = {folder: name for name, folder in tfds_davis.RESOLUTIONS.items()}
+  if data.year != '2017' or data.resolution not in names:
+    raise errors.SavosError(
+      f'config.data.year is {data.year!r}, config.data.resolution '
+      f'{data.resolution!r}.\n  Expected "2017" and one of {tuple(names)}: '
+      'tensorflow_datasets has no other DAVIS.'
+    )
+  return tfds_davis.load(
+    data.root, split, workdir / 'tfds_davis', names[data.resolution]
+  )
 
 
 def differing_fields(found: dict, expected: dict) -> list[str]:

@@ -136,6 +136,15 @@ def test_mistakes_are_explained_without_a_traceback(
     assert text in result.stderr
 
 
+def test_a_file_as_workdir_is_refused(tmp_path):
+  (tmp_path / 'file').write_text('mine')
+  result = start('--config=configs/smoke.py', f'--workdir={tmp_path / "file"}')
+  assert result.returncode == 2
+  assert 'Traceback' not in result.stderr
+  assert '--workdir' in result.stderr
+  assert (tmp_path / 'file').read_text() == 'mine'
+
+
 def test_help_names_the_flags():
   result = start('--help')
   for text in ('--config', '--workdir', 'train_and_evaluate', 'evaluate'):
@@ -192,6 +201,7 @@ def test_importing_the_network_takes_no_tensorflow():
                         cwd=REPOSITORY).returncode == 0  # fmt: skip
 
 
+@pytest.mark.usefixtures('library_promotion')
 def test_real_multi_object_sequence_trains_and_evaluates(savos_data, tmp_path):
   config = smoke.get_config()
   config.data.source = 'davis'

@@ -7,7 +7,9 @@ import numpy as np
 from PIL import Image
 import pytest
 
+from configs import default
 from savos_jax import errors
+from savos_jax import settings
 from savos_jax.data import davis
 from savos_jax.data import tfds_davis
 
@@ -153,6 +155,20 @@ def test_load_gives_the_records_of_the_source(prepared, tmp_path):
         np.testing.assert_array_equal(record.labels(t), other.labels(t))
   ids = {r.name: r.object_ids for r in tfds_davis.load(data_dir, 'train', root)}
   assert ids == {'cow': (1,), 'yak': (1, 2, 3)}
+
+
+def test_the_configuration_s_source(prepared, tmp_path):
+  config = default.get_config()
+  config.data.source = 'tfds'
+  config.data.root = str(prepared[1])
+  (record,) = settings.load_split(config, tmp_path, 'val')
+  assert record.name == 'mole'
+  assert record.frames[0].is_relative_to(tmp_path / 'tfds_davis')
+  for field, value in (('year', '2016'), ('resolution', '240p')):
+    other = config.copy_and_resolve_references()
+    other.data[field] = value
+    with pytest.raises(errors.SavosError, match=f'config.data.{field}'):
+      settings.load_split(other, tmp_path, 'val')
 
 
 def test_second_export_reads_and_writes_nothing(
