@@ -122,6 +122,9 @@ def main(argv: list[str]) -> None:
   except errors.SavosError as error:
     print(f'error: {error}', file=sys.stderr)
     sys.exit(2)
+  except KeyboardInterrupt:
+    print('interrupted', file=sys.stderr)
+    sys.exit(130)  # What shells expect after Ctrl-C.
 
 
 if __name__ == '__main__':

@@ -7,6 +7,7 @@ import os
 import pathlib
 import subprocess
 import sys
+import types
 
 import cv2
 from ml_collections import config_dict
@@ -143,6 +144,25 @@ def test_a_file_as_workdir_is_refused(tmp_path):
   assert 'Traceback' not in result.stderr
   assert '--workdir' in result.stderr
   assert (tmp_path / 'file').read_text() == 'mine'
+
+
+@pytest.mark.parametrize(
+  ('raised', 'code'),
+  [(KeyboardInterrupt(), 130), (errors.SavosError('mend it'), 2)],
+)
+def test_exit_codes(monkeypatch, tmp_path, capsys, raised, code):
+  def run(*_):
+    raise raised
+
+  monkeypatch.setattr(main, 'run', run)
+  monkeypatch.setattr(main, 'configure_logging', lambda _: None)
+  for flag, value in (('_WORKDIR', str(tmp_path)), ('_CONFIG', None),
+                      ('_MODE', 'train')):  # fmt: skip
+    monkeypatch.setattr(main, flag, types.SimpleNamespace(value=value))
+  with pytest.raises(SystemExit) as caught:
+    main.main(['main'])
+  assert caught.value.code == code
+  assert str(raised) in capsys.readouterr().err
 
 
 def test_help_names_the_flags():
