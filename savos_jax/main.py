@@ -24,6 +24,7 @@ from absl import logging as absl_logging
 from ml_collections import config_flags
 
 from savos_jax import errors
+from savos_jax import files
 
 _CONFIG = config_flags.DEFINE_config_file(
   'config', None, 'The configuration, such as configs/davis16.py.'
@@ -80,9 +81,8 @@ def run(config, workdir: pathlib.Path, mode: str) -> None:
   from savos_jax.training import loop
 
   if mode != 'evaluate':
-    (workdir / 'config.json').write_text(
-      json.dumps(config.to_dict(), indent=2) + '\n'
-    )
+    with files.replacing(workdir / 'config.json') as partial:
+      partial.write_text(json.dumps(config.to_dict(), indent=2) + '\n')
     finished = loop.train(config, workdir)
     if not finished:
       return

@@ -9,20 +9,11 @@ import pytest
 from savos_jax import errors
 from savos_jax.data import davis
 from savos_jax.data import masks
+from tests import davis_folders
 
-
-def _images(root, name='train0', resolution='480p'):
-  return root / 'JPEGImages' / resolution / name
-
-
-def _annotations(root, name='train0', resolution='480p'):
-  return root / 'Annotations' / resolution / name
-
-
-def _load_error(*args, **kwargs) -> str:
-  with pytest.raises(errors.SavosError) as caught:
-    davis.load(*args, **kwargs)
-  return str(caught.value)
+_images = davis_folders.images
+_annotations = davis_folders.annotations
+_load_error = davis_folders.load_error
 
 
 def test_records_2017(davis_folder):

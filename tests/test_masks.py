@@ -273,8 +273,14 @@ def test_file_appears_whole(tmp_path, monkeypatch):
   assert replaced == [path]
 
 
-def test_write_mask_into_a_missing_folder(tmp_path):
-  path = tmp_path / 'absent' / 'mask.png'
+def test_write_mask_makes_its_folder(tmp_path):
+  masks.write_mask(tmp_path / 'absent' / 'mask.png', LABELS)
+  _assert_labels(tmp_path / 'absent' / 'mask.png', LABELS)
+
+
+def test_write_mask_where_no_folder_can_be(tmp_path):
+  (tmp_path / 'file').write_text('in the way')
+  path = tmp_path / 'file' / 'mask.png'
   with pytest.raises(errors.SavosError, match='could not be written') as caught:
     masks.write_mask(path, LABELS)
   assert str(caught.value).startswith(f'{path}: ')

@@ -125,6 +125,47 @@ def test_reference_computed_once_equals_the_whole(tiny):
   np.testing.assert_allclose(whole, parts, rtol=1e-5, atol=1e-5)
 
 
+def test_padding_is_mean_colour_below_and_right_and_is_cropped_away(tiny):
+  model, params, frame, mask = tiny  # 50x70: padded to 64x96.
+  mean = jnp.asarray(TINY.rgb_mean).reshape(1, 1, 1, 3)
+  padded = jnp.broadcast_to(mean, (2, 64, 96, 3)).at[:, :50, :70].set(frame)
+  padded_mask = jnp.zeros((2, 64, 96)).at[:, :50, :70].set(mask)
+  found = apply(model, params, frame, mask, frame, mask)
+  whole = apply(model, params, padded, padded_mask, padded, padded_mask)
+  np.testing.assert_allclose(found, whole[:, :50, :70], rtol=1e-4, atol=1e-5)
+
+
+def test_frames_are_normalised_and_masks_are_not(tiny):
+  _, params, _, _ = tiny
+  keys = jax.random.split(jax.random.key(7), 2)
+  frame = jax.random.uniform(keys[0], (1, 32, 64, 3))
+  mask = jax.random.uniform(keys[1], (1, 32, 64))
+  raw = savos.SAVOS(
+    dataclasses.replace(TINY, rgb_mean=(0.0,) * 3, rgb_std=(1.0,) * 3)
+  )
+  mean = jnp.asarray(TINY.rgb_mean).reshape(1, 1, 1, 3)
+  std = jnp.asarray(TINY.rgb_std).reshape(1, 1, 1, 3)
+  normalised = (frame - mean) / std
+  expected = apply(raw, params, normalised, mask, normalised, mask)
+  found = apply(savos.SAVOS(TINY), params, frame, mask, frame, mask)
+  np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_stride_two_is_padded_as_torch_pads():
+  """Every second position of the same convolution at stride 1."""
+  x = jax.random.normal(jax.random.key(0), (1, 8, 10, 2))
+  for size in (1, 3, 7):
+    dense = resnet._conv(3, size, 1, jnp.float32, None)
+    strided = resnet._conv(3, size, 2, jnp.float32, None)
+    variables = dense.init(jax.random.key(1), x)
+    np.testing.assert_allclose(
+      strided.apply(variables, x),
+      dense.apply(variables, x)[:, ::2, ::2],
+      rtol=1e-5,
+      atol=1e-6,
+    )
+
+
 def test_every_input_matters(tiny):
   model, params, frame, mask = tiny
   inputs = [frame, mask, frame, mask]

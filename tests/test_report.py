@@ -124,21 +124,6 @@ def test_table_of_undefined_scores_and_of_small_decays(undefined):
   assert '-0.0' not in report.format_table(protocol.Scores((flat, rising)))
 
 
-def test_a_failed_write_keeps_the_old_file(tmp_path):
-  path = tmp_path / 'scores.json'
-  path.write_text('old')
-
-  def fail():
-    with report.replacing(path) as partial:
-      partial.write_text('half of the n')
-      raise RuntimeError
-
-  with pytest.raises(RuntimeError):
-    fail()
-  assert path.read_text() == 'old'
-  assert list(tmp_path.iterdir()) == [path]
-
-
 def test_an_impossible_path_is_an_error_that_names_it(scores, tmp_path):
   (tmp_path / 'file').write_text('in the way')
   path = tmp_path / 'file' / 'scores.json'

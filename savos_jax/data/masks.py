@@ -5,7 +5,6 @@ objects. On disk it is written as an indexed PNG with the PASCAL VOC palette,
 the form that the DAVIS 2017 tools expect.
 """
 
-import contextlib
 import os
 import pathlib
 
@@ -14,6 +13,7 @@ from PIL import Image
 from PIL import UnidentifiedImageError
 
 from savos_jax import errors
+from savos_jax import files
 
 # In the data sets 255 marks pixels that belong to no object ("void").
 VOID = 255
@@ -177,17 +177,13 @@ def write_mask(path: str | os.PathLike, labels: np.ndarray) -> None:
   """Writes labels as an indexed PNG; the file appears whole or not at all.
 
   Args:
-    path: where; the folder must exist.
+    path: where; the folder is made if need be.
     labels: uint8 [H, W].
+
+  Raises:
+    SavosError: the file can't be written.
   """
   image = Image.fromarray(np.ascontiguousarray(labels, np.uint8))
   image.putpalette(_PALETTE)
-  path = pathlib.Path(path)
-  partial = path.with_name(f'.{path.name}.{os.getpid()}.part')
-  try:
+  with files.replacing(path) as partial:
     image.save(partial, format='PNG')
-    os.replace(partial, path)
-  except OSError as error:
-    with contextlib.suppress(OSError):
-      partial.unlink(missing_ok=True)
-    raise errors.SavosError(f'{path}: could not be written: {error}') from None

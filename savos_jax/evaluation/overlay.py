@@ -12,8 +12,8 @@ from PIL import ImageDraw
 from PIL import ImageFont
 
 from savos_jax import errors
+from savos_jax import files
 from savos_jax.data import sequences
-from savos_jax.evaluation import report
 
 # Paul Tol's "vibrant" scheme (Colour schemes, SRON/EPS/TN/09-002, 2021) with
 # Okabe and Ito's yellow for its grey: told apart with any colour vision. The
@@ -189,7 +189,7 @@ def write_png(path: str | os.PathLike, picture: np.ndarray) -> None:
   Raises:
     SavosError: the file can't be written.
   """
-  with report.replacing(path) as partial:
+  with files.replacing(path) as partial:
     Image.fromarray(picture).save(partial, format='PNG')
 
 
@@ -230,7 +230,7 @@ def write_video(
     ValueError: no frame, or a frame of another size than the first.
   """
   writer = None
-  with report.replacing(path) as partial:
+  with files.replacing(path) as partial:
     try:
       for frame in frames:
         if writer is None:

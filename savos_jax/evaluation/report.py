@@ -1,7 +1,5 @@
 """Scores as JSON, as the official CSV files, and as a table to read."""
 
-from collections.abc import Iterator
-import contextlib
 import csv
 import io
 import json
@@ -9,7 +7,7 @@ import math
 import os
 import pathlib
 
-from savos_jax import errors
+from savos_jax import files
 from savos_jax.evaluation import measures
 from savos_jax.evaluation import protocol
 
@@ -34,41 +32,8 @@ _TABLE_COLUMNS = (
 )
 
 
-@contextlib.contextmanager
-def replacing(path: str | os.PathLike) -> Iterator[pathlib.Path]:
-  """Lends a temporary path beside `path` that takes its place on success.
-
-  A reader sees the old file or the whole new one. The folder is made if it is
-  not there; the temporary file is hidden, has the same suffix, and is removed
-  when the block raises.
-
-  Args:
-    path: the file to write.
-
-  Yields:
-    The path to write to.
-
-  Raises:
-    SavosError: the folder can't be made or the file can't be written.
-  """
-  path = pathlib.Path(path)
-  partial = path.with_name(f'.{path.stem}.{os.getpid()}.part{path.suffix}')
-  try:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    yield partial
-    os.replace(partial, path)
-  except OSError as error:
-    raise errors.SavosError(
-      f'{path}: could not be written: {error}.\n'
-      '  Expected a folder that can be written to, with space left.'
-    ) from None
-  finally:
-    with contextlib.suppress(OSError):
-      partial.unlink(missing_ok=True)
-
-
 def _write_text(path: str | os.PathLike, text: str) -> None:
-  with replacing(path) as partial:
+  with files.replacing(path) as partial:
     partial.write_text(text, 'utf-8', newline='\n')
 
 

@@ -1,0 +1,41 @@
+"""Files that appear whole or not at all."""
+
+from collections.abc import Iterator
+import contextlib
+import os
+import pathlib
+
+from savos_jax import errors
+
+
+@contextlib.contextmanager
+def replacing(path: str | os.PathLike) -> Iterator[pathlib.Path]:
+  """Lends a temporary path beside `path` that takes its place on success.
+
+  A reader sees the old file or the whole new one. The folder is made if it is
+  not there; the temporary file is hidden, has the same suffix, and is removed
+  when the block raises.
+
+  Args:
+    path: the file to write.
+
+  Yields:
+    The path to write to.
+
+  Raises:
+    SavosError: the folder can't be made or the file can't be written.
+  """
+  path = pathlib.Path(path)
+  partial = path.with_name(f'.{path.stem}.{os.getpid()}.part{path.suffix}')
+  try:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    yield partial
+    os.replace(partial, path)
+  except OSError as error:
+    raise errors.SavosError(
+      f'{path}: could not be written: {error}.\n'
+      '  Expected a folder that can be written to, with space left.'
+    ) from None
+  finally:
+    with contextlib.suppress(OSError):
+      partial.unlink(missing_ok=True)
