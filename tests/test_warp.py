@@ -133,3 +133,40 @@ def test_labels_bring_no_new_ids(dtype):
     moved = warp.warp_labels(labels, change)
     assert moved.dtype == dtype
     assert set(np.unique(moved)) <= set(np.unique(labels))
+
+
+def test_matrices_carry_points():
+  matrix = warp.affine_matrix((3, 4), 2.0, 90.0, (10, 20))
+  points = np.array([[3.0, 4.0], [4.0, 4.0]])
+  # The centre is only shifted; a point to its right comes to lie below it.
+  np.testing.assert_allclose(
+    warp.apply(matrix, points), [[13, 24], [13, 26]], atol=1e-12
+  )
+
+
+def test_outline_points_are_on_the_outline_and_far_apart():
+  mask = np.zeros((60, 80), np.uint8)
+  mask[10:50, 20:70] = 1
+  for seed in range(20):
+    points = warp.outline_points(mask, 5, np.random.default_rng(seed))
+    assert points.shape == (5, 2)
+    x, y = points.T
+    assert (np.isin(x, (20, 69)) | np.isin(y, (10, 49))).all()
+    apart = np.linalg.norm(points[:, None] - points[None], axis=-1)
+    assert apart[~np.eye(5, dtype=bool)].min() > 15
+  tiny = np.zeros((5, 5), np.uint8)
+  tiny[2, 2:4] = 1
+  assert len(warp.outline_points(tiny, 5, np.random.default_rng(0))) == 2
+
+
+def test_bending_leaves_what_cannot_bend():
+  empty = np.zeros((20, 20), np.uint8)
+  rng = np.random.default_rng(0)
+  assert warp.bend_mask(empty, 5, 0.1, rng) is empty
+  pixel = empty.copy()
+  pixel[3, 3] = 1
+  np.testing.assert_array_equal(warp.bend_mask(pixel, 5, 0.1, rng), pixel)
+  square = empty.copy()
+  square[5:15, 5:15] = 1
+  np.testing.assert_array_equal(warp.bend_mask(square, 5, 0.0, rng), square)
+  assert (warp.bend_mask(square, 5, 0.2, rng) != square).any()

@@ -32,38 +32,6 @@ class MaskNoise:
 _OUTLINE_POINTS = 5
 
 
-def _outline_points(mask: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-  """Returns up to 5 (x, y) points, float64 [N, 2], of the longest outline."""
-  contours, _ = cv2.findContours(mask, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
-  outline = max(contours, key=len).reshape(-1, 2).astype(np.float64)
-  start = rng.integers(len(outline))
-  picks = np.linspace(0, len(outline), _OUTLINE_POINTS, endpoint=False)
-  picks = (picks.astype(int) + start) % len(outline)
-  return np.unique(outline[picks], axis=0)
-
-
-def _spline(mask, size, strength, rng):
-  """Bends the mask by moving points of its outline."""
-  points = _outline_points(mask, rng)
-  moved = points + rng.uniform(-strength, strength, points.shape) * size
-  height, width = mask.shape
-  # The corners stay, so that the bend is local to the object; but for one
-  # that the object itself reaches: a point can't both stay and move.
-  corners = np.array(
-    [[0, 0], [width - 1, 0], [0, height - 1], [width - 1, height - 1]],
-    np.float64,
-  )
-  apart = np.linalg.norm(corners[:, None] - points[None], axis=-1).min(axis=1)
-  corners = corners[apart > size / 4]
-  grid = warp.thin_plate_spline_map(
-    np.concatenate([points, corners]),
-    np.concatenate([moved, corners]),
-    height,
-    width,
-  )
-  return warp.warp_labels(mask, grid)
-
-
 def perturb_mask(
   mask: np.ndarray, noise: MaskNoise, rng: np.random.Generator
 ) -> np.ndarray:
@@ -90,8 +58,7 @@ def perturb_mask(
     rng.uniform(-noise.shift, noise.shift, 2) * size,
   )
   moved = warp.warp_labels(mask, matrix)
-  if moved.any():
-    moved = _spline(moved, size, noise.spline, rng)
+  moved = warp.bend_mask(moved, _OUTLINE_POINTS, noise.spline, rng)
 
   radius = int(rng.integers(-noise.dilation, noise.dilation + 1))
   if radius:

@@ -48,6 +48,19 @@ def affine_matrix(
   return np.concatenate([linear, offset[:, None]], axis=1)
 
 
+def apply(matrix: np.ndarray, points: np.ndarray) -> np.ndarray:
+  """Carries points through a matrix.
+
+  Args:
+    matrix: forward, float64 [2, 3].
+    points: (x, y), float64 [N, 2].
+
+  Returns:
+    float64 [N, 2].
+  """
+  return points @ matrix[:, :2].T + matrix[:, 2]
+
+
 def _kernel(points: np.ndarray, centers: np.ndarray) -> np.ndarray:
   """Returns r^2 log r^2 of each pair, float64 [M, N]; 0 at r = 0."""
   squared = np.square(points[:, None, 0] - centers[None, :, 0]) + np.square(
@@ -191,3 +204,70 @@ def warp_labels(
     The output, [H', W'], of the labels' dtype.
   """
   return _warp(labels, warp, size, cv2.INTER_NEAREST, 'constant', value)
+
+
+def outline_points(
+  mask: np.ndarray, count: int, rng: np.random.Generator
+) -> np.ndarray:
+  """Picks points of a mask's longest outline, far from each other.
+
+  The first is random, each next the farthest from those before: a spline that
+  moves them by less than half their distances doesn't fold.
+
+  Args:
+    mask: uint8 [H, W], 0 or 1, not empty.
+    count: how many.
+    rng: where the randomness comes from.
+
+  Returns:
+    (x, y), float64 [N, 2]; fewer than `count` where the outline has fewer.
+  """
+  contours, _ = cv2.findContours(mask, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+  outline = max(contours, key=len).reshape(-1, 2).astype(np.float64)
+  picked = [outline[rng.integers(len(outline))]]
+  distance = np.full(len(outline), np.inf)
+  while len(picked) < count:
+    to_last = np.square(outline - picked[-1]).sum(axis=1)
+    distance = np.minimum(distance, to_last)
+    if not distance.any():
+      break
+    picked.append(outline[distance.argmax()])
+  return np.array(picked)
+
+
+def bend_mask(
+  mask: np.ndarray, count: int, strength: float, rng: np.random.Generator
+) -> np.ndarray:
+  """Bends a mask by moving points of its outline.
+
+  Args:
+    mask: uint8 [H, W], 0 or 1; empty ones and those of one or two pixels come
+      back as they are.
+    count: points that move.
+    strength: they move by +- this share of the object's size, the root of its
+      bounding box's area, along each axis.
+    rng: where the randomness comes from.
+
+  Returns:
+    uint8 [H, W], 0 or 1.
+  """
+  if not strength or not mask.any():
+    return mask
+  _, _, box_width, box_height = cv2.boundingRect(mask)
+  size = np.sqrt(box_width * box_height)
+  points = outline_points(mask, count, rng)
+  if len(points) < 3:
+    return mask
+  moved = points + rng.uniform(-strength, strength, points.shape) * size
+  # The corners stay, so that the bend is local to the object; but for one
+  # that the object itself reaches: a point can't both stay and move.
+  right, bottom = mask.shape[1] - 1, mask.shape[0] - 1
+  corners = np.array([(0, 0), (right, 0), (0, bottom), (right, bottom)], float)
+  apart = np.linalg.norm(corners[:, None] - points[None], axis=-1).min(axis=1)
+  corners = corners[apart > size / 4]
+  grid = thin_plate_spline_map(
+    np.concatenate([points, corners]),
+    np.concatenate([moved, corners]),
+    *mask.shape,
+  )
+  return warp_labels(mask, grid)

@@ -1,0 +1,37 @@
+"""Step 1: light that changes."""
+
+import cv2
+import numpy as np
+
+from savos_jax.data.lucid import config as config_lib
+
+
+def change_illumination(
+  image: np.ndarray, config: config_lib.LucidConfig, rng: np.random.Generator
+) -> np.ndarray:
+  """Changes saturation and value: x' = clip(a x^b + c), each its own a, b, c.
+
+  Grey pixels, which have no hue, stay grey.
+
+  Args:
+    image: RGB uint8 [H, W, 3].
+    config: illumination_*.
+    rng: where the randomness comes from.
+
+  Returns:
+    RGB uint8 [H, W, 3]; the input where the coin says so.
+  """
+  if rng.random() >= config.illumination_probability:
+    return image
+  hsv = cv2.cvtColor(image.astype(np.float32) / 255, cv2.COLOR_RGB2HSV)
+  hue, saturation, value = cv2.split(hsv)
+  changed = []
+  for channel in (saturation, value):
+    gain = rng.uniform(*config.illumination_gain)
+    exponent = rng.uniform(*config.illumination_exponent)
+    offset = rng.uniform(-1, 1) * config.illumination_offset
+    powered = cv2.pow(channel, exponent)
+    changed.append(np.clip(gain * powered + offset, 0, 1, dtype=np.float32))
+  changed[0][saturation == 0] = 0
+  rgb = cv2.cvtColor(cv2.merge([hue, *changed]), cv2.COLOR_HSV2RGB)
+  return np.rint(rgb * 255).astype(np.uint8)
