@@ -9,7 +9,7 @@ import numpy as np
 
 # The correction is a few grey levels and smooth: further rounds change none.
 _ROUNDS = 40
-_TOLERANCE = 0.05  # Grey levels.
+_TOLERANCE = 0.05  # Grey levels, root mean square of the residual.
 
 
 def disk(radius: int) -> np.ndarray:
@@ -60,8 +60,8 @@ def _neighbours(band: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     band: bool [H, W] with N pixels set.
 
   Returns:
-    Number in the band of each neighbour, int [N, 4], N for those out of it;
-    whether that neighbour is in the picture at all, bool [N, 4].
+    Number in the band of each neighbour, int [4, N], N for those out of it;
+    whether that neighbour is in the picture at all, bool [4, N].
   """
   count = np.count_nonzero(band)
   number = np.full((band.shape[0] + 2, band.shape[1] + 2), -1)
@@ -75,10 +75,14 @@ def _neighbours(band: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
       number[rows + 2, columns + 1],
       number[rows + 1, columns],
       number[rows + 1, columns + 2],
-    ],
-    axis=1,
+    ]
   )
   return np.where(found < 0, count, found), found >= 0
+
+
+def _dot(a, b) -> np.ndarray:
+  """Inner products of the rows, float32 [3, 1]."""
+  return np.einsum('cn,cn->c', a, b)[:, None]
 
 
 def _solve(source, neighbours, degree) -> np.ndarray:
@@ -87,32 +91,34 @@ def _solve(source, neighbours, degree) -> np.ndarray:
   By conjugate gradients, the colours side by side.
 
   Args:
-    source: float32 [N, 3].
-    neighbours: int [N, 4], as from `_neighbours`.
-    degree: float32 [N, 1], neighbours that exist.
+    source: float32 [3, N].
+    neighbours: int [4, N], as from `_neighbours`.
+    degree: float32 [N], neighbours that exist.
 
   Returns:
-    e, float32 [N, 3].
+    e, float32 [3, N].
   """
-  count = len(source)
-  # One row more than pixels: the zero that stands for all others.
-  solution, direction = np.zeros((2, count + 1, 3), np.float32)
+  count = source.shape[1]
+  solution = np.zeros_like(source)
   residual = source.copy()
-  direction[:count] = residual
-  power = np.square(residual).sum(axis=0)
+  # One column more than pixels: the zero that stands for all others.
+  direction = np.zeros((3, count + 1), np.float32)
+  direction[:, :count] = residual
+  power = _dot(residual, residual)
   for _ in range(_ROUNDS):
-    if np.abs(residual).max(initial=0) < _TOLERANCE:
+    if power.max() < _TOLERANCE**2 * count:
       break
-    image = degree * direction[:count]
+    ahead = direction[:, :count]
+    image = degree * ahead
     for k in range(4):
-      image -= direction[neighbours[:, k]]
-    step = power / np.maximum((direction[:count] * image).sum(axis=0), 1e-12)
-    solution[:count] += step * direction[:count]
+      image -= direction.take(neighbours[k], axis=1)
+    step = power / np.maximum(_dot(ahead, image), 1e-12)
+    solution += step * ahead
     residual -= step * image
-    before, power = power, np.square(residual).sum(axis=0)
-    direction[:count] *= power / np.maximum(before, 1e-12)
-    direction[:count] += residual
-  return solution[:count]
+    before, power = power, _dot(residual, residual)
+    ahead *= power / np.maximum(before, 1e-12)
+    ahead += residual
+  return solution
 
 
 def poisson_band(
@@ -144,17 +150,16 @@ def poisson_band(
   # With e = colours - pasted colours, only pairs of neighbours on either side
   # of the outline have a source: where both are on one side the pasted picture
   # has the wanted gradient already. They are all in the band.
+  count = neighbours.shape[1]
   sides = np.append(inside[band], False)
-  count = len(sides) - 1
-  crosses = (sides[neighbours] != sides[:-1, None]) & (neighbours < count)
-  sign = np.where(sides[:-1], -0.5, 0.5).astype(np.float32)[:, None]
-  jump = np.zeros((len(sides), 3), np.float32)
-  jump[:-1] = foreground[band].astype(np.float32) - background[band]
-  source = np.zeros((count, 3), np.float32)
+  crosses = (neighbours < count) & (sides[neighbours] != sides[:-1])
+  jump = np.zeros((3, count + 1), np.float32)
+  jump[:, :-1] = (foreground[band].astype(np.float32) - background[band]).T
+  source = np.zeros((3, count), np.float32)
   for k in range(4):
-    both = jump[:-1] + jump[neighbours[:, k]]
-    source += np.where(crosses[:, k, None], sign * both, 0)
-  degree = exists.sum(axis=1, keepdims=True).astype(np.float32)
-  change = _solve(source, neighbours, degree)
+    source += crosses[k] * (jump[:, :-1] + jump.take(neighbours[k], axis=1))
+  source *= np.where(sides[:-1], np.float32(-0.5), np.float32(0.5))
+  degree = exists.sum(axis=0, dtype=np.float32)
+  change = _solve(source, neighbours, degree).T
   pasted[band] = np.clip(np.rint(pasted[band] + change), 0, 255)
   return pasted

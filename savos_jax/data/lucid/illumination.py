@@ -23,15 +23,17 @@ def change_illumination(
   """
   if rng.random() >= config.illumination_probability:
     return image
-  hsv = cv2.cvtColor(image.astype(np.float32) / 255, cv2.COLOR_RGB2HSV)
-  hue, saturation, value = cv2.split(hsv)
+  unit = np.multiply(image, np.float32(1 / 255), dtype=np.float32)
+  hue, saturation, value = cv2.split(cv2.cvtColor(unit, cv2.COLOR_RGB2HSV))
   changed = []
   for channel in (saturation, value):
     gain = rng.uniform(*config.illumination_gain)
     exponent = rng.uniform(*config.illumination_exponent)
     offset = rng.uniform(-1, 1) * config.illumination_offset
-    powered = cv2.pow(channel, exponent)
-    changed.append(np.clip(gain * powered + offset, 0, 1, dtype=np.float32))
+    result = cv2.pow(channel, exponent)
+    result *= np.float32(gain)
+    result += np.float32(offset)
+    changed.append(np.clip(result, 0, 1, out=result))
   changed[0][saturation == 0] = 0
   rgb = cv2.cvtColor(cv2.merge([hue, *changed]), cv2.COLOR_HSV2RGB)
-  return np.rint(rgb * 255).astype(np.uint8)
+  return cv2.convertScaleAbs(rgb, alpha=255)
