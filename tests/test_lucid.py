@@ -156,6 +156,20 @@ def test_illumination_respects_its_ranges():
   assert abs(np.corrcoef(values, saturations)[0, 1]) < 0.2  # Separately drawn.
 
 
+def test_illumination_gives_grey_no_hue():
+  """The hue of what is almost grey is noise."""
+  config = dataclasses.replace(
+    STILL, illumination_probability=1.0, illumination_gain=(1.0, 1.0),
+    illumination_exponent=(1.0, 1.0), illumination_offset=0.05,
+  )  # fmt: skip
+  rng = generator()
+  almost = np.full((4, 4, 3), 200, np.uint8)
+  almost[..., 2] = 202
+  for _ in range(30):
+    found = lucid.change_illumination(almost, config, rng).astype(int)
+    assert np.ptp(found, axis=-1).max() <= 4
+
+
 def test_illumination_coin_and_grey():
   image = coloured()
   assert lucid.change_illumination(image, STILL, generator()) is image
@@ -211,6 +225,16 @@ def test_inpainting_goes_on_with_a_pattern():
   found = lucid.inpaint(stripes, labels, [1], lucid.LucidConfig())
   error = np.abs(found.astype(int) - stripes)[labels > 0].mean()
   assert error < 25  # Of 200; diffusion alone: about 70.
+
+
+def test_inpainting_copies_no_other_object():
+  labels = ellipse(axes=(30, 20)) + ellipse(
+    center=(40, 40), axes=(20, 20), value=2
+  )
+  labels += ellipse(center=(200, 120), axes=(20, 20), value=3)
+  frame = scene(labels)
+  found = lucid.inpaint(frame, labels, [1], lucid.LucidConfig())
+  assert found[labels < 2][:, 0].max() < 90  # Nothing red but what was there.
 
 
 def test_nothing_to_inpaint_and_nothing_but_the_hole():
@@ -484,8 +508,9 @@ def test_band_blending_changes_nothing_outside_the_band():
   rng = generator()
   background, foreground = rng.integers(0, 256, (2, *SIZE, 3), np.uint8)
   mask = ellipse(center=(10, 80), axes=(40, 20))  # Over the border, too.
-  found = blending.poisson_band(background, foreground, mask, 3)
+  found = blending.poisson_band(background, foreground, mask * np.uint8(255), 3)
   band = blending.outline_band(mask, 3)
+  assert not blending.thin_parts(mask, 3).any()
   pasted = np.where(mask[..., None] > 0, foreground, background)
   np.testing.assert_array_equal(found[~band], pasted[~band])
   assert (found[band] != pasted[band]).mean() > 0.5
@@ -526,18 +551,30 @@ def test_band_blending_solves_the_poisson_equation():
   expected = dense_poisson(
     background, foreground, mask, blending.outline_band(mask, 2)
   )
-  found = blending.poisson_band(background, foreground, mask, 2)
+  found = blending.poisson_band(background, foreground, mask * np.uint8(255), 2)
   np.testing.assert_allclose(found, expected, atol=0.75)  # Rounded to uint8.
 
 
 def test_band_blending_removes_the_step_at_the_outline():
   background = np.full((*SIZE, 3), 100, np.uint8)
   foreground = np.full((*SIZE, 3), 180, np.uint8)
-  found = blending.poisson_band(background, foreground, ellipse(), 3)
+  found = blending.poisson_band(background, foreground, ellipse(value=255), 3)
   row = found[80, 60:120, 0].astype(int)
   assert row[0] == 100
   assert row[-1] == 180
   assert np.abs(np.diff(row)).max() < 30  # 80 where it is only pasted.
+
+
+def test_thin_parts_keep_their_colours():
+  """A wheel's spokes would dissolve in a band that is wider than they are."""
+  background = np.full((*SIZE, 3), 100, np.uint8)
+  foreground = np.full((*SIZE, 3), 180, np.uint8)
+  alpha = ellipse(value=255)
+  alpha[20:24, 30:200] = 255
+  found = blending.poisson_band(background, foreground, alpha, 3)
+  assert (found[20:24, 30:200] == 180).all()
+  assert (found[10:20, 30:200] == 100).all()
+  assert (np.abs(np.diff(found[80, 60:120, 0].astype(int))) < 30).all()
 
 
 def test_later_layers_cover_earlier_ones():

@@ -40,6 +40,21 @@ def feather(
   return cv2.blendLinear(foreground, background, weight, 1 - weight)
 
 
+def thin_parts(mask: np.ndarray, radius: int) -> np.ndarray:
+  """Returns what is within `radius` of parts no thicker than twice that.
+
+  Args:
+    mask: uint8 [H, W], 0 or 1.
+    radius: pixels.
+
+  Returns:
+    bool [H, W].
+  """
+  kernel = disk(radius)
+  opened = cv2.dilate(cv2.erode(mask, kernel), kernel)
+  return cv2.dilate(mask & ~opened, kernel) > 0
+
+
 def outline_band(mask: np.ndarray, radius: int) -> np.ndarray:
   """Returns the pixels within `radius` of the mask's outline, bool [H, W].
 
@@ -122,7 +137,7 @@ def _solve(source, neighbours, degree) -> np.ndarray:
 
 
 def poisson_band(
-  background: np.ndarray, foreground: np.ndarray, mask: np.ndarray, radius: int
+  background: np.ndarray, foreground: np.ndarray, alpha: np.ndarray, radius: int
 ) -> np.ndarray:
   """Pastes the foreground and smooths the step at its outline alone.
 
@@ -132,18 +147,25 @@ def poisson_band(
   colours. Wanted are the gradients of the pasted picture; across the outline,
   where it jumps, the mean of the foreground's and the background's gradient.
 
+  Parts too thin to have an inside beyond the band would dissolve: they are
+  mixed along the outline instead, and the band leaves them out.
+
   Args:
     background: uint8 [H, W, 3].
     foreground: uint8 [H, W, 3], defined a pixel beyond the mask too.
-    mask: uint8 [H, W], 0 or 1: where the foreground goes.
+    alpha: uint8 [H, W], 0..255; where it is 128 or more the foreground goes.
     radius: of the band, pixels, >= 1.
 
   Returns:
-    uint8 [H, W, 3]; outside the band exactly the pasted picture.
+    uint8 [H, W, 3]; away from the outline exactly the pasted picture.
   """
-  inside = mask.view(bool)
+  inside = alpha > 127
+  mask = inside.view(np.uint8)
   pasted = np.where(inside[..., None], foreground, background)
-  band = outline_band(mask, radius)
+  thin = thin_parts(mask, radius)
+  if thin.any():
+    pasted[thin] = feather(background, foreground, alpha, 0)[thin]
+  band = outline_band(mask, radius) & ~thin
   if not band.any():
     return pasted
   neighbours, exists = _neighbours(band)

@@ -65,7 +65,7 @@ class LucidConfig:
   turn_probability: float = 0.5
   turn: float = 30.0
   merge: str = 'poisson'
-  band: int = 3
+  band: int = 2
   feather: float = 1.0
   mask_spline: float = 0.05
   mask_dilation: int = 5

@@ -5,13 +5,16 @@ import numpy as np
 
 from savos_jax.data.lucid import config as config_lib
 
+_GREY = 0.1  # Saturation below which a hue can't be trusted.
+
 
 def change_illumination(
   image: np.ndarray, config: config_lib.LucidConfig, rng: np.random.Generator
 ) -> np.ndarray:
   """Changes saturation and value: x' = clip(a x^b + c), each its own a, b, c.
 
-  Grey pixels, which have no hue, stay grey.
+  For saturation c falls to 0 from x = 0.1 to x = 0: the hue of grey pixels is
+  noise, and would show.
 
   Args:
     image: RGB uint8 [H, W, 3].
@@ -24,16 +27,17 @@ def change_illumination(
   if rng.random() >= config.illumination_probability:
     return image
   unit = np.multiply(image, np.float32(1 / 255), dtype=np.float32)
-  hue, saturation, value = cv2.split(cv2.cvtColor(unit, cv2.COLOR_RGB2HSV))
+  hue, *channels = cv2.split(cv2.cvtColor(unit, cv2.COLOR_RGB2HSV))
+  # Of saturation's offset; the other terms leave grey as it is.
+  weights = (np.minimum(channels[0] * np.float32(1 / _GREY), 1), 1)
   changed = []
-  for channel in (saturation, value):
+  for channel, weight in zip(channels, weights, strict=True):
     gain = rng.uniform(*config.illumination_gain)
     exponent = rng.uniform(*config.illumination_exponent)
     offset = rng.uniform(-1, 1) * config.illumination_offset
     result = cv2.pow(channel, exponent)
     result *= np.float32(gain)
-    result += np.float32(offset)
+    result += np.float32(offset) * weight
     changed.append(np.clip(result, 0, 1, out=result))
-  changed[0][saturation == 0] = 0
   rgb = cv2.cvtColor(cv2.merge([hue, *changed]), cv2.COLOR_HSV2RGB)
   return cv2.convertScaleAbs(rgb, alpha=255)

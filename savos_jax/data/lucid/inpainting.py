@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 # Of the algorithm: results that were kept under another number are stale.
-VERSION = 1
+VERSION = 2
 
 _SMALL = 160  # Pixels, long side of the copy in which patches are sought.
 _PATCH = 16  # Pixels of that copy, side of a patch.
@@ -17,6 +17,8 @@ _RADIUS = 3.0  # Pixels that a diffused one is made from.
 # Widths of the colour correction towards the rim, quarters of the picture's
 # pixels: the narrowest that reaches a pixel counts.
 _MEMBRANE = (0.5, 2, 8)
+# Grey levels, largest correction: more is a wrong match, not a shade.
+_CORRECTION = 40
 
 
 def _next_patch(known: np.ndarray, hole: np.ndarray) -> tuple[int, int]:
@@ -60,27 +62,37 @@ def _find_match(image, known, usable, top, left) -> tuple[int, int] | None:
   return int(row), int(column)
 
 
-def _plan(image: np.ndarray, hole: np.ndarray) -> list[tuple[int, ...]] | None:
+def _patch_sums(mask: np.ndarray, side: tuple[int, int]) -> np.ndarray:
+  """Returns how much of a mask each patch holds, by (top, left), int."""
+  table = cv2.integral(mask.astype(np.uint8))
+  return (
+    table[side[0] :, side[1] :]
+    - table[: -side[0], side[1] :]
+    - table[side[0] :, : -side[1]]
+    + table[: -side[0], : -side[1]]
+  )
+
+
+def _plan(
+  image: np.ndarray, hole: np.ndarray, avoid: np.ndarray
+) -> list[tuple[int, ...]] | None:
   """Plans which patch of a small picture goes where.
 
   Args:
     image: float32 [h, w, 3].
     hole: bool [h, w].
+    avoid: bool [h, w], of which as little as can be is copied.
 
   Returns:
     (top, left, from top, from left, height, width) in the order of pasting;
     None where no patch is free of the hole.
   """
   side = (min(_PATCH, hole.shape[0]), min(_PATCH, hole.shape[1]))
-  integral = cv2.integral(hole.astype(np.uint8))
-  usable = (
-    integral[side[0] :, side[1] :]
-    - integral[: -side[0], side[1] :]
-    - integral[side[0] :, : -side[1]]
-    + integral[: -side[0], : -side[1]]
-  ) == 0
+  usable = _patch_sums(hole, side) == 0
   if not usable.any():
     return None
+  avoided = _patch_sums(avoid, side)
+  usable &= avoided == avoided[usable].min()
   image, known = image.copy(), ~hole
   plan = []
   while not known.all():
@@ -158,12 +170,14 @@ def _membrane(difference, there) -> np.ndarray:
   return cv2.resize(spread, (width, height), interpolation=cv2.INTER_LINEAR)
 
 
-def fill(image: np.ndarray, hole: np.ndarray) -> np.ndarray:
+def fill(image: np.ndarray, hole: np.ndarray, avoid: np.ndarray) -> np.ndarray:
   """Fills a hole.
 
   Args:
     image: RGB uint8 [H, W, 3].
     hole: uint8 [H, W], 1 where the picture is unknown.
+    avoid: uint8 [H, W], 1 for what is not to be copied, as far as there is
+      anything else.
 
   Returns:
     RGB uint8 [H, W, 3], the image outside of the hole. A picture that is all
@@ -178,19 +192,21 @@ def fill(image: np.ndarray, hole: np.ndarray) -> np.ndarray:
   height, width = hole.shape
   shrink = min(1.0, _SMALL / max(height, width))
   small = (max(1, round(width * shrink)), max(1, round(height * shrink)))
-  unknown = cv2.resize(
-    hole.astype(np.float32), small, None, 0, 0, cv2.INTER_AREA
+  unknown, avoided = (
+    cv2.resize(mask.astype(np.float32), small, None, 0, 0, cv2.INTER_AREA) > 0
+    for mask in (hole, avoid)
   )
   plan = _plan(
     cv2.resize(filled, small, None, 0, 0, cv2.INTER_AREA).astype(np.float32),
-    unknown > 0,
+    unknown,
+    avoided,
   )
   if plan is None:
     return filled
   factor = (height / small[1], width / small[0])
   colours, found = _paste(image.astype(np.float32), plan, factor)
   empty = hole.view(bool)
-  difference = image - colours
+  difference = np.clip(image - colours, -_CORRECTION, _CORRECTION)
   colours += _membrane(difference, found & ~empty)
   use = empty & found
   filled[use] = np.clip(np.rint(colours[use]), 0, 255)

@@ -36,17 +36,14 @@ def merge(
       continue
     rows = slice(layer.top, layer.top + height)
     columns = slice(layer.left, layer.left + width)
-    under, colours = frame[rows, columns], layer.image[..., :3]
+    under, colours, alpha = map(
+      np.ascontiguousarray,
+      (frame[rows, columns], layer.image[..., :3], layer.image[..., 3]),
+    )
     if config.merge == 'poisson':
-      merged = blending.poisson_band(under, colours, mask, config.band)
+      merged = blending.poisson_band(under, colours, alpha, config.band)
     else:
-      alpha = np.ascontiguousarray(layer.image[..., 3])
-      merged = blending.feather(
-        np.ascontiguousarray(under),
-        np.ascontiguousarray(colours),
-        alpha,
-        config.feather,
-      )
+      merged = blending.feather(under, colours, alpha, config.feather)
     frame[rows, columns] = merged
     labels[rows, columns][mask > 0] = layer.object_id
   return frame, labels

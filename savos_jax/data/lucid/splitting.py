@@ -82,7 +82,9 @@ def inpaint(
 ) -> np.ndarray:
   """Makes the frame without the objects `moving`; the slow part of a dream.
 
-  A function of its arguments alone, so the result can be kept.
+  The hole is filled with what is around it, but not with other objects: they
+  would be there without a label. A function of its arguments alone, so the
+  result can be kept.
 
   Args:
     frame: RGB uint8 [H, W, 3].
@@ -93,7 +95,10 @@ def inpaint(
   Returns:
     RGB uint8 [H, W, 3]. Where nothing but the hole is left: its mean colour.
   """
-  return inpainting.fill(frame, hole(labels, moving, config))
+  others = (labels > 0) & (_moving_mask(labels, moving) == 0)
+  return inpainting.fill(
+    frame, hole(labels, moving, config), others.astype(np.uint8)
+  )
 
 
 def inpaint_settings(config: config_lib.LucidConfig) -> tuple:
@@ -178,7 +183,9 @@ def split(
   if background is None:
     background = inpaint(frame, labels, moving, config)
   layers = [
-    layer for i in moving if (layer := _cut_out(frame, labels, i)) is not None
+    layer
+    for i in dict.fromkeys(moving)
+    if (layer := _cut_out(frame, labels, i)) is not None
   ]
   staying = np.where(_moving_mask(labels, moving), np.uint8(0), labels)
   if rng.random() < config.mirror_probability:
