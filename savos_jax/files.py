@@ -4,6 +4,7 @@ from collections.abc import Iterator
 import contextlib
 import os
 import pathlib
+import secrets
 
 from savos_jax import errors
 
@@ -14,7 +15,9 @@ def replacing(path: str | os.PathLike) -> Iterator[pathlib.Path]:
 
   A reader sees the old file or the whole new one. The folder is made if it is
   not there; the temporary file is hidden, has the same suffix, and is removed
-  when the block raises.
+  when the block raises. Any number of threads and processes may write the same
+  path at once: each has a temporary file of its own, and the last one to
+  finish wins.
 
   Args:
     path: the file to write.
@@ -26,7 +29,9 @@ def replacing(path: str | os.PathLike) -> Iterator[pathlib.Path]:
     SavosError: the folder can't be made or the file can't be written.
   """
   path = pathlib.Path(path)
-  partial = path.with_name(f'.{path.stem}.{os.getpid()}.part{path.suffix}')
+  # Not the process id: threads share it, and so do hosts by chance.
+  token = secrets.token_hex(6)
+  partial = path.with_name(f'.{path.stem}.{token}.part{path.suffix}')
   try:
     path.parent.mkdir(parents=True, exist_ok=True)
     yield partial

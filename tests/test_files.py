@@ -1,5 +1,8 @@
 """Files appear whole or not at all."""
 
+from concurrent import futures
+import threading
+
 import pytest
 
 from savos_jax import errors
@@ -38,3 +41,26 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path):
     files.replacing(tmp_path / 'file' / 'x.json'),
   ):
     pass
+
+
+def test_two_threads_may_write_one_file_at_once(tmp_path):
+  path = tmp_path / 'scores.json'
+  both = threading.Barrier(2, timeout=10)
+  partials = []
+
+  def write(text):
+    with files.replacing(path) as partial:
+      partial.write_text(text)
+      partials.append(partial)
+      both.wait()
+      assert partial.read_text() == text
+
+  with futures.ThreadPoolExecutor(2) as pool:
+    for task in [pool.submit(write, text) for text in ('one', 'other')]:
+      task.result()
+  assert len(set(partials)) == 2
+  for partial in partials:  # What a killed process leaves is out of the way.
+    assert partial.name.startswith('.')
+    assert partial.suffix == path.suffix
+  assert path.read_text() in ('one', 'other')
+  assert list(tmp_path.iterdir()) == [path]

@@ -1,0 +1,280 @@
+"""Inpainted backgrounds, made once and kept in a folder.
+
+A background is found by the content of all that it is made from: the frame,
+the labels, the objects that are removed and the settings. So what is found is
+never out of date, whatever happened to the data set in the meantime, and two
+data sets that share frames share backgrounds. Damaged files are made again.
+
+A file holds only what differs from the frame: a checksum, the corner of the
+box that changed, and the box as PNG.
+"""
+
+from collections.abc import Iterable
+from collections.abc import Iterator
+from collections.abc import Sequence
+from concurrent import futures
+import contextlib
+import hashlib
+import itertools
+import logging
+import os
+import pathlib
+import struct
+import threading
+from typing import Protocol
+
+import cv2
+import numpy as np
+import tqdm
+
+from savos_jax import files
+from savos_jax.data import lucid
+
+logger = logging.getLogger(__name__)
+
+# Of the files' layout: files of another layout are not found.
+_LAYOUT = 1
+_NAME_BYTES = 20
+_CHECKSUM_BYTES = 16
+_CORNER = struct.Struct('<II')  # Top and left, pixels.
+_PNG_LEVEL = 3  # Higher ones take several times as long for some per cent.
+
+
+class Task(Protocol):
+  """A frame whose backgrounds are wanted.
+
+  Attributes:
+    name: for the progress bar.
+  """
+
+  name: str
+
+  def load(
+    self,
+  ) -> tuple[np.ndarray, np.ndarray, Iterable[Sequence[int]]]:
+    """Reads the frame; called from several threads.
+
+    Returns:
+      The frame, RGB uint8 [H, W, 3]; its labels, uint8 [H, W]; the sets of ids
+      to remove, one a background.
+    """
+
+
+def _content(frame: np.ndarray, labels: np.ndarray):
+  """Returns the hash object that has taken in a frame and its labels."""
+  content = hashlib.blake2b(digest_size=_NAME_BYTES)
+  # The shape tells the arrays' bytes apart.
+  content.update(repr((_LAYOUT, frame.shape)).encode())
+  content.update(np.ascontiguousarray(frame))
+  content.update(np.ascontiguousarray(labels))
+  return content
+
+
+def _present(labels: np.ndarray, moving: Iterable[int]) -> tuple[int, ...]:
+  """Returns those of the ids that the labels hold, ascending, each once."""
+  ids = sorted({int(i) for i in moving})
+  return tuple(i for i in ids if i > 0 and (labels == i).any())
+
+
+def _checksum(name: str, payload: bytes) -> bytes:
+  """Keyed with the name: a whole file of another name is damage, too."""
+  return hashlib.blake2b(
+    payload, digest_size=_CHECKSUM_BYTES, key=bytes.fromhex(name)
+  ).digest()
+
+
+def _pack(name: str, frame: np.ndarray, background: np.ndarray) -> bytes:
+  """Returns a file's content: what turns the frame into the background."""
+  changed = (frame != background).any(axis=-1)
+  left, top, width, height = cv2.boundingRect(changed.view(np.uint8))
+  # PNG has no empty pictures: where nothing changed, a pixel is kept.
+  box = background[top : top + max(1, height), left : left + max(1, width)]
+  # OpenCV calls the channels BGR; reading calls them so as well.
+  _, png = cv2.imencode('.png', box, (cv2.IMWRITE_PNG_COMPRESSION, _PNG_LEVEL))
+  payload = _CORNER.pack(top, left) + png.tobytes()
+  return _checksum(name, payload) + payload
+
+
+def _read(path: pathlib.Path) -> bytes | None:
+  """Returns a file's content after the checksum; None if absent or damaged."""
+  try:
+    content = path.read_bytes()
+  except FileNotFoundError:
+    return None
+  except OSError as error:
+    logger.info('%s: unreadable (%s), made again', path, error)
+    return None
+  checksum, payload = content[:_CHECKSUM_BYTES], content[_CHECKSUM_BYTES:]
+  if checksum != _checksum(path.stem, payload):
+    logger.info('%s: damaged, made again', path)
+    return None
+  return payload
+
+
+def _unpack(payload: bytes, frame: np.ndarray) -> np.ndarray:
+  """Turns the frame into the background."""
+  top, left = _CORNER.unpack_from(payload)
+  png = np.frombuffer(payload, np.uint8, offset=_CORNER.size)
+  box = cv2.imdecode(png, cv2.IMREAD_COLOR)
+  background = frame.copy()
+  background[top : top + box.shape[0], left : left + box.shape[1]] = box
+  return background
+
+
+class BackgroundCache:
+  """A folder of inpainted backgrounds.
+
+  Any number of threads and processes may use one folder at the same time.
+
+  Args:
+    folder: made when the first background is kept; may be shared by data sets
+      and settings.
+    config: the settings of `lucid.inpaint`.
+  """
+
+  def __init__(self, folder: str | os.PathLike, config: lucid.LucidConfig):
+    self.folder = pathlib.Path(folder).expanduser()
+    self._config = config
+    self._settings = repr(lucid.inpaint_settings(config))
+
+  def _path(self, content, moving: tuple[int, ...]) -> pathlib.Path:
+    name = content.copy()
+    name.update(repr((moving, self._settings)).encode())
+    digits = name.hexdigest()
+    return self.folder / digits[:2] / f'{digits}.background'
+
+  def _make(self, path, frame, labels, moving) -> np.ndarray:
+    """Computes a background and keeps it."""
+    background = lucid.inpaint(frame, labels, moving, self._config)
+    content = _pack(path.stem, frame, background)
+    with files.replacing(path) as partial:
+      partial.write_bytes(content)
+    return background
+
+  def get(
+    self, frame: np.ndarray, labels: np.ndarray, moving: Iterable[int]
+  ) -> np.ndarray:
+    """Reads a background, or computes and keeps it.
+
+    Args:
+      frame: RGB uint8 [H, W, 3].
+      labels: uint8 [H, W].
+      moving: ids to remove, in any order; absent ones are passed over.
+
+    Returns:
+      What `lucid.inpaint` returns, RGB uint8 [H, W, 3].
+
+    Raises:
+      SavosError: the folder can't be written.
+    """
+    moving = _present(labels, moving)
+    if not moving:
+      return frame.copy()
+    path = self._path(_content(frame, labels), moving)
+    payload = _read(path)
+    if payload is None:
+      return self._make(path, frame, labels, moving)
+    return _unpack(payload, frame)
+
+  def has(
+    self, frame: np.ndarray, labels: np.ndarray, moving: Iterable[int]
+  ) -> bool:
+    """Returns whether `get` would only read: the file is there and whole."""
+    moving = _present(labels, moving)
+    if not moving:
+      return True
+    return _read(self._path(_content(frame, labels), moving)) is not None
+
+  def fill(
+    self,
+    frame: np.ndarray,
+    labels: np.ndarray,
+    subsets: Iterable[Iterable[int]],
+  ) -> int:
+    """Computes and keeps those of a frame's backgrounds that are missing.
+
+    Args:
+      frame: RGB uint8 [H, W, 3].
+      labels: uint8 [H, W].
+      subsets: the ids to remove, one set a background; the next is asked for
+        when the last one is done.
+
+    Returns:
+      How many were computed.
+
+    Raises:
+      SavosError: the folder can't be written.
+    """
+    content = _content(frame, labels)
+    made = 0
+    for subset in subsets:
+      moving = _present(labels, subset)
+      path = self._path(content, moving)
+      if moving and _read(path) is None:
+        self._make(path, frame, labels, moving)
+        made += 1
+    return made
+
+
+@contextlib.contextmanager
+def _one_opencv_thread() -> Iterator[None]:
+  """Lets OpenCV work in the calling thread alone: the workers are enough."""
+  before = cv2.getNumThreads()
+  cv2.setNumThreads(1)
+  try:
+    yield
+  finally:
+    cv2.setNumThreads(before)
+
+
+def _prepare_one(cache, task, stop) -> tuple[str, int]:
+  """Makes a frame's backgrounds until `stop` is set; counts them."""
+  frame, labels, subsets = task.load()
+  wanted = itertools.takewhile(lambda _: not stop.is_set(), subsets)
+  return task.name, cache.fill(frame, labels, wanted)
+
+
+def prepare(cache: BackgroundCache, tasks: Sequence[Task], workers: int) -> int:
+  """Makes all backgrounds that are missing, with a progress bar.
+
+  Interrupted, it goes on where it stopped when called again. At most `workers`
+  frames are in memory.
+
+  Args:
+    cache: where they are kept.
+    tasks: the frames.
+    workers: threads; decoding and OpenCV release the interpreter's lock.
+
+  Returns:
+    How many were computed.
+
+  Raises:
+    SavosError: from `Task.load`; the folder can't be written. Whatever is
+      raised, the frames after that are not begun.
+  """
+  stop = threading.Event()
+  made = 0
+  bar = tqdm.tqdm(
+    total=len(tasks), desc='backgrounds', unit='frame', disable=None
+  )
+  pool = futures.ThreadPoolExecutor(workers)
+  with bar, _one_opencv_thread():
+    try:
+      # Tasks are small: what they load lives in the workers alone.
+      pending = [pool.submit(_prepare_one, cache, task, stop) for task in tasks]
+      for done in futures.as_completed(pending):
+        name, count = done.result()
+        made += count
+        bar.set_postfix_str(name, refresh=False)
+        bar.update()
+    finally:
+      # What is under way ends with the background that it is at.
+      stop.set()
+      pool.shutdown(cancel_futures=True)
+  logger.info(
+    'backgrounds of %d frames: %d made, the others were there; in %s',
+    len(tasks),
+    made,
+    cache.folder,
+  )
+  return made
