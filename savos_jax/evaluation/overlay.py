@@ -105,8 +105,13 @@ def _tag(picture: np.ndarray, text: str) -> np.ndarray:
   return np.asarray(image)
 
 
-def _caption(text: str, height: int) -> np.ndarray:
-  """Returns text that reads upwards, RGB uint8 [height, w, 3]."""
+def caption(text: str, height: int) -> np.ndarray:
+  """Returns text that reads upwards, RGB uint8 [height, w, 3].
+
+  Args:
+    text: a line; what is longer than the height is cut off at both ends.
+    height: of the picture that it stands beside, pixels.
+  """
   font = _font(height)
   left, _, right, _ = font.getbbox(text)
   bottom = font.getbbox('Ag')[3]  # Not the text's: all captions are as wide.
@@ -117,8 +122,20 @@ def _caption(text: str, height: int) -> np.ndarray:
   return np.rot90(np.asarray(image))
 
 
-def _cell(frame: np.ndarray, labels: np.ndarray, height: int) -> np.ndarray:
-  """Draws a small overlay, lines at the small size's thickness."""
+def cell(
+  frame: np.ndarray, labels: np.ndarray, height: int, alpha: float = 0.5
+) -> np.ndarray:
+  """Draws a small overlay, lines at the small size's thickness.
+
+  Args:
+    frame: RGB uint8 [H, W, 3].
+    labels: uint8 [H, W], 0 = background.
+    height: of the result, pixels.
+    alpha: share of the colour in the objects' inside, 0..1.
+
+  Returns:
+    RGB uint8 [height, w, 3] of the frame's shape.
+  """
   width = max(1, round(frame.shape[1] * height / frame.shape[0]))
   shrinks = height < frame.shape[0]
   how = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
@@ -126,11 +143,19 @@ def _cell(frame: np.ndarray, labels: np.ndarray, height: int) -> np.ndarray:
   small_labels = cv2.resize(
     labels, (width, height), interpolation=cv2.INTER_NEAREST_EXACT
   )
-  return draw(small, small_labels)
+  return draw(small, small_labels, alpha)
 
 
-def _beside(pictures: list[np.ndarray], axis: int) -> np.ndarray:
-  """Joins pictures along an axis with a white gap between them."""
+def beside(pictures: list[np.ndarray], axis: int) -> np.ndarray:
+  """Joins pictures along an axis with a white gap between them.
+
+  Args:
+    pictures: RGB uint8, alike but for their size along the axis.
+    axis: 0 sets them one below the other, 1 side by side.
+
+  Returns:
+    RGB uint8.
+  """
   gap_shape = list(pictures[0].shape)
   gap_shape[axis] = _MARGIN
   gap = np.full(gap_shape, _PAPER, np.uint8)
@@ -168,15 +193,15 @@ def strip(
   sources = [('prediction', labels_of)]
   if truth:
     sources.append(('ground truth', sequence.labels))
-  rows = [[_caption(name, height)] for name, _ in sources]
+  rows = [[caption(name, height)] for name, _ in sources]
   for index in np.rint(picked).astype(int):
     frame = sequence.frame(index)
     for row, (_, source) in zip(rows, sources, strict=True):
       labels = np.asarray(source(index), np.uint8)
       if sequence.merge_objects:
         labels = (labels > 0).astype(np.uint8)
-      row.append(_tag(_cell(frame, labels, height), str(index)))
-  return _beside([_beside(row, axis=1) for row in rows], axis=0)
+      row.append(_tag(cell(frame, labels, height), str(index)))
+  return beside([beside(row, axis=1) for row in rows], axis=0)
 
 
 def write_png(path: str | os.PathLike, picture: np.ndarray) -> None:
