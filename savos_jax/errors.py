@@ -1,5 +1,9 @@
 """The one exception that a user of the programs is meant to read."""
 
+from collections.abc import Iterator
+import contextlib
+import sys
+
 
 class SavosError(Exception):
   """Something that the user can put right.
@@ -7,3 +11,19 @@ class SavosError(Exception):
   The message says which file or field, what was found, what was expected and
   what to do. The programs print it without a traceback and exit with status 2.
   """
+
+
+@contextlib.contextmanager
+def reported() -> Iterator[None]:
+  """Ends a program that fails as a shell expects: a message, no traceback.
+
+  Exit status 2 after a `SavosError`, 130 after Ctrl-C.
+  """
+  try:
+    yield
+  except SavosError as error:
+    print(f'error: {error}', file=sys.stderr)
+    sys.exit(2)
+  except KeyboardInterrupt:
+    print('interrupted', file=sys.stderr)
+    sys.exit(130)

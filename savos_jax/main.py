@@ -116,15 +116,9 @@ def main(argv: list[str]) -> None:
     raise app.UsageError(f'unexpected arguments: {" ".join(argv[1:])}')
   absl_logging.set_verbosity(absl_logging.WARNING)
   workdir = pathlib.Path(_WORKDIR.value).expanduser()
-  try:
+  with errors.reported():
     configure_logging(workdir)
     run(_CONFIG.value, workdir, _MODE.value)
-  except errors.SavosError as error:
-    print(f'error: {error}', file=sys.stderr)
-    sys.exit(2)
-  except KeyboardInterrupt:
-    print('interrupted', file=sys.stderr)
-    sys.exit(130)  # What shells expect after Ctrl-C.
 
 
 if __name__ == '__main__':

@@ -11,7 +11,6 @@ pictures; dream 3 is the same with any --count.
 import argparse
 from collections.abc import Sequence
 import pathlib
-import sys
 import time
 
 import numpy as np
@@ -208,14 +207,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     argv: the arguments, default those of the command line.
   """
   arguments = _parser().parse_args(argv)
-  try:
+  with errors.reported():
     run(arguments)
-  except errors.SavosError as error:
-    print(f'error: {error}', file=sys.stderr)
-    sys.exit(2)
-  except KeyboardInterrupt:
-    print('interrupted', file=sys.stderr)
-    sys.exit(130)  # What shells expect after Ctrl-C.
 
 
 if __name__ == '__main__':
