@@ -29,6 +29,10 @@ def get_config() -> config_dict.ConfigDict:
   config.sampling.mask_scale = (0.9, 1.1)
   config.sampling.mask_spline = 0.1
   config.sampling.mask_dilation = 8
+  # Few steps: clips from the first, and the fast way to merge.
+  config.sampling.dream_fraction = 0.35
+  config.sampling.dream_only_steps = 0
+  config.lucid.merge = 'feather'
   practical_preset(config.train)
   config.train.steps = 450
   config.train.learning_rate = 5e-4

@@ -38,8 +38,12 @@ def get_config() -> config_dict.ConfigDict:
   data.root = config_dict.placeholder(str)  # Folder; must be given for DAVIS.
   data.year = '2017'  # '2017': each id an object; '2016': all ids are one.
   data.resolution = '480p'  # Folder below JPEGImages and Annotations.
-  data.train_split = 'train'  # Names of image lists in ImageSets.
+  data.train_split = 'train'  # Image list in ImageSets; '': photos alone.
   data.val_split = 'val'
+  # Folders with images/ and masks/: photos that only lucid dreams are made of.
+  data.stills = ()
+  # Folder that keeps inpainted backgrounds; runs may share it. '': in workdir.
+  data.background_cache = ''
   data.workers = 2  # Parallel example makers.
   data.prefetch = 2  # Batches kept ready.
   # Only for source 'embedded': what is generated.
@@ -50,18 +54,71 @@ def get_config() -> config_dict.ConfigDict:
 
   # --- What a training example is; see savos_jax.data.sampling. -------------
   config.sampling = sampling = config_dict.ConfigDict()
-  sampling.crop_size = (480, 864)  # Pixels, height and width.
-  sampling.zoom_range = (1.0, 1.5)  # 1: the largest window of the crop's shape.
-  sampling.flip_probability = 0.5  # Mirror left-right.
-  sampling.max_skip = 25  # Frames between reference and target, at most.
-  sampling.min_object_fraction = 0.001  # Of the reference frame's area.
-  # The previous mask, made worse as a tracker's own would be:
+  sampling.crop_size = (480, 864)  # Pixels, height and width. 480p's.
+  # The window is 1/zoom of the largest of the crop's shape. Our choice.
+  sampling.zoom_range = (1.0, 1.5)
+  sampling.flip_probability = 0.5  # Mirror left-right. Our choice.
+  sampling.min_object_fraction = 0.001  # Of the reference's area. Our choice.
+  # Clips of videos: a reference and the frames to segment. Our choice, all.
+  sampling.clip_frames = 1  # T: frames to segment, of clips and dreams.
+  sampling.max_skip = 25  # Frames from the reference to the first, at most.
+  sampling.max_gap = 1  # Frames from one to the next, at most.
+  # max_skip and max_gap grow from 1 during so many steps, counted from the
+  # first step with clips; 0: they are full at once.
+  sampling.curriculum_steps = 0
+  # Lucid dreams, in place of a clip. The paper trains on synthetic data first;
+  # here dreams stand for these. The split is our choice.
+  sampling.dream_fraction = 0.5  # Probability that an example is a dream.
+  sampling.dream_only_steps = 20_000  # First steps, without clips.
+  sampling.stills_fraction = 0.5  # Of the dreams, those of data.stills, if any.
+  # Sets of moving objects in a frame of three objects or more, at most: each
+  # needs a background of its own. Our choice.
+  sampling.dream_subsets = 4
+  # The previous mask, made worse as a tracker's own would be. Our choice, but
+  # for the spline and the dilation, which are lucid dreaming's:
   sampling.mask_shift = 0.05  # ± share of the object's size.
   sampling.mask_scale = (0.95, 1.05)
   sampling.mask_spline = 0.05  # ± share of the object's size, 5 outline points.
   sampling.mask_dilation = 5  # Pixels, eroded or dilated by at most this.
   sampling.mask_blur = 3.0  # Pixels, largest sigma of the soft edge.
   sampling.mask_drop_probability = 0.02  # Empty: the object was lost.
+
+  # --- Lucid dreaming; see savos_jax.data.lucid.LucidConfig. ----------------
+  # The ranges of the original program, where the comment says nothing else.
+  # An object's size is the square root of its bounding box's area.
+  config.lucid = lucid = config_dict.ConfigDict()
+  # x' = a x^b + c for saturation and value in [0, 1], of the background and of
+  # each frame.
+  lucid.illumination_probability = 0.5
+  lucid.illumination_gain = (0.97, 1.03)  # a.
+  lucid.illumination_exponent = (0.8, 1.2)  # b.
+  lucid.illumination_offset = 0.05  # c, ±.
+  lucid.hole_dilation = 7  # Pixels by which a mask grows before it is filled.
+  lucid.mirror_probability = 0.5  # Background left-right.
+  # The object in the reference frame.
+  lucid.spline_probability = 0.5
+  lucid.spline_points = 5  # Of the outline.
+  lucid.spline = 0.05  # ± share of the object's size, for each point.
+  lucid.scale = (0.85, 1.15)  # Factor of the object's size.
+  lucid.rotation = 30.0  # ± degrees.
+  # The object from frame to frame.
+  lucid.next_shift = 0.05  # ± share of the object's size.
+  lucid.next_spline = 0.05  # ± share of the object's size, for each point.
+  # The camera from frame to frame.
+  lucid.camera_rotation = 3.0  # ± degrees.
+  lucid.camera_scale = (0.95, 1.05)  # Factor.
+  lucid.camera_shift = 0.05  # ± share of the frame's height and width.
+  # The background in all frames.
+  lucid.turn_probability = 0.5
+  lucid.turn = 30.0  # ± degrees.
+  # 'poisson': blended in a band at the outline; 'feather': mixed along the
+  # outline, several times as fast.
+  lucid.merge = 'poisson'
+  lucid.band = 2  # Pixels, radius of the Poisson band. Our choice.
+  lucid.feather = 1.0  # Pixels, sigma of the feathered outline. Our choice.
+  # The previous mask, before sampling.mask_* make it worse.
+  lucid.mask_spline = 0.05  # ± share of the object's size, for each point.
+  lucid.mask_dilation = 5  # Pixels.
 
   # --- Training; see savos_jax.training. ------------------------------------
   config.train = train = config_dict.ConfigDict()
@@ -87,6 +144,16 @@ def get_config() -> config_dict.ConfigDict:
   # it: with the mean, 1e-5 hardly moves anything) or 'mean'.
   train.loss_reduction = 'sum'
   train.soft_iou_weight = 0.0  # Added to the mean cross entropy; 0: off.
+  # With sampling.clip_frames > 1 each frame's soft prediction is the next one's
+  # guidance. 'detached': no gradient flows into it; 'through_time': it does,
+  # and all frames' activations are kept. Our choice.
+  train.recurrence = 'detached'
+  # Computes activations again instead of keeping them: the reference's and,
+  # 'through_time', those of all frames but the last. Less memory, more time.
+  train.rematerialise = False
+  # An example whose IoU falls below it is given the true mask as the next
+  # frame's guidance; 0: never. Our choice.
+  train.teacher_forcing_iou = 0.0
   train.log_every = 20  # Steps.
   train.checkpoint_every = 500  # Steps; the last is always saved.
   train.keep_checkpoints = 2

@@ -26,6 +26,9 @@ def get_config() -> config_dict.ConfigDict:
 
   config.sampling.crop_size = (128, 224)
   config.sampling.max_skip = 12
+  # The clips are made of cut-outs already, as lucid dreams are.
+  config.sampling.dream_fraction = 0.0
+  config.sampling.dream_only_steps = 0
   # The clips move fast, and a few hundred steps must teach the network to
   # correct its own errors.
   config.sampling.mask_shift = 0.15

@@ -21,6 +21,8 @@ def get_config() -> config_dict.ConfigDict:
   config.model.decoder_features = 8
 
   config.sampling.crop_size = (64, 96)
+  config.sampling.clip_frames = 2
+  config.sampling.dream_fraction = 0.5
   config.train.steps = 4
   config.train.batch_size = 2
   config.train.warmup_steps = 1

@@ -1,17 +1,23 @@
 """From the configuration's fields to the objects that the code works with."""
 
 import dataclasses
+import logging
 import pathlib
 
 from ml_collections import config_dict
 
 from savos_jax import errors
+from savos_jax.data import backgrounds as backgrounds_lib
 from savos_jax.data import davis
 from savos_jax.data import embedded_clips
+from savos_jax.data import lucid
 from savos_jax.data import perturb
 from savos_jax.data import sampling
 from savos_jax.data import sequences
+from savos_jax.data import stills
 from savos_jax.models import savos
+
+logger = logging.getLogger(__name__)
 
 SOURCES = ('davis', 'tfds', 'embedded')
 
@@ -28,44 +34,146 @@ def model_config(config: config_dict.ConfigDict) -> savos.SavosConfig:
     raise errors.SavosError(f'config.model.{error}.') from None
 
 
-def sampling_config(config: config_dict.ConfigDict) -> sampling.SamplingConfig:
-  """Returns what a training example is.
+def _numbers(value, count: int) -> bool:
+  return len(value) == count and all(
+    isinstance(number, (int, float)) for number in value
+  )
 
-  Raises:
-    SavosError: a field of `config.sampling` is out of its range.
-  """
-  fields = config.sampling
-  low, high = fields.zoom_range
-  checks = (
-    (
-      'crop_size',
-      len(fields.crop_size) == 2 and min(fields.crop_size) >= 1,
+
+def _is_range(value, lowest: float) -> bool:
+  return _numbers(value, 2) and lowest <= value[0] <= value[1]
+
+
+def _check_sampling(fields: config_dict.ConfigDict) -> None:
+  """Raises SavosError for the first field that is out of its range."""
+  sizes = fields.crop_size
+  checks = {
+    'crop_size': (
+      _numbers(sizes, 2) and min(sizes) >= 1,
       'height and width in pixels',
     ),
-    ('zoom_range', 1.0 <= low <= high, 'two ascending numbers from 1'),
-    ('max_skip', fields.max_skip >= 1, 'at least 1 frame'),
-    ('mask_dilation', fields.mask_dilation >= 0, 'at least 0 pixels'),
-  )
-  for name, valid, expected in checks:
+    'zoom_range': (
+      _is_range(fields.zoom_range, 1.0),
+      'two ascending numbers from 1',
+    ),
+    'mask_scale': (
+      _is_range(fields.mask_scale, 0.0) and fields.mask_scale[0] > 0,
+      'two ascending numbers above 0',
+    ),
+  }
+  for name in ('clip_frames', 'max_skip', 'max_gap', 'dream_subsets'):
+    checks[name] = (fields[name] >= 1, 'at least 1')
+  for name in ('curriculum_steps', 'dream_only_steps'):
+    checks[name] = (fields[name] >= 0, 'at least 0 steps')
+  for name in ('mask_shift', 'mask_spline', 'mask_dilation', 'mask_blur'):
+    checks[name] = (fields[name] >= 0, 'at least 0')
+  for name in (
+    'flip_probability',
+    'min_object_fraction',
+    'mask_drop_probability',
+    'dream_fraction',
+    'stills_fraction',
+  ):
+    checks[name] = (0 <= fields[name] <= 1, 'a number from 0 to 1')
+  for name, (valid, expected) in checks.items():
     if not valid:
       raise errors.SavosError(
         f'config.sampling.{name} is {fields[name]!r}.\n  Expected {expected}.'
       )
-  return sampling.SamplingConfig(
-    crop_size=tuple(fields.crop_size),
-    zoom_range=tuple(fields.zoom_range),
-    flip_probability=fields.flip_probability,
-    max_skip=fields.max_skip,
-    min_object_fraction=fields.min_object_fraction,
-    noise=perturb.MaskNoise(
-      shift=fields.mask_shift,
-      scale=tuple(fields.mask_scale),
-      spline=fields.mask_spline,
-      dilation=fields.mask_dilation,
-      blur=fields.mask_blur,
-      drop_probability=fields.mask_drop_probability,
-    ),
+
+
+def lucid_config(config: config_dict.ConfigDict) -> lucid.LucidConfig:
+  """Returns the ranges of lucid dreaming.
+
+  Raises:
+    SavosError: a field of `config.lucid` is out of its range.
+  """
+  fields = config.lucid.to_dict()
+  for name, value in fields.items():
+    if isinstance(value, tuple) and not _numbers(value, 2):
+      raise errors.SavosError(
+        f'config.lucid.{name} is {value!r}.\n  Expected two numbers.'
+      )
+  try:
+    return lucid.LucidConfig(**fields)
+  except ValueError as error:
+    raise errors.SavosError(f'config.lucid.{error}.') from None
+
+
+def sampling_config(config: config_dict.ConfigDict) -> sampling.SamplingConfig:
+  """Returns what a training example is.
+
+  Raises:
+    SavosError: a field of `config.sampling` or `config.lucid` is out of its
+      range.
+  """
+  _check_sampling(config.sampling)
+  fields = config.sampling.to_dict()
+  noise = perturb.MaskNoise(
+    **{
+      field.name: fields.pop(f'mask_{field.name}')
+      for field in dataclasses.fields(perturb.MaskNoise)
+    }
   )
+  return sampling.SamplingConfig(
+    **fields, noise=noise, lucid=lucid_config(config)
+  )
+
+
+def make_sampler(
+  config: config_dict.ConfigDict, workdir: pathlib.Path
+) -> sampling.Sampler:
+  """Opens the training data and returns what makes examples of them.
+
+  Args:
+    config: the configuration.
+    workdir: where embedded clips and inpainted backgrounds are put when the
+      configuration names no folder.
+
+  Returns:
+    The sampler.
+
+  Raises:
+    SavosError: a field out of its range, no data, or data that are malformed.
+  """
+  data = config.data
+  for name, value, least in (
+    ('seed', config.seed, 0),
+    ('data.workers', data.workers, 1),
+  ):
+    if value < least:
+      raise errors.SavosError(
+        f'config.{name} is {value}.\n  Expected at least {least}.'
+      )
+  ranges = sampling_config(config)
+  videos = []
+  if data.train_split:
+    videos = load_split(config, workdir, data.train_split)
+  photos = [photo for folder in data.stills for photo in stills.load(folder)]
+  if photos and not ranges.dreams:
+    logger.warning(
+      'the photos of config.data.stills are not used: they are for lucid '
+      'dreams, and config.sampling.dream_fraction is 0'
+    )
+  backgrounds = None
+  if ranges.dreams:
+    folder = data.background_cache or workdir / 'backgrounds'
+    backgrounds = backgrounds_lib.BackgroundCache(folder, ranges.lucid)
+  sampler = sampling.Sampler(
+    videos,
+    ranges,
+    config.seed,
+    config.train.batch_size,
+    photos,
+    backgrounds,
+  )
+  logger.info(
+    'training on %d sequences, %d frames, and on %d photos',
+    len(videos),
+    sum(map(len, videos)),
+    len(photos),
+  )
+  return sampler
 
 
 def load_split(

@@ -97,6 +97,9 @@ def test_training_lowers_the_loss_and_writes_its_logs(config, tmp_path, caplog):
   config.train.log_every = 10
   config.train.batch_size = 4
   config.train.checkpoint_every = 40
+  config.train.recurrence = 'through_time'
+  config.train.rematerialise = True
+  config.train.teacher_forcing_iou = 0.2
   with caplog.at_level('INFO', 'savos_jax'):
     loop.train(config, tmp_path)
   losses = [float(x) for x in re.findall(r'loss ([\d.]+)', caplog.text)]
@@ -124,7 +127,7 @@ def test_non_finite_loss_stops_with_step_and_names(config, tmp_path):
     loop.train(config, tmp_path)
   message = str(caught.value)
   step = int(re.search(r'stopped at step (\d+)', message)[1])
-  assert len(re.findall(r'object \d+, frames \d+ -> \d+', message)) == 2
+  assert len(re.findall(r'(clip|dream) of \S+ \(object \d', message)) == 2
   saved = [int(path.name) for path in (tmp_path / 'checkpoints').iterdir()]
   assert step > 1
   assert max(saved) < step
@@ -172,6 +175,8 @@ def test_ema_starts_fast_and_ends_at_the_decay():
     ('batch_size', 0),
     ('loss_reduction', 'max'),
     ('ema_decay', 1.0),
+    ('recurrence', 'none'),
+    ('teacher_forcing_iou', 1.5),
   ],
 )
 def test_bad_fields_are_named(config, tmp_path, field, value):

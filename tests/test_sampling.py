@@ -1,225 +1,242 @@
 """Training examples: functions of (seed, index), aligned, with the object."""
 
 import dataclasses
+import os
+import pathlib
+import subprocess
+import sys
 
 import cv2
 import numpy as np
 import pytest
 
 from savos_jax import errors
+from savos_jax.data import examples
 from savos_jax.data import masks
-from savos_jax.data import perturb
-from savos_jax.data import pipeline
-from savos_jax.data import sampling
-from savos_jax.data import sequences
+from tests import sampling_videos
 
-SIZE = (90, 160)
-NO_NOISE = perturb.MaskNoise(
-  shift=0.0, scale=(1.0, 1.0), spline=0.0, dilation=0, blur=0.0,
-  drop_probability=0.0,
-)  # fmt: skip
-CONFIG = sampling.SamplingConfig(
-  crop_size=(64, 96), zoom_range=(1.0, 2.0), max_skip=3, noise=NO_NOISE
+CLIPS = sampling_videos.CLIPS
+DREAMS = sampling_videos.DREAMS
+SIZE = sampling_videos.SIZE
+digests = sampling_videos.digests
+draw_frame = sampling_videos.draw_frame
+draw_labels = sampling_videos.draw_labels
+make = sampling_videos.make
+mixed_sampler = sampling_videos.mixed_sampler
+
+# The whole frame at its own size, so that arrays can be compared as they are.
+WHOLE = dataclasses.replace(
+  CLIPS, crop_size=SIZE, zoom_range=(1.0, 1.0), flip_probability=0.0
 )
 
 
 @pytest.fixture(scope='module')
-def videos(tmp_path_factory):
-  """Two videos whose frames tell their number and show where the object is.
-
-  Red is 10 * frame number; green is 255 on object 1, blue on object 2.
-  """
-  root = tmp_path_factory.mktemp('videos')
-  return [make_video(root / name, name, count) for name, count in
-          (('long', 9), ('short', 3))]  # fmt: skip
+def folder(tmp_path_factory):
+  return tmp_path_factory.mktemp('videos')
 
 
-def make_video(folder, name, count):
-  folder.mkdir()
-  frames, mask_files = [], []
-  for number in range(count):
-    labels = np.zeros(SIZE, np.uint8)
-    cv2.circle(labels, (30 + 8 * number, 40), 14, 1, -1)
-    cv2.circle(labels, (120 - 4 * number, 60), 10, 2, -1)
-    frame = np.zeros((*SIZE, 3), np.uint8)
-    frame[..., 0] = 10 * number
-    frame[labels == 1, 1] = 255
-    frame[labels == 2, 2] = 255
-    frames.append(folder / f'{number:05d}.png')
-    mask_files.append(folder / f'mask{number:05d}.png')
-    cv2.imwrite(str(frames[-1]), frame[..., ::-1])
-    masks.write_mask(mask_files[-1], labels)
-  return sequences.open_sequence(name, frames, mask_files)
+@pytest.fixture(scope='module')
+def videos(folder):
+  return sampling_videos.open_videos(folder)
 
 
-def test_same_seed_and_index_give_the_same_bytes(videos):
-  a = sampling.Sampler(videos, CONFIG, seed=3)
-  b = sampling.Sampler(videos, CONFIG, seed=3)
-  for index in (5, 0, 5):  # In any order.
-    first, second = a.example(index), b.example(index)
-    assert first.keys() == second.keys()
-    for name in first:
-      np.testing.assert_array_equal(first[name], second[name])
-  other = sampling.Sampler(videos, CONFIG, seed=4).example(5)
-  assert any((other[n] != a.example(5)[n]).any() for n in ('frame', 'mask'))
+# --- The same everywhere. ----------------------------------------------------
 
 
-def test_pairs_respect_the_skip_and_the_previous_frame(videos):
-  sampler = sampling.Sampler(videos, CONFIG, seed=0)
-  pairs = [sampler.pair(index) for index in range(200)]
-  skips = {abs(p.target - p.reference) for p in pairs}
-  assert skips == {1, 2, 3}
-  for p in pairs:
-    assert p.previous == p.target - np.sign(p.target - p.reference)
-    assert 0 <= p.previous < len(p.sequence)
-  assert {p.sequence.name for p in pairs} == {'long', 'short'}
-  assert {p.object_id for p in pairs} == {1, 2}
+def test_same_seed_and_index_give_the_same_bytes_in_any_order(folder):
+  forwards = digests(mixed_sampler(folder), range(12))
+  backwards = digests(mixed_sampler(folder), reversed(range(12)))
+  assert forwards == backwards
+  assert len(set(forwards.values())) == 12
+  kinds = [type(mixed_sampler(folder).describe(i)) for i in range(12)]
+  assert set(kinds) == {examples.Clip, examples.DreamSource}
 
 
-def test_example_is_made_of_its_pair(videos):
-  sampler = sampling.Sampler(videos, CONFIG, seed=1)
-  for index in range(20):
-    pair, example = sampler.pair(index), sampler.example(index)
-    background = example['frame'][example['frame'][..., 1:].max(-1) < 30]
-    assert abs(np.median(background[:, 0]) - 10 * pair.target) <= 1
-    reference = example['reference_frame']
-    background = reference[reference[..., 1:].max(-1) < 30]
-    assert abs(np.median(background[:, 0]) - 10 * pair.reference) <= 1
+def test_another_process_makes_the_same_bytes(folder, videos):
+  code = (
+    'from tests import sampling_videos; '
+    f'sampler = sampling_videos.mixed_sampler({str(folder)!r}); '
+    'print(sampling_videos.digests(sampler, range(8)))'
+  )
+  result = subprocess.run(
+    [sys.executable, '-c', code],
+    cwd=pathlib.Path(__file__).parents[1],
+    env=os.environ | {'PYTHONHASHSEED': '7'},
+    capture_output=True,
+    text=True,
+    timeout=100,
+    check=False,
+  )
+  assert result.returncode == 0, result.stderr
+  assert result.stdout.strip() == str(digests(mixed_sampler(folder), range(8)))
 
 
-def test_images_and_masks_move_together(videos):
-  sampler = sampling.Sampler(videos, CONFIG, seed=2)
+def test_another_seed_makes_other_examples(videos):
+  a, b = (digests(make(videos, seed=seed), range(5)) for seed in (0, 1))
+  assert not set(a.values()) & set(b.values())
+
+
+# --- Clips. ------------------------------------------------------------------
+
+
+def test_example_has_the_promised_arrays(videos):
+  for config in (CLIPS, DREAMS):
+    example = make(videos, config).example(7)
+    shapes = {name: (a.dtype, a.shape) for name, a in example.items()}
+    assert shapes == {
+      'index': (np.int64, ()),
+      'reference_frame': (np.uint8, (64, 96, 3)),
+      'reference_mask': (np.uint8, (64, 96)),
+      'frames': (np.uint8, (3, 64, 96, 3)),
+      'masks': (np.uint8, (3, 64, 96)),
+      'guidance': (np.uint8, (64, 96)),
+    }
+    assert example['index'] == 7
+    assert set(np.unique(example['masks'])) <= {0, 1}
+
+
+def test_example_is_made_of_its_frames(videos):
+  sampler = make(videos, WHOLE)
   for index in range(30):
-    channel = sampler.pair(index).object_id
-    example = sampler.example(index)
-    for frame, mask in (('reference_frame', 'reference_mask'),
-                        ('frame', 'mask')):  # fmt: skip
-      shown = example[frame][..., channel] > 127
+    clip, example = sampler.describe(index), sampler.example(index)
+    labels = [draw_labels(i) for i in range(len(clip.sequence))]
+
+    def frame(i, labels=labels):
+      return draw_frame(labels[i], i)
+
+    def mask(i, labels=labels, clip=clip):
+      return labels[i] == clip.object_id
+
+    for name, expected in (
+      ('reference_frame', frame(clip.reference)),
+      ('reference_mask', mask(clip.reference)),
+      ('frames', [frame(i) for i in clip.targets]),
+      ('masks', [mask(i) for i in clip.targets]),
+      ('guidance', mask(clip.previous) * 255),
+    ):
+      np.testing.assert_array_equal(example[name], expected, err_msg=name)
+
+
+def test_crops_keep_frames_and_masks_aligned(videos):
+  sampler = make(videos)
+  for index in range(20):
+    clip, example = sampler.describe(index), sampler.example(index)
+    for t, number in enumerate(clip.targets):
+      frame, mask = example['frames'][t], example['masks'][t]
+      background = frame[frame.max(-1) < 100]
+      assert abs(np.median(background[:, 0]) - 10 * number) <= 1
+      shown = frame[..., {1: 1, 2: 2, 3: 0}[clip.object_id]] > 127
       # One pixel of an outline may round either way.
-      differ = (shown != (example[mask] > 0)).sum()
       outline = cv2.morphologyEx(
-        example[mask], cv2.MORPH_GRADIENT, np.ones((3, 3), np.uint8)
+        mask, cv2.MORPH_GRADIENT, np.ones((3, 3), np.uint8)
       ).sum()
-      assert differ <= 0.2 * outline, (index, frame)
+      assert (shown != (mask > 0)).sum() <= 0.2 * outline
 
 
-def test_the_object_is_in_sight_in_the_reference(videos):
-  sampler = sampling.Sampler(videos, CONFIG, seed=0)
+def test_reference_and_near_targets_always_show_the_object(videos):
+  config = dataclasses.replace(CLIPS, zoom_range=(2.0, 2.0), max_skip=2)
+  sampler = make(videos, config)
   for index in range(60):
-    assert sampler.example(index)['reference_mask'].any()
+    example = sampler.example(index)
+    assert example['reference_mask'].any()
+    # The third object may be gone.
+    if sampler.describe(index).object_id < 3:
+      assert example['masks'][0].any()
+
+
+def test_all_frames_and_objects_are_drawn_and_late_ones_only_where_they_are(
+  videos,
+):
+  clips = [make(videos).describe(index) for index in range(300)]
+  long = [clip for clip in clips if clip.sequence.name == 'long']
+  assert 100 < len(long) < 200
+  assert {clip.reference for clip in long} == set(range(9))
+  for object_id, frames in ((1, range(9)), (2, range(9)), (3, range(2, 6))):
+    found = {c.reference for c in long if c.object_id == object_id}
+    assert found == set(frames)
+
+
+def test_targets_without_the_object_stay_in(videos):
+  sampler = make(videos, WHOLE)
+  gone = 0
+  for index in range(300):
+    clip = sampler.describe(index)
+    absent = [not 2 <= i < 6 for i in clip.targets]
+    if clip.object_id == 3 and any(absent):
+      example = sampler.example(index)
+      assert [not mask.any() for mask in example['masks']] == absent
+      gone += 1
+  assert gone > 5
+
+
+def test_short_videos_fill_long_clips(videos):
+  config = dataclasses.replace(WHOLE, clip_frames=6, max_skip=25, max_gap=9)
+  example = make(videos[1:], config).example(0)
+  assert example['frames'].shape[0] == 6
+  np.testing.assert_array_equal(example['frames'][-1], example['frames'][-2])
+
+
+def test_curriculum_counts_from_the_first_step_with_clips(tmp_path):
+  video = sampling_videos.open_video(
+    tmp_path, 'steady', 15, lambda _: draw_labels(0)
+  )
+  config = dataclasses.replace(
+    CLIPS, clip_frames=2, max_skip=7, max_gap=5, curriculum_steps=10,
+    dream_only_steps=4,
+  )  # fmt: skip
+  sampler = make([video], config, examples_per_step=150)
+  for step, max_skip, max_gap in ((4, 1, 1), (9, 4, 3), (14, 7, 5)):
+    clips = [sampler.describe(150 * step + i) for i in range(150)]
+    skips = [abs(clip.targets[0] - clip.reference) for clip in clips]
+    gaps = [abs(clip.targets[1] - clip.targets[0]) for clip in clips]
+    assert set(skips) == set(range(1, max_skip + 1))
+    assert set(gaps) == set(range(1, max_gap + 1))
 
 
 def test_small_objects_are_left_out(videos):
   area = np.pi * 10**2 / (SIZE[0] * SIZE[1])
-  config = dataclasses.replace(CONFIG, min_object_fraction=1.5 * area)
-  sampler = sampling.Sampler(videos, config, seed=0)
-  assert {sampler.pair(index).object_id for index in range(50)} == {1}
+  config = dataclasses.replace(CLIPS, min_object_fraction=1.5 * area)
+  sampler = make(videos[1:], config)
+  assert {sampler.describe(index).object_id for index in range(25)} == {1}
 
 
-def test_flip_and_zoom(videos):
-  fixed = dataclasses.replace(
-    CONFIG, zoom_range=(1.0, 1.0), flip_probability=0.0
-  )
-  mirrored = dataclasses.replace(fixed, flip_probability=1.0)
-  plain = sampling.Sampler(videos, fixed, 0).example(3)
-  flipped = sampling.Sampler(videos, mirrored, 0).example(3)
-  np.testing.assert_array_equal(plain['frame'][:, ::-1], flipped['frame'])
-  np.testing.assert_array_equal(plain['mask'][:, ::-1], flipped['mask'])
-  areas = [
-    sampling.Sampler(
-      videos, dataclasses.replace(fixed, zoom_range=(z, z)), 0
-    ).example(3)['reference_mask'].sum()
-    for z in (1.0, 2.0)
-  ]  # fmt: skip
-  assert areas[1] > 2 * areas[0]
+def test_largest_object_seen_is_taken_where_all_are_small(videos):
+  config = dataclasses.replace(CLIPS, min_object_fraction=0.9)
+  sampler = make(videos, config)
+  assert {sampler.describe(index).object_id for index in range(5)} == {1}
 
 
-def test_names_say_sequence_object_and_frames(videos):
-  sampler = sampling.Sampler(videos, CONFIG, seed=0)
-  pair = sampler.pair(7)
+def test_videos_without_any_object_are_named(videos, tmp_path):
+  empty = tmp_path / 'empty.png'
+  masks.write_mask(empty, np.zeros(SIZE, np.uint8))
+  video = dataclasses.replace(videos[0], masks=(empty,) * 9)
+  with pytest.raises(errors.SavosError, match=r'empty\.png'):
+    make([video]).example(0)
+
+
+# --- Messages. ---------------------------------------------------------------
+
+
+def test_names_say_kind_sequence_object_and_frames(videos):
+  sampler = make(videos)
+  clip = sampler.describe(7)
   (name,) = sampler.names([7])
-  assert pair.sequence.name in name
-  assert f'object {pair.object_id}' in name
-  assert f'{pair.reference:05d} -> {pair.target:05d}' in name
-
-
-def test_perturbation_without_noise_changes_nothing():
-  mask = np.zeros((40, 60), np.uint8)
-  mask[10:30, 20:40] = 1
-  found = perturb.perturb_mask(mask, NO_NOISE, np.random.default_rng(0))
-  np.testing.assert_array_equal(found, mask * 255)
-
-
-def iou(a, b):
-  return (a & b).sum() / (a | b).sum()
-
-
-def test_perturbation_is_soft_and_stays_near_the_mask():
-  mask = np.zeros((128, 224), np.uint8)
-  cv2.ellipse(mask, (100, 60), (40, 25), 20, 0, 360, 1, -1)
-  overlaps, grey = [], 0
-  for seed in range(40):
-    noise = perturb.MaskNoise(drop_probability=0.0)
-    found = perturb.perturb_mask(mask, noise, np.random.default_rng(seed))
-    overlaps.append(iou(found > 127, mask > 0))
-    grey += ((found > 0) & (found < 255)).any()
-  assert min(overlaps) > 0.5
-  assert 0.7 < np.mean(overlaps) < 0.97
-  assert grey > 20
-
-
-@pytest.mark.parametrize('pixels', [0, 1])
-def test_perturbation_takes_empty_and_one_pixel_masks(pixels):
-  mask = np.zeros((40, 60), np.uint8)
-  mask.flat[:pixels] = 1
-  for seed in range(10):
-    found = perturb.perturb_mask(
-      mask, perturb.MaskNoise(), np.random.default_rng(seed)
-    )
-    assert found.shape == mask.shape
-    assert found.any() <= bool(pixels)
-
-
-def test_dropped_mask_is_empty():
-  noise = perturb.MaskNoise(drop_probability=1.0)
-  mask = np.ones((8, 8), np.uint8)
-  assert not perturb.perturb_mask(mask, noise, np.random.default_rng(0)).any()
-
-
-def take(sampler, start, stop, batch_size=2):
-  return list(
-    pipeline.batches(
-      sampler.example, CONFIG.crop_size, batch_size, start, stop, 2, 2
-    )
+  targets = ', '.join(f'{i:05d}' for i in clip.targets)
+  assert name == (
+    f'clip of {clip.sequence.name} (object {clip.object_id}, frames '
+    f'{clip.reference:05d} -> {targets})'
+  )
+  sampler = make(videos, DREAMS)
+  source = sampler.describe(7)
+  (name,) = sampler.names(np.array([7]))
+  assert name == (
+    f'dream of {source.sequence.name} (object {source.object_id}, frame '
+    f'{source.frame:05d}, moving {", ".join(map(str, source.moving))})'
   )
 
 
-def test_pipeline_from_a_later_step_gives_the_same_batches(videos):
-  sampler = sampling.Sampler(videos, CONFIG, seed=0)
-  whole, tail = take(sampler, 0, 5), take(sampler, 3, 5)
-  assert [list(b['index']) for b in whole] == [
-    [0, 1], [2, 3], [4, 5], [6, 7], [8, 9],
-  ]  # fmt: skip
-  assert len(tail) == 2
-  for a, b in zip(whole[3:], tail, strict=True):
-    for name in a:
-      np.testing.assert_array_equal(a[name], b[name])
-  assert whole[0]['frame'].shape == (2, 64, 96, 3)
-  np.testing.assert_array_equal(
-    whole[1]['guidance'][1], sampler.example(3)['guidance']
-  )
-
-
-def test_pipeline_raises_the_reader_s_own_error(videos):
+@pytest.mark.parametrize('config', [CLIPS, DREAMS])
+def test_reader_s_own_error_comes_out(videos, config):
   broken = dataclasses.replace(videos[0], height=91)
-  sampler = sampling.Sampler([broken], CONFIG, seed=0)
   with pytest.raises(errors.SavosError, match='long'):
-    take(sampler, 0, 2)
-
-
-def test_single_frame_videos_cannot_train(videos):
-  one = dataclasses.replace(
-    videos[0], frames=videos[0].frames[:1], masks=videos[0].masks[:1]
-  )
-  with pytest.raises(errors.SavosError, match='two frames'):
-    sampling.Sampler([one], CONFIG, seed=0)
+    make([broken], config).example(0)

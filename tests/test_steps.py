@@ -10,6 +10,7 @@ import pytest
 
 from savos_jax.models import savos
 from savos_jax.training import losses
+from savos_jax.training import recurrence
 from savos_jax.training import state as state_lib
 from savos_jax.training import steps
 
@@ -24,16 +25,14 @@ RATE = 0.1
 @pytest.fixture(scope='module')
 def batch():
   rng = np.random.default_rng(0)
-  images = {
-    name: rng.integers(0, 256, (2, 32, 32, 3), np.uint8)
-    for name in ('reference_frame', 'frame')
+  shape = (2, 32, 32)
+  return {
+    'reference_frame': rng.integers(0, 256, (*shape, 3), np.uint8),
+    'reference_mask': rng.integers(0, 2, shape, np.uint8),
+    'frames': rng.integers(0, 256, (2, 1, 32, 32, 3), np.uint8),
+    'masks': rng.integers(0, 2, (2, 1, 32, 32), np.uint8),
+    'guidance': rng.integers(0, 256, shape, np.uint8),
   }
-  binary = {
-    name: rng.integers(0, 2, (2, 32, 32), np.uint8)
-    for name in ('reference_mask', 'mask')
-  }
-  guidance = rng.integers(0, 256, (2, 32, 32), np.uint8)
-  return images | binary | {'guidance': guidance}
 
 
 @pytest.fixture(scope='module')
@@ -49,8 +48,7 @@ def taken(batch):
     steps.train_step,
     model=MODEL,
     optimizer=optimizer,
-    loss_reduction='mean',
-    soft_iou_weight=0.5,
+    objective=recurrence.Objective('mean', soft_iou_weight=0.5),
     ema_decay=0.9,
   )
   after, metrics = jax.jit(step)(before, batch)
@@ -63,10 +61,10 @@ def by_hand(params, batch):
     {'params': params},
     jnp.asarray(batch['reference_frame'] / np.float32(255)),
     jnp.asarray(batch['reference_mask'], jnp.float32),
-    jnp.asarray(batch['frame'] / np.float32(255)),
+    jnp.asarray(batch['frames'][:, 0] / np.float32(255)),
     jnp.asarray(batch['guidance'] / np.float32(255)),
   )
-  mask = jnp.asarray(batch['mask'], jnp.float32)
+  mask = jnp.asarray(batch['masks'][:, 0], jnp.float32)
   return losses.cross_entropy(
     logits, mask, 'mean'
   ) + 0.5 * losses.soft_iou_loss(logits, mask)
@@ -81,6 +79,7 @@ def test_a_step_follows_the_gradient_of_the_loss(batch, taken):
   np.testing.assert_allclose(
     metrics['gradient_norm'], optax.tree.norm(gradients), rtol=1e-4
   )
+  assert metrics.keys() == {'loss', 'iou', 'gradient_norm'}
   assert after.step == 1
   jax.tree.map(
     lambda new, old, gradient: np.testing.assert_allclose(

@@ -10,10 +10,8 @@ box that changed, and the box as PNG.
 """
 
 from collections.abc import Iterable
-from collections.abc import Iterator
 from collections.abc import Sequence
 from concurrent import futures
-import contextlib
 import hashlib
 import itertools
 import logging
@@ -29,6 +27,7 @@ import tqdm
 
 from savos_jax import files
 from savos_jax.data import lucid
+from savos_jax.data import threads
 
 logger = logging.getLogger(__name__)
 
@@ -216,17 +215,6 @@ class BackgroundCache:
     return made
 
 
-@contextlib.contextmanager
-def _one_opencv_thread() -> Iterator[None]:
-  """Lets OpenCV work in the calling thread alone: the workers are enough."""
-  before = cv2.getNumThreads()
-  cv2.setNumThreads(1)
-  try:
-    yield
-  finally:
-    cv2.setNumThreads(before)
-
-
 def _prepare_one(cache, task, stop) -> tuple[str, int]:
   """Makes a frame's backgrounds until `stop` is set; counts them."""
   frame, labels, subsets = task.load()
@@ -258,7 +246,7 @@ def prepare(cache: BackgroundCache, tasks: Sequence[Task], workers: int) -> int:
     total=len(tasks), desc='backgrounds', unit='frame', disable=None
   )
   pool = futures.ThreadPoolExecutor(workers)
-  with bar, _one_opencv_thread():
+  with bar, threads.one_opencv_thread():
     try:
       # Tasks are small: what they load lives in the workers alone.
       pending = [pool.submit(_prepare_one, cache, task, stop) for task in tasks]

@@ -11,16 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from savos_jax import errors
-
-_DTYPES = {
-  'index': tf.int64,
-  'reference_frame': tf.uint8,
-  'reference_mask': tf.uint8,
-  'frame': tf.uint8,
-  'mask': tf.uint8,
-  'guidance': tf.uint8,
-}
-_CHANNELS = {'reference_frame': (3,), 'frame': (3,)}
+from savos_jax.data import threads
 
 
 def hide_accelerators() -> None:
@@ -32,68 +23,135 @@ def hide_accelerators() -> None:
 def batches(
   make_example: Callable[[int], dict[str, np.ndarray]],
   crop_size: tuple[int, int],
+  clip_frames: int,
   batch_size: int,
   start_step: int,
   stop_step: int,
   workers: int,
   prefetch: int,
+  host_index: int = 0,
+  host_count: int = 1,
 ) -> Iterator[dict[str, np.ndarray]]:
-  """Iterates over the batches of steps start_step..stop_step - 1.
+  """Iterates over this host's share of the batches start_step..stop_step - 1.
 
-  Step s holds examples s * batch_size to (s + 1) * batch_size - 1, so starting
-  at a later step gives the batches that an uninterrupted run would have seen.
+  The batch of step s is made of examples s * batch_size to (s + 1) * batch_size
+  - 1, so starting at a later step gives the batches that an uninterrupted run
+  would have seen. Host h has the h-th of host_count equal slices of each.
+
+  While it iterates, OpenCV computes on one thread a call: the workers are what
+  runs in parallel. Close the iterator (`contextlib.closing`) if it is left
+  early, and OpenCV's threads are as they were.
+
+  At most workers + prefetch * batch_size / host_count examples are in the
+  making or waiting at any time, beside the batch that was given last.
 
   Args:
     make_example: index -> example, as `sampling.Sampler.example`.
     crop_size: (height, width) of the examples, pixels.
-    batch_size: examples a batch.
+    clip_frames: T, frames to segment in an example.
+    batch_size: examples a batch, of all hosts together.
     start_step: the first step.
     stop_step: one past the last.
     workers: examples made at once.
     prefetch: batches kept ready.
+    host_index: which host this is, from 0.
+    host_count: number of hosts.
 
-  Yields:
-    The examples' arrays with a leading batch axis.
+  Returns:
+    An iterator of the examples' arrays with a leading axis of batch_size /
+    host_count.
 
   Raises:
-    SavosError: from `make_example`, as it was raised.
+    SavosError: a number out of its range, or hosts that can't share a batch
+      equally; while iterating, from `make_example`, as it was raised.
   """
-  failures: list[errors.SavosError] = []
-  fields = list(_DTYPES)
+  if batch_size % host_count:
+    raise errors.SavosError(
+      f'config.train.batch_size is {batch_size}, on {host_count} hosts.\n'
+      f'  Expected a multiple of {host_count}: each host makes an equal share.'
+    )
+  for name, value in (('workers', workers), ('prefetch', prefetch)):
+    if value < 1:
+      raise errors.SavosError(
+        f'config.data.{name} is {value}.\n  Expected at least 1.'
+      )
+  share = batch_size // host_count
+  first = host_index * share
 
-  def make(index):
+  def to_index(i: int) -> int:
+    """From the number of an example of this host to its index."""
+    return i // share * batch_size + first + i % share
+
+  return _iterate(
+    lambda i: make_example(to_index(int(i))),
+    _signature(crop_size, clip_frames),
+    range(start_step * share, stop_step * share),
+    share,
+    workers,
+    prefetch,
+  )
+
+
+def _signature(crop_size, clip_frames) -> dict[str, tf.TensorSpec]:
+  """Returns what an example's arrays look like."""
+  mask, clip = tuple(crop_size), (clip_frames, *crop_size)
+  shapes = {
+    'reference_frame': (*mask, 3),
+    'reference_mask': mask,
+    'frames': (*clip, 3),
+    'masks': clip,
+    'guidance': mask,
+  }
+  images = {n: tf.TensorSpec(s, tf.uint8) for n, s in shapes.items()}
+  return {'index': tf.TensorSpec((), tf.int64), **images}
+
+
+def _options(workers: int) -> tf.data.Options:
+  options = tf.data.Options()
+  # Nothing is left to tune, and the tuner's thread, once it sleeps, holds up
+  # the end of the iteration for as much as a minute.
+  options.autotune.enabled = False
+  # Fused, they run ahead by several times what `prefetch` says.
+  options.experimental_optimization.map_and_batch_fusion = False
+  # Otherwise no more run at once than there are cores.
+  options.threading.private_threadpool_size = workers
+  return options
+
+
+def _iterate(
+  make, signature, numbers, batch_size, workers, prefetch
+) -> Iterator[dict[str, np.ndarray]]:
+  """Yields batches of make(number) for the numbers, in their order."""
+  failures: list[errors.SavosError] = []
+
+  def make_arrays(number):
     try:
-      example = make_example(int(index))
+      example = make(number)
     except errors.SavosError as error:
       # tf.data would wrap it into an error of its own, traceback and all.
       failures.append(error)
       raise
-    return tuple(example[field] for field in fields)
+    return tuple(example[name] for name in signature)
 
-  def to_example(index):
-    values = tf.numpy_function(make, [index], [_DTYPES[f] for f in fields])
-    example = dict(zip(fields, values, strict=True))
-    for field in fields:
-      shape = () if field == 'index' else crop_size + _CHANNELS.get(field, ())
-      example[field].set_shape(shape)
-    return example
+  def to_example(number):
+    dtypes = [spec.dtype for spec in signature.values()]
+    values = tf.numpy_function(make_arrays, [number], dtypes)
+    return {
+      name: tf.ensure_shape(value, spec.shape)
+      for (name, spec), value in zip(signature.items(), values, strict=True)
+    }
 
-  dataset = tf.data.Dataset.range(
-    start_step * batch_size, stop_step * batch_size
-  )
+  dataset = tf.data.Dataset.range(numbers.start, numbers.stop)
   dataset = dataset.map(
     to_example, num_parallel_calls=workers, deterministic=True
   )
   dataset = dataset.batch(batch_size, drop_remainder=True)
   dataset = dataset.prefetch(prefetch)
-  # Nothing is left to tune, and the tuner's thread, once it sleeps, holds up
-  # the end of the iteration for as much as a minute.
-  options = tf.data.Options()
-  options.autotune.enabled = False
-  dataset = dataset.with_options(options)
-  try:
-    yield from dataset.as_numpy_iterator()
-  except tf.errors.OpError:
-    if failures:
-      raise failures[0] from None
-    raise
+  dataset = dataset.with_options(_options(workers))
+  with threads.one_opencv_thread():
+    try:
+      yield from dataset.as_numpy_iterator()
+    except tf.errors.OpError:
+      if failures:
+        raise failures[0] from None
+      raise

@@ -2,21 +2,31 @@
 
 Example `index` is the same whatever was drawn before it, on any host, so a
 resumed run sees exactly the examples that it would have seen.
+
+An example is a clip of a video, or a lucid dream of one frame of a video or of
+a photo. Either way: a reference frame with its mask, T frames to segment, and a
+guess at the mask before the first of them.
 """
 
 from collections.abc import Sequence
 import dataclasses
 
-import cv2
 import numpy as np
 
 from savos_jax import errors
+from savos_jax.data import backgrounds as backgrounds_lib
+from savos_jax.data import choices
+from savos_jax.data import examples
+from savos_jax.data import lucid as lucid_lib
 from savos_jax.data import perturb
 from savos_jax.data import sequences
+from savos_jax.data import windows
 
-# How often another sequence and pair are drawn before a reference in which
-# the object is small or absent is accepted.
-_ATTEMPTS = 20
+# How often another frame is drawn before one is accepted in which all objects
+# are small.
+_FRAME_ATTEMPTS = 20
+# The same for a dream whose reference shows no object; dreams are dear.
+_DREAM_ATTEMPTS = 5
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,82 +37,128 @@ class SamplingConfig:
     crop_size: (height, width) of an example, pixels.
     zoom_range: the window is 1/zoom of the largest one of the crop's shape.
     flip_probability: of a left-right mirror.
-    max_skip: largest distance between reference and target, frames.
+    clip_frames: T, the frames to segment.
+    max_skip: largest distance between reference and first target, frames.
+    max_gap: largest distance between targets, frames.
+    curriculum_steps: max_skip and max_gap grow from 1 for that many steps,
+      counted from the first step with clips; 0: they are full at once.
     min_object_fraction: of the reference frame's area that the object covers.
     noise: of the previous mask.
+    dream_fraction: probability that an example is a lucid dream.
+    dream_only_steps: in so many first steps all examples are dreams.
+    stills_fraction: probability that a dream is of a photo, where there are
+      photos and videos.
+    dream_subsets: sets of moving objects in dreams of a frame, at most, where
+      it has more than two objects.
+    lucid: the dreams' ranges.
   """
 
   crop_size: tuple[int, int] = (480, 864)
   zoom_range: tuple[float, float] = (1.0, 1.5)
   flip_probability: float = 0.5
+  clip_frames: int = 1
   max_skip: int = 25
+  max_gap: int = 1
+  curriculum_steps: int = 0
   min_object_fraction: float = 0.001
   noise: perturb.MaskNoise = dataclasses.field(
     default_factory=perturb.MaskNoise
   )
+  dream_fraction: float = 0.5
+  dream_only_steps: int = 20_000
+  stills_fraction: float = 0.5
+  dream_subsets: int = 4
+  lucid: lucid_lib.LucidConfig = dataclasses.field(
+    default_factory=lucid_lib.LucidConfig
+  )
 
-
-@dataclasses.dataclass(frozen=True)
-class Pair:
-  """Which frames of which sequence, and which object.
-
-  Attributes:
-    sequence: the video.
-    reference: frame index of the reference.
-    target: frame index of the frame to segment.
-    previous: frame index of the previous mask.
-    object_id: the foreground.
-  """
-
-  sequence: sequences.Sequence
-  reference: int
-  target: int
-  previous: int
-  object_id: int
-
-
-def _generator(seed: int, index: int) -> np.random.Generator:
-  return np.random.default_rng((seed, index))
+  @property
+  def dreams(self) -> bool:
+    """Whether any example can be a lucid dream."""
+    return self.dream_fraction > 0 or self.dream_only_steps > 0
 
 
 class Sampler:
-  """Makes training examples from annotated videos."""
+  """Makes training examples from annotated videos and photos."""
 
   def __init__(
     self,
     videos: Sequence[sequences.Sequence],
     config: SamplingConfig,
     seed: int,
+    examples_per_step: int,
+    stills: Sequence[sequences.Sequence] = (),
+    backgrounds: backgrounds_lib.BackgroundCache | None = None,
   ):
     """Keeps the records; reads nothing.
 
     Args:
-      videos: at least one, of two frames or more.
+      videos: of any length; clips are made of those of two frames or more.
       config: the ranges.
-      seed: of every random choice.
+      seed: of every random choice, at least 0.
+      examples_per_step: of all hosts together; says which step an example
+        belongs to.
+      stills: photos, records of one frame each.
+      backgrounds: where inpainted backgrounds are kept; None computes each
+        when it is needed, with the same result.
+
+    Raises:
+      SavosError: nothing to make the examples of.
     """
-    self._videos = [video for video in videos if len(video) > 1]
+    self._clips = [video for video in videos if len(video) > 1]
+    self._videos, self._stills = list(videos), list(stills)
     self._config = config
     self._seed = seed
-    if not self._videos:
+    self._examples_per_step = examples_per_step
+    self._backgrounds = backgrounds
+    if config.dream_fraction < 1 and not self._clips:
       raise errors.SavosError(
         f'none of the {len(videos)} training sequences has two frames.\n'
-        '  Expected videos: a training example is a pair of frames.'
+        '  Expected videos: a clip is a pair of frames or more. From photos '
+        'alone come lucid dreams alone: config.sampling.dream_fraction=1.'
+      )
+    if not videos and not stills:
+      raise errors.SavosError(
+        'nothing to train on: no videos and no photos.\n'
+        '  Expected config.data.root to name videos, or config.data.stills '
+        'folders of photos.'
       )
 
-  def pair(self, index: int) -> Pair:
-    """Returns what example `index` is made of."""
-    return self._draw_pair(_generator(self._seed, index))[0]
+  def describe(self, index: int) -> examples.Clip | examples.DreamSource:
+    """Returns what example `index` is made of; dreams are dreamt for it."""
+    rng = self._generator(index)
+    if self._draw_kind(index, rng) == 'dream':
+      return self._draw_dream(rng)[0]
+    return self._draw_clip(index, rng)[0]
 
   def names(self, indices: Sequence[int]) -> list[str]:
     """Describes examples for an error message."""
-    pairs = [self.pair(int(index)) for index in indices]
-    return [
-      f'{p.sequence.name} (object {p.object_id}, frames '
-      f'{p.sequence.frames[p.reference].stem} -> '
-      f'{p.sequence.frames[p.target].stem})'
-      for p in pairs
+    return [str(self.describe(int(index))) for index in indices]
+
+  def prepare_backgrounds(self, workers: int) -> None:
+    """Makes the backgrounds of all dreams there may be, those that lack.
+
+    Does nothing when there are no dreams, or nowhere to keep backgrounds.
+
+    Args:
+      workers: threads.
+
+    Raises:
+      SavosError: a file is damaged or malformed, or the backgrounds can't be
+        written.
+    """
+    if not self._config.dreams or self._backgrounds is None:
+      return
+    share = self._stills_share()
+    drawn = (self._videos if share < 1 else []) + (
+      self._stills if share > 0 else []
+    )
+    frames = [
+      self._still(sequence, frame)
+      for sequence in drawn
+      for frame in range(len(sequence))
     ]
+    backgrounds_lib.prepare(self._backgrounds, frames, workers)
 
   def example(self, index: int) -> dict[str, np.ndarray]:
     """Makes example `index`.
@@ -111,118 +167,186 @@ class Sampler:
       index: any number from 0.
 
     Returns:
-      'index' int64; 'reference_frame' and 'frame' RGB uint8 [H, W, 3];
-      'reference_mask' and 'mask' uint8 [H, W] of 0 and 1; 'guidance', the
-      perturbed previous mask, uint8 [H, W], 0..255 = probability 0..1.
+      'index' int64; 'reference_frame' RGB uint8 [H, W, 3] and 'reference_mask'
+      uint8 [H, W] of 0 and 1; 'frames' RGB uint8 [T, H, W, 3] and 'masks' uint8
+      [T, H, W] of 0 and 1; 'guidance', the perturbed mask before the first of
+      them, uint8 [H, W], 0..255 = probability 0..1. The object may be out of
+      sight in any of the T frames: then its mask is all 0.
 
     Raises:
       SavosError: a file is damaged or malformed.
     """
-    rng = _generator(self._seed, index)
-    pair, reference_mask = self._draw_pair(rng)
-    video = pair.sequence
-    target_mask = _foreground(video.labels(pair.target), pair.object_id)
-    previous_mask = _foreground(video.labels(pair.previous), pair.object_id)
-    window = self._draw_window(reference_mask, target_mask, rng)
-    flip = rng.random() < self._config.flip_probability
+    rng = self._generator(index)
+    if self._draw_kind(index, rng) == 'dream':
+      arrays = self._make_dream(rng)
+    else:
+      arrays = self._make_clip(index, rng)
+    return {'index': np.int64(index), **arrays}
 
-    def cut(image):
-      return _resize_window(image, window, self._config.crop_size, flip)
+  def _generator(self, index: int) -> np.random.Generator:
+    return np.random.default_rng((self._seed, index))
 
-    def cut_mask(mask):
-      return (cut(mask * np.uint8(255)) > 127).astype(np.uint8)
+  def _step(self, index: int) -> int:
+    return index // self._examples_per_step
 
+  def _still(self, sequence, frame) -> examples.Still:
+    return examples.Still(
+      sequence, frame, self._seed, self._config.dream_subsets
+    )
+
+  def _stills_share(self) -> float:
+    """Returns the probability that a dream is of a photo."""
+    if not self._stills:
+      return 0.0
+    return self._config.stills_fraction if self._videos else 1.0
+
+  def _draw_kind(self, index, rng) -> str:
+    is_dream = rng.random() < self._config.dream_fraction
+    first_stage = self._step(index) < self._config.dream_only_steps
+    return 'dream' if is_dream or first_stage else 'clip'
+
+  def _draw_frame(self, records, rng):
+    """Draws a frame that shows an object large enough.
+
+    Where none is found, the frame with the largest object seen is taken.
+
+    Returns:
+      The record, the frame's index, its labels, the object's id.
+    """
+    largest = 0.0
+    for attempt in range(_FRAME_ATTEMPTS):
+      record = records[rng.integers(len(records))]
+      # The first frame of each shows an object: better than none at all.
+      last = attempt == _FRAME_ATTEMPTS - 1
+      frame = 0 if last else int(rng.integers(len(record)))
+      labels = record.labels(frame)
+      areas = choices.object_areas(labels)
+      found = choices.draw_object(areas, self._config.min_object_fraction, rng)
+      if found is not None:
+        return record, frame, labels, found
+      if areas.max() > largest:
+        largest = areas.max()
+        best = record, frame, labels, int(areas.argmax())
+    if not largest:
+      raise errors.SavosError(
+        f'{record.masks[0]}: empty, as were the other {_FRAME_ATTEMPTS - 1} '
+        'training masks looked at.\n  Expected objects: values other than 0.'
+      )
+    return best
+
+  def _draw_clip(self, index, rng) -> tuple[examples.Clip, np.ndarray]:
+    """Draws frames and object; returns the reference's labels with them."""
+    config = self._config
+    video, reference, labels, object_id = self._draw_frame(self._clips, rng)
+    step = self._step(index) - config.dream_only_steps
+    max_skip, max_gap = (
+      choices.curriculum_limit(full, step, config.curriculum_steps)
+      for full in (config.max_skip, config.max_gap)
+    )
+    previous, targets = choices.draw_times(
+      len(video), reference, config.clip_frames, max_skip, max_gap, rng
+    )
+    clip = examples.Clip(video, reference, tuple(targets), previous, object_id)
+    return clip, labels
+
+  def _make_clip(self, index, rng) -> dict[str, np.ndarray]:
+    config = self._config
+    clip, labels = self._draw_clip(index, rng)
+    video, size = clip.sequence, config.crop_size
+
+    def foreground(labels):
+      return (labels == clip.object_id).astype(np.uint8)
+
+    reference_mask = foreground(labels)
+    target_masks = [foreground(video.labels(i)) for i in clip.targets]
+    window = windows.draw_window(
+      [reference_mask, *target_masks],
+      size,
+      rng.uniform(*config.zoom_range),
+      config.flip_probability,
+      rng,
+    )
+    previous = windows.cut_mask(
+      foreground(video.labels(clip.previous)), window, size
+    )
     return {
-      'index': np.int64(index),
-      'reference_frame': cut(video.frame(pair.reference)),
-      'reference_mask': cut_mask(reference_mask),
-      'frame': cut(video.frame(pair.target)),
-      'mask': cut_mask(target_mask),
-      'guidance': perturb.perturb_mask(
-        cut_mask(previous_mask), self._config.noise, rng
+      'reference_frame': windows.cut_image(
+        video.frame(clip.reference), window, size
       ),
+      'reference_mask': windows.cut_mask(reference_mask, window, size),
+      'frames': np.stack(
+        [windows.cut_image(video.frame(i), window, size) for i in clip.targets]
+      ),
+      'masks': np.stack(
+        [windows.cut_mask(mask, window, size) for mask in target_masks]
+      ),
+      'guidance': perturb.perturb_mask(previous, config.noise, rng),
     }
 
-  def _draw_pair(self, rng) -> tuple[Pair, np.ndarray]:
-    """Draws frames and object, and returns the reference mask with them."""
-    for _ in range(_ATTEMPTS):
-      video = self._videos[rng.integers(len(self._videos))]
-      reference = int(rng.integers(len(video)))
-      target = _draw_target(reference, len(video), self._config.max_skip, rng)
-      # The mask of the frame before the target, on the way from the reference.
-      previous = target - (1 if target > reference else -1)
-      object_id = int(rng.choice(video.object_ids))
-      mask = _foreground(video.labels(reference), object_id)
-      if mask.mean() >= self._config.min_object_fraction:
-        break
-    return Pair(video, reference, target, previous, object_id), mask
+  def _dream(self, still, labels, moving, rng) -> lucid_lib.Dream:
+    """Dreams of a frame once."""
+    config = self._config
+    frame = still.sequence.frame(still.frame)
+    # Before the mirror, as the cache keeps it: what fills a mirrored hole is
+    # not the mirror image of what fills the hole.
+    if self._backgrounds is None:
+      background = lucid_lib.inpaint(frame, labels, moving, config.lucid)
+    else:
+      background = self._backgrounds.get(frame, labels, moving)
+    if rng.random() < config.flip_probability:
+      frame, labels, background = (
+        np.ascontiguousarray(image[:, ::-1])
+        for image in (frame, labels, background)
+      )
+    return lucid_lib.dream(
+      frame,
+      labels,
+      rng,
+      config.lucid,
+      moving=moving,
+      background=background,
+      size=config.crop_size,
+      zoom=rng.uniform(*config.zoom_range),
+      targets=config.clip_frames,
+    )
 
-  def _draw_window(self, reference_mask, target_mask, rng):
-    """Draws (top, left, height, width), source pixels, that shows the object.
+  def _draw_dream(self, rng) -> tuple[examples.DreamSource, lucid_lib.Dream]:
+    """Dreams until an object large enough is in sight in the reference.
 
-    The window contains one random pixel of the object in the reference and,
-    where that fits, one in the target.
+    Where none is after some attempts, the dream with the largest is taken.
     """
-    height, width = reference_mask.shape
-    crop_height, crop_width = self._config.crop_size
-    zoom = rng.uniform(*self._config.zoom_range)
-    ratio = min(height / crop_height, width / crop_width) / zoom
-    window_height = max(1, min(height, round(crop_height * ratio)))
-    window_width = max(1, min(width, round(crop_width * ratio)))
-    points = [
-      point
-      for mask in (reference_mask, target_mask)
-      if (point := _random_point(mask, rng)) is not None
-    ]
-    top = _draw_start([p[0] for p in points], window_height, height, rng)
-    left = _draw_start([p[1] for p in points], window_width, width, rng)
-    return top, left, window_height, window_width
+    of_still = rng.random() < self._stills_share()
+    records = self._stills if of_still else self._videos
+    largest = -1.0
+    for _ in range(_DREAM_ATTEMPTS):
+      record, frame, labels, hidden = self._draw_frame(records, rng)
+      still = self._still(record, frame)
+      subsets = still.moving(labels)
+      moving = subsets[rng.integers(len(subsets))]
+      dream = self._dream(still, labels, moving, rng)
+      areas = choices.object_areas(dream.reference_labels)
+      found = choices.draw_object(areas, self._config.min_object_fraction, rng)
+      if found is None and areas.max() <= largest:
+        continue
+      largest = areas.max()
+      object_id = found or (int(areas.argmax()) if largest else hidden)
+      best = examples.DreamSource(record, frame, moving, object_id), dream
+      if found is not None:
+        break
+    return best
 
+  def _make_dream(self, rng) -> dict[str, np.ndarray]:
+    source, dream = self._draw_dream(rng)
 
-def _foreground(labels: np.ndarray, object_id: int) -> np.ndarray:
-  return (labels == object_id).astype(np.uint8)
+    def foreground(labels):
+      return (labels == source.object_id).astype(np.uint8)
 
-
-def _draw_target(reference, length, max_skip, rng) -> int:
-  low = max(0, reference - max_skip)
-  high = min(length - 1, reference + max_skip)
-  # One number fewer than frames in reach: the reference itself is left out.
-  drawn = int(rng.integers(low, high))
-  return drawn + (drawn >= reference)
-
-
-def _random_point(mask, rng):
-  """Returns (row, column) of a random pixel of the mask, None if empty."""
-  pixels = np.flatnonzero(mask)
-  if not pixels.size:
-    return None
-  return divmod(int(pixels[rng.integers(pixels.size)]), mask.shape[1])
-
-
-def _draw_start(points, window, size, rng) -> int:
-  """Draws where a window of the axis begins so that it holds the points.
-
-  Args:
-    points: coordinates, the more important first.
-    window: length of the window.
-    size: length of the axis.
-    rng: where the randomness comes from.
-  """
-  low, high = 0, size - window
-  for point in points:
-    new_low, new_high = max(low, point - window + 1), min(high, point)
-    if new_low <= new_high:
-      low, high = new_low, new_high
-  return int(rng.integers(low, high + 1))
-
-
-def _resize_window(image, window, crop_size, flip):
-  top, left, height, width = window
-  cut = image[top : top + height, left : left + width]
-  shrinks = height > crop_size[0]
-  resized = cv2.resize(
-    cut,
-    (crop_size[1], crop_size[0]),
-    interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR,
-  )
-  return np.ascontiguousarray(resized[:, ::-1] if flip else resized)
+    return {
+      'reference_frame': dream.reference_frame,
+      'reference_mask': foreground(dream.reference_labels),
+      'frames': dream.frames,
+      'masks': foreground(dream.labels),
+      'guidance': perturb.perturb_mask(
+        foreground(dream.previous_labels), self._config.noise, rng
+      ),
+    }

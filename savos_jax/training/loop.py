@@ -23,6 +23,7 @@ from savos_jax.data import sampling
 from savos_jax.models import savos
 from savos_jax.training import checkpoint
 from savos_jax.training import optimizer as optimizer_lib
+from savos_jax.training import recurrence
 from savos_jax.training import state as state_lib
 from savos_jax.training import steps
 
@@ -112,16 +113,29 @@ def _check_config(train: config_dict.ConfigDict) -> None:
       raise errors.SavosError(
         f'config.train.{name} is {train[name]}.\n  Expected at least 1.'
       )
-  if train.loss_reduction not in _LOSS_REDUCTIONS:
-    raise errors.SavosError(
-      f'config.train.loss_reduction is {train.loss_reduction!r}.\n'
-      f'  Expected one of {_LOSS_REDUCTIONS}.'
-    )
+  for name, allowed in (
+    ('loss_reduction', _LOSS_REDUCTIONS),
+    ('recurrence', recurrence.RECURRENCES),
+  ):
+    if train[name] not in allowed:
+      raise errors.SavosError(
+        f'config.train.{name} is {train[name]!r}.\n  Expected one of {allowed}.'
+      )
   if not 0.0 <= train.ema_decay < 1.0:
     raise errors.SavosError(
       f'config.train.ema_decay is {train.ema_decay}.\n'
       '  Expected 0 (off) or a number below 1, as 0.99.'
     )
+  if not 0.0 <= train.teacher_forcing_iou <= 1.0:
+    raise errors.SavosError(
+      f'config.train.teacher_forcing_iou is {train.teacher_forcing_iou}.\n'
+      '  Expected 0 (off) to 1.'
+    )
+
+
+def _objective(train: config_dict.ConfigDict) -> recurrence.Objective:
+  names = [field.name for field in dataclasses.fields(recurrence.Objective)]
+  return recurrence.Objective(**{name: train[name] for name in names})
 
 
 def _describe_parameters(params, workdir: pathlib.Path) -> None:
@@ -163,13 +177,8 @@ def train(config: config_dict.ConfigDict, workdir: pathlib.Path) -> bool:
   train_config = config.train
   _check_config(train_config)
   model_config = settings.model_config(config)
-  sampling_config = settings.sampling_config(config)
   pipeline.hide_accelerators()
-  videos = settings.load_split(config, workdir, config.data.train_split)
-  sampler = sampling.Sampler(videos, sampling_config, config.seed)
-  logger.info(
-    'training on %d sequences, %d frames', len(videos), sum(map(len, videos))
-  )
+  sampler = settings.make_sampler(config, workdir)
 
   model = savos.SAVOS(model_config)
   shapes = jax.eval_shape(
@@ -193,8 +202,7 @@ def train(config: config_dict.ConfigDict, workdir: pathlib.Path) -> bool:
       steps.train_step,
       model=model,
       optimizer=optimizer,
-      loss_reduction=train_config.loss_reduction,
-      soft_iou_weight=train_config.soft_iou_weight,
+      objective=_objective(train_config),
       ema_decay=train_config.ema_decay,
     ),
     donate_argnums=0,
@@ -221,19 +229,23 @@ def _run(
   if start >= total:
     logger.info('all %d steps are done already', total)
     return state
+  sampler.prepare_backgrounds(config.data.workers)
   batches = pipeline.batches(
     sampler.example,
     tuple(config.sampling.crop_size),
+    config.sampling.clip_frames,
     train_config.batch_size,
     start,
     total,
     config.data.workers,
     config.data.prefetch,
+    jax.process_index(),
+    jax.process_count(),
   )
   check = _FiniteCheck(sampler)
   writer = metric_writers.SummaryWriter(str(workdir / 'logs'))
   window = _Window()
-  with stop_request() as stop:
+  with stop_request() as stop, contextlib.closing(batches):
     for step in range(start + 1, total + 1):
       waiting_since = time.monotonic()
       batch = next(batches)

@@ -43,9 +43,17 @@ def soft_iou_loss(logits: jax.Array, mask: jax.Array) -> jax.Array:
 
 
 def iou(logits: jax.Array, mask: jax.Array) -> jax.Array:
-  """Mean J of the thresholded prediction; 1 where both are empty."""
+  """J of the thresholded prediction; 1 where both are empty.
+
+  Args:
+    logits: float32 [B, H, W, 2].
+    mask: float32 [B, H, W] of 0 and 1.
+
+  Returns:
+    float32 [B], in [0, 1].
+  """
   predicted = logits[..., 1] > logits[..., 0]
   truth = mask > 0.5
   intersection = (predicted & truth).sum(axis=(1, 2))
   union = (predicted | truth).sum(axis=(1, 2))
-  return jnp.where(union == 0, 1.0, intersection / jnp.maximum(union, 1)).mean()
+  return jnp.where(union == 0, 1.0, intersection / jnp.maximum(union, 1))

@@ -7,19 +7,8 @@ import jax.numpy as jnp
 import optax
 
 from savos_jax.models import savos
-from savos_jax.training import losses
+from savos_jax.training import recurrence
 from savos_jax.training import state as state_lib
-
-
-def to_float(batch: Mapping[str, jax.Array]) -> dict[str, jax.Array]:
-  """Turns the pipeline's uint8 into float32: images and masks in [0, 1]."""
-  return {
-    'reference_frame': batch['reference_frame'].astype(jnp.float32) / 255.0,
-    'reference_mask': batch['reference_mask'].astype(jnp.float32),
-    'frame': batch['frame'].astype(jnp.float32) / 255.0,
-    'mask': batch['mask'].astype(jnp.float32),
-    'guidance': batch['guidance'].astype(jnp.float32) / 255.0,
-  }
 
 
 def _ema_decay(step: jax.Array, decay: float) -> jax.Array:
@@ -34,41 +23,25 @@ def train_step(
   *,
   model: savos.SAVOS,
   optimizer: optax.GradientTransformation,
-  loss_reduction: str,
-  soft_iou_weight: float,
+  objective: recurrence.Objective,
   ema_decay: float,
 ) -> tuple[state_lib.TrainState, dict[str, jax.Array]]:
   """Takes one step.
 
   Args:
     state: before the step.
-    batch: uint8 arrays from `data.pipeline`.
+    batch: uint8 arrays from `data.pipeline`, frames [B, T, H, W, 3].
     model: the network.
     optimizer: the optimiser.
-    loss_reduction: see `losses.cross_entropy`.
-    soft_iou_weight: of `losses.soft_iou_loss`, 0 leaves it out.
+    objective: what is minimised.
     ema_decay: largest decay of the averaged parameters, 0 for none.
 
   Returns:
-    The state after the step and scalar metrics of the state before it.
+    The state after the step, and scalar metrics of the state before it: those
+    of `recurrence.gradients`, and `gradient_norm`.
   """
-  arrays = to_float(batch)
-
-  def loss_function(params):
-    logits = model.apply(
-      {'params': params},
-      arrays['reference_frame'],
-      arrays['reference_mask'],
-      arrays['frame'],
-      arrays['guidance'],
-    )
-    loss = losses.cross_entropy(logits, arrays['mask'], loss_reduction)
-    if soft_iou_weight:
-      loss += soft_iou_weight * losses.soft_iou_loss(logits, arrays['mask'])
-    return loss, losses.iou(logits, arrays['mask'])
-
-  (loss, iou), gradients = jax.value_and_grad(loss_function, has_aux=True)(
-    state.params
+  gradients, metrics = recurrence.gradients(
+    state.params, batch, model=model, objective=objective
   )
   updates, opt_state = optimizer.update(
     gradients, state.opt_state, state.params
@@ -82,11 +55,7 @@ def train_step(
       ema_params,
       params,
     )
-  metrics = {
-    'loss': loss,
-    'iou': iou,
-    'gradient_norm': optax.tree.norm(gradients),
-  }
+  metrics['gradient_norm'] = optax.tree.norm(gradients)
   return (
     state_lib.TrainState(
       step=state.step + 1,

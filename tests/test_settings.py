@@ -1,0 +1,181 @@
+"""From the configuration to what the code works with, mistakes included."""
+
+import dataclasses
+import logging
+
+import pytest
+
+from configs import davis16_cpu
+from configs import default
+from configs import demo
+from configs import smoke
+from savos_jax import errors
+from savos_jax import settings
+from savos_jax.data import examples
+from savos_jax.data import lucid
+from savos_jax.data import sampling
+from tests import sampling_videos
+
+
+def test_defaults_are_those_of_the_code():
+  config = default.get_config()
+  fields = {field.name for field in dataclasses.fields(lucid.LucidConfig)}
+  assert set(config.lucid) == fields
+  assert settings.lucid_config(config) == lucid.LucidConfig()
+  assert settings.sampling_config(config) == sampling.SamplingConfig()
+
+
+def test_fields_reach_the_sampler():
+  config = default.get_config()
+  config.sampling.max_gap = 3
+  config.sampling.mask_scale = (0.5, 2.0)
+  config.sampling.mask_dilation = 9
+  config.lucid.mask_dilation = 11
+  config.lucid.scale = (0.7, 0.8)
+  found = settings.sampling_config(config)
+  assert found.max_gap == 3
+  assert found.noise.scale == (0.5, 2.0)
+  assert found.noise.dilation == 9
+  assert found.lucid.mask_dilation == 11
+  assert found.lucid.scale == (0.7, 0.8)
+
+
+def test_who_dreams_how_much():
+  shares = {
+    module: (
+      module.get_config().sampling.dream_fraction,
+      module.get_config().sampling.dream_only_steps,
+      module.get_config().lucid.merge,
+    )
+    for module in (default, davis16_cpu, demo, smoke)
+  }
+  assert shares == {
+    default: (0.5, 20_000, 'poisson'),
+    davis16_cpu: (0.35, 0, 'feather'),
+    demo: (0.0, 0, 'poisson'),
+    smoke: (0.5, 0, 'poisson'),
+  }
+
+
+@pytest.mark.parametrize(
+  ('section', 'field', 'value'),
+  [
+    ('sampling', 'crop_size', (64,)),
+    ('sampling', 'crop_size', ('a', 'b')),
+    ('sampling', 'zoom_range', (1.0,)),
+    ('sampling', 'zoom_range', (2.0, 1.0)),
+    ('sampling', 'zoom_range', ('1', '2')),
+    ('sampling', 'flip_probability', 1.5),
+    ('sampling', 'min_object_fraction', -0.1),
+    ('sampling', 'clip_frames', 0),
+    ('sampling', 'max_gap', 0),
+    ('sampling', 'curriculum_steps', -1),
+    ('sampling', 'dream_fraction', 1.1),
+    ('sampling', 'dream_fraction', float('nan')),
+    ('sampling', 'dream_only_steps', -1),
+    ('sampling', 'stills_fraction', -0.5),
+    ('sampling', 'dream_subsets', 0),
+    ('sampling', 'mask_scale', (0.0, 1.0)),
+    ('sampling', 'mask_shift', -0.1),
+    ('sampling', 'mask_blur', -1.0),
+    ('sampling', 'mask_drop_probability', 2.0),
+    ('lucid', 'merge', 'paste'),
+    ('lucid', 'scale', (1.2, 0.8)),
+    ('lucid', 'scale', ('big', 'bigger')),
+    ('lucid', 'camera_scale', (1.0,)),
+    ('lucid', 'turn_probability', 1.5),
+    ('lucid', 'hole_dilation', -1),
+  ],
+)
+def test_values_out_of_range_are_named(section, field, value):
+  config = default.get_config()
+  config[section][field] = value
+  with pytest.raises(errors.SavosError) as caught:
+    settings.sampling_config(config)
+  message = str(caught.value)
+  assert f'config.{section}.{field} is {value!r}' in message
+  assert 'xpected' in message
+
+
+@pytest.fixture
+def config(tmp_path, davis_folder):
+  """Two videos of four frames, and two photos of other sizes."""
+  photos = tmp_path / 'photos'
+  for number in (0, 3):
+    sampling_videos.save_photo(photos, f'p{number}', number)
+  config = smoke.get_config()
+  config.data.source = 'davis'
+  config.data.root = str(davis_folder())
+  config.data.stills = (str(photos),)
+  config.sampling.stills_fraction = 0.5
+  return config
+
+
+def test_sampler_draws_clips_and_dreams_of_videos_and_photos(
+  config, tmp_path, caplog
+):
+  with caplog.at_level(logging.INFO):
+    sampler = settings.make_sampler(config, tmp_path)
+  assert '2 sequences, 8 frames, and on 2 photos' in caplog.text
+  found = [sampler.describe(index) for index in range(30)]
+  kinds = {(type(d), d.sequence.name.startswith('photos/')) for d in found}
+  assert kinds == {
+    (examples.Clip, False),
+    (examples.DreamSource, False),
+    (examples.DreamSource, True),
+  }
+  assert sampler.example(0)['frames'].shape == (2, 64, 96, 3)
+
+
+def test_examples_of_a_step_are_the_batch(config, tmp_path):
+  config.sampling.dream_fraction = 0.0
+  config.sampling.dream_only_steps = 3
+  config.train.batch_size = 2
+  sampler = settings.make_sampler(config, tmp_path)
+  kinds = [type(sampler.describe(index)) for index in range(8)]
+  assert kinds == [examples.DreamSource] * 6 + [examples.Clip] * 2
+
+
+@pytest.mark.parametrize('given', [False, True])
+def test_backgrounds_are_kept_where_the_configuration_says(
+  config, tmp_path, given
+):
+  folder = tmp_path / ('mine' if given else 'work/backgrounds')
+  config.data.background_cache = str(folder) if given else ''
+  sampler = settings.make_sampler(config, tmp_path / 'work')
+  sampler.prepare_backgrounds(1)
+  # One object in each frame of the videos; two or three in the photos.
+  assert len(list(folder.glob('*/*'))) == 8 + 3 + 4
+
+
+def test_photos_alone(config, tmp_path):
+  config.data.train_split = ''
+  with pytest.raises(errors.SavosError, match='dream_fraction=1'):
+    settings.make_sampler(config, tmp_path)
+  config.sampling.dream_fraction = 1.0
+  sampler = settings.make_sampler(config, tmp_path)
+  names = {sampler.describe(index).sequence.name for index in range(12)}
+  assert names == {'photos/p0', 'photos/p3'}
+
+
+def test_photos_without_dreams_are_remarked_upon(config, tmp_path, caplog):
+  config.sampling.dream_fraction = 0.0
+  sampler = settings.make_sampler(config, tmp_path)
+  assert 'config.data.stills are not used' in caplog.text
+  sampler.prepare_backgrounds(1)
+  assert not (tmp_path / 'backgrounds').exists()
+
+
+def test_seed_and_workers_out_of_range_are_named(config, tmp_path):
+  config.seed = -1
+  with pytest.raises(errors.SavosError, match=r'config\.seed is -1'):
+    settings.make_sampler(config, tmp_path)
+  config.seed, config.data.workers = 0, 0
+  with pytest.raises(errors.SavosError, match=r'config\.data\.workers is 0'):
+    settings.make_sampler(config, tmp_path)
+
+
+def test_absent_photos_are_named(config, tmp_path):
+  config.data.stills = (str(tmp_path / 'nowhere'),)
+  with pytest.raises(errors.SavosError, match='nowhere'):
+    settings.make_sampler(config, tmp_path)
