@@ -1,0 +1,70 @@
+"""What the benchmarks share: flags, the device, memory."""
+
+import argparse
+import os
+import platform
+import resource
+import sys
+
+import jax
+
+from savos_jax import errors
+from savos_jax.models import savos
+
+
+def positive(text: str) -> int:
+  """Parses a flag's value, an integer of at least 1."""
+  value = int(text)
+  if value < 1:
+    raise argparse.ArgumentTypeError(f'{text}: expected at least 1')
+  return value
+
+
+def add_architecture_arguments(parser: argparse.ArgumentParser) -> None:
+  """Adds the flags that `architecture` reads."""
+  parser.add_argument(
+    '--width_multiplier', type=float, default=1.0, help="the encoder's width"
+  )
+  parser.add_argument(
+    '--decoder_features',
+    type=positive,
+    default=256,
+    help='channels of the decoder',
+  )
+  parser.add_argument(
+    '--compute_dtype', default='float32', choices=('float32', 'bfloat16')
+  )
+
+
+def architecture(arguments: argparse.Namespace) -> savos.SavosConfig:
+  """Returns the network that the flags describe.
+
+  Raises:
+    SavosError: there is no such network.
+  """
+  try:
+    return savos.SavosConfig(
+      width_multiplier=arguments.width_multiplier,
+      decoder_features=arguments.decoder_features,
+      compute_dtype=arguments.compute_dtype,
+    )
+  except ValueError as error:
+    raise errors.SavosError(f'--{error}.') from None
+
+
+def setting(arguments: argparse.Namespace) -> dict:
+  """Returns the flags, the device and the versions, for the output."""
+  flags = {k: v for k, v in vars(arguments).items() if k != 'run'}
+  return flags | {
+    'device': jax.devices()[0].device_kind,
+    'machine': platform.machine(),
+    'cores': os.cpu_count(),
+    'jax': jax.__version__,
+  }
+
+
+def peak_memory_gib() -> float:
+  """Returns the largest resident size of this process so far, GiB."""
+  peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+  # Kilobytes on Linux, bytes on macOS.
+  return peak / (2**30 if sys.platform == 'darwin' else 2**20)

@@ -1,0 +1,230 @@
+"""Dreams a second and core, every step of a dream, and the pipeline.
+
+Everything but the pipeline runs on one core: OpenCV's own threads are off.
+Frames come from a DAVIS folder, or from the embedded clips.
+"""
+
+import argparse
+import collections
+import json
+import pathlib
+import statistics
+import tempfile
+import time
+
+import cv2
+import numpy as np
+
+from savos_jax.data import backgrounds
+from savos_jax.data import davis
+from savos_jax.data import embedded_clips
+from savos_jax.data import examples
+from savos_jax.data import lucid
+from savos_jax.data import pipeline
+from savos_jax.data import sampling
+from savos_jax.data import threads
+from savos_jax.tools.benchmark import common
+
+_SIZES = ((256, 512), (480, 854))
+_CROP_SIZE = (256, 448)
+_BATCH_SIZE = 4
+_KINDS = {examples.Clip: 'clip', examples.DreamSource: 'dream'}
+
+
+class _Clock:
+  """Sums up this thread's seconds by name, those of other programs left out."""
+
+  def __init__(self):
+    self.seconds = collections.defaultdict(float)
+
+  def __call__(self, name, function, *arguments, **named):
+    started = time.thread_time()
+    result = function(*arguments, **named)
+    self.seconds[name] += time.thread_time() - started
+    return result
+
+
+def _scenes(videos, count, size, config):
+  """Returns (frame, labels, background) of a size, from the videos' middles."""
+  scenes = []
+  for video in videos[:: max(1, len(videos) // count)][:count]:
+    middle = len(video) // 2
+    frame, labels = video.frame(middle), video.labels(middle)
+    frame = cv2.resize(frame, size[::-1], interpolation=cv2.INTER_AREA)
+    labels = cv2.resize(
+      labels, size[::-1], interpolation=cv2.INTER_NEAREST_EXACT
+    )
+    moving = [int(i) for i in np.unique(labels[labels > 0])]
+    background = lucid.inpaint(frame, labels, moving, config)
+    scenes.append((frame, labels, moving, background))
+  return scenes
+
+
+def _dream_in_steps(scene, config, rng, clock) -> None:
+  """Takes the steps of `lucid.dream` one by one, each timed."""
+  frame, labels, moving, background = scene
+  size = labels.shape
+  background, staying, cutouts = clock(
+    'split', lucid.split, frame, labels, moving, config, rng, background
+  )
+  light = lucid.change_illumination
+  background = clock('illumination', light, background, config, rng)
+  seen = clock(
+    'camera', lucid.move_camera, background, staying, size, 1.0, config, rng
+  )
+  tracks = [
+    clock('object motion', lucid.move_object, c, size, 1.0, config, rng)
+    for c in cutouts
+  ]
+  for t, (picture, ids) in enumerate(seen):
+    layers = [track[t] for track in tracks]
+    picture, ids = clock('merge', lucid.merge, picture, ids, layers, config)
+    clock('illumination', light, picture, config, rng)
+  clock('previous mask', lucid.previous_labels, ids, config, rng)
+
+
+def dreams(videos, count: int, repeats: int) -> list[dict]:
+  """Times dreams with cached backgrounds, and every step, on one core.
+
+  Args:
+    videos: records; the middle frames of `count` of them are used.
+    count: frames.
+    repeats: dreams of each.
+
+  Returns:
+    A row for each size and way of merging: dreams a second, milliseconds a
+    dream for each step, and for the inpainting that is cached.
+  """
+  rows = []
+  for size in _SIZES:
+    for merge in lucid.MERGES:
+      config = lucid.LucidConfig(merge=merge)
+      scenes = _scenes(videos, count, size, config)
+      clock, rng = _Clock(), np.random.default_rng(0)
+      for scene in scenes:
+        frame, labels, moving, background = scene
+        clock('inpaint', lucid.inpaint, frame, labels, moving, config)
+        for repeat in range(1 + repeats):
+          if repeat:  # The first one warms up.
+            _dream_in_steps(scene, config, rng, clock)
+            clock(
+              'dream', lucid.dream, frame, labels, rng, config, moving=moving,
+              background=background,
+            )  # fmt: skip
+          else:
+            _dream_in_steps(scene, config, rng, _Clock())
+      number = len(scenes) * repeats
+      row = {
+        'size': f'{size[0]}x{size[1]}',
+        'merge': merge,
+        'dreams_per_second_and_core': number / clock.seconds.pop('dream'),
+        'inpaint_ms': 1e3 * clock.seconds.pop('inpaint') / len(scenes),
+      }
+      row |= {
+        f'{name.replace(" ", "_")}_ms': 1e3 * seconds / number
+        for name, seconds in clock.seconds.items()
+      }
+      rows.append(row)
+  return rows
+
+
+def make_examples(
+  videos, cache: pathlib.Path, crop_size, count: int, workers: int
+) -> dict:
+  """Times examples one by one on one core, and through the pipeline.
+
+  Args:
+    videos: records.
+    cache: folder for the inpainted backgrounds.
+    crop_size: (height, width), pixels.
+    count: timed, a multiple of the batch size.
+    workers: of the pipeline.
+
+  Returns:
+    Milliseconds of an example by kind, examples a second of the pipeline and
+    its share of what `workers` times the examples alone would give.
+  """
+  lucid_config = lucid.LucidConfig(merge='feather')
+  config = sampling.SamplingConfig(
+    crop_size=crop_size,
+    dream_fraction=0.35,
+    dream_only_steps=0,
+    lucid=lucid_config,
+  )
+  sampler = sampling.Sampler(
+    videos, config, 0, _BATCH_SIZE,
+    backgrounds=backgrounds.BackgroundCache(cache, lucid_config),
+  )  # fmt: skip
+  for index in range(count):  # Fills the cache.
+    sampler.example(index)
+  seconds = collections.defaultdict(list)
+  for index in range(count):
+    started = time.perf_counter()
+    sampler.example(index)
+    elapsed = time.perf_counter() - started
+    kind = type(sampler.describe(index))
+    seconds[_KINDS[kind]].append(elapsed)
+  alone = sum(map(sum, seconds.values())) / count
+
+  batches = pipeline.batches(
+    sampler.example, crop_size, 1, _BATCH_SIZE, 0, count // _BATCH_SIZE,
+    workers, 2,
+  )  # fmt: skip
+  started = time.perf_counter()
+  for _ in batches:
+    pass
+  rate = count / (time.perf_counter() - started)
+  row = {
+    f'{kind}_ms': 1e3 * statistics.mean(values)
+    for kind, values in seconds.items()
+  }
+  return row | {
+    'examples_per_second_one_core': 1 / alone,
+    'workers': workers,
+    'pipeline_examples_per_second': rate,
+    'pipeline_share_of_workers': rate * alone / workers,
+  }
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+  """Adds this benchmark's flags."""
+  add = parser.add_argument
+  add('--root', type=pathlib.Path, help='DAVIS folder; the embedded clips')
+  add('--year', default='2016', choices=('2016', '2017'), help='of its lists')
+  add('--frames', type=common.positive, default=10, help='to dream of')
+  add('--repeats', type=common.positive, default=10, help='dreams of each')
+  add('--examples', type=common.positive, default=200, help='of the pipeline')
+  add('--workers', type=common.positive, default=2, help='of the pipeline')
+
+
+def _open(arguments, folder: pathlib.Path):
+  if arguments.root:
+    return davis.load(arguments.root, 'train', arguments.year, '480p')
+  embedded_clips.generate(
+    folder / 'embedded', seed=0, size=(480, 854), train_clips=12, val_clips=1,
+    frames=6,
+  )  # fmt: skip
+  return davis.load(folder / 'embedded', 'train', '2017', '480p')
+
+
+def run(arguments: argparse.Namespace) -> None:
+  """Measures and prints a line of JSON for each setting.
+
+  Raises:
+    SavosError: data that are missing or malformed.
+  """
+  count = -(-arguments.examples // _BATCH_SIZE) * _BATCH_SIZE
+  with tempfile.TemporaryDirectory() as name, threads.one_opencv_thread():
+    folder = pathlib.Path(name)
+    videos = _open(arguments, folder)
+    rows = dreams(videos, arguments.frames, arguments.repeats)
+    rows.append(
+      make_examples(videos, folder / 'cache', _CROP_SIZE, count,
+                    arguments.workers)
+    )  # fmt: skip
+  for row in rows:
+    shown = {
+      name: round(value, 2) if isinstance(value, float) else value
+      for name, value in row.items()
+    }
+    print(json.dumps(shown))
