@@ -1,5 +1,6 @@
 """Training: bitwise resume, clean stops, refusals."""
 
+import functools
 import gc
 import hashlib
 import os
@@ -13,6 +14,7 @@ import time
 
 import jax
 import numpy as np
+import optax
 import pytest
 
 from configs import smoke
@@ -52,6 +54,8 @@ def clips(tmp_path_factory):
 def config(clips):
   config = smoke.get_config()
   config.data.root = str(clips)
+  # Pairs compile in half of the time of longer clips.
+  config.sampling.clip_frames = 1
   return config
 
 
@@ -97,6 +101,7 @@ def test_training_lowers_the_loss_and_writes_its_logs(config, tmp_path, caplog):
   config.train.log_every = 10
   config.train.batch_size = 4
   config.train.checkpoint_every = 40
+  config.sampling.clip_frames = 2
   config.train.recurrence = 'through_time'
   config.train.rematerialise = True
   config.train.teacher_forcing_iou = 0.2
@@ -258,3 +263,25 @@ def test_data_wait_is_measured():
   summary = window.summary(batch_size=3)
   np.testing.assert_allclose(summary['data_wait_fraction'], 0.25, rtol=0.05)
   np.testing.assert_allclose(summary['examples_per_second'], 1.5, rtol=0.05)
+
+
+@pytest.mark.usefixtures('library_promotion')
+def test_a_restored_state_compiles_as_a_fresh_one_does(config, tmp_path):
+  """Arrays that are bound to a device would make another function of a step."""
+  model_config = settings.model_config(config)
+  create = functools.partial(
+    state_lib.create,
+    savos.SAVOS(model_config),
+    optimizer=optax.sgd(0.1, momentum=0.5),
+    use_ema=True,
+  )
+  fresh = jax.jit(create)(jax.random.key(0))
+  with checkpoint.Checkpoints(tmp_path / 'checkpoints', model_config) as saved:
+    saved.save(fresh)
+    restored = saved.restore_state(fresh)
+  assert_same(fresh, restored)
+  for a, b in zip(*map(jax.tree.leaves, (fresh, restored)), strict=True):
+    assert isinstance(b, jax.Array)
+    assert (a.committed, a.dtype, a.weak_type) == (
+      b.committed, b.dtype, b.weak_type,
+    )  # fmt: skip

@@ -12,6 +12,7 @@ import pathlib
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import orbax.checkpoint as ocp
 
@@ -113,12 +114,15 @@ class Checkpoints:
         none is whole.
     """
     for step, restored in self._newest_whole(_items(like), None):
-      return state_lib.TrainState(
+      state = state_lib.TrainState(
         step=np.asarray(step, like.step.dtype),
         params=restored['params'],
         opt_state=restored['optimizer'],
         ema_params=restored.get('ema_params', {}),
       )
+      # What Orbax returns is bound to its device, and a fresh state is not: to
+      # `jit` a step of each would be two functions to compile.
+      return jax.tree.map(jnp.array, jax.device_get(state))
     return None
 
   def restore_params(
