@@ -175,6 +175,19 @@ def test_inpainting_copies_no_other_object():
   assert found[labels < 2][:, 0].max() < 90  # Nothing red but what was there.
 
 
+def test_inpainting_spreads_no_strong_colour_from_the_rim():
+  """A red sign that touches the hole is no shade of what fills it."""
+  labels = ellipse(axes=(40, 25), angle=0)
+  grey = generator().integers(60, 120, (*SIZE, 1), np.uint8)
+  frame = np.repeat(grey, 3, axis=2)
+  frame[98:116, 112:130] = (255, 0, 0)
+  frame[labels > 0] = (0, 0, 255)
+  found = lucid.inpaint(frame, labels, [1], lucid.LucidConfig()).astype(int)
+  hole = lucid.hole(labels, [1], lucid.LucidConfig()) > 0
+  # The sign's own is 255; unlimited, the correction leaves 250 in the hole.
+  assert (found[..., 0] - found[..., 1])[hole].max() < 100
+
+
 def test_nothing_to_inpaint_and_nothing_but_the_hole():
   frame = scene(ellipse())
   config = lucid.LucidConfig()

@@ -7,6 +7,8 @@ import zlib
 
 import numpy as np
 
+from savos_jax.data import lucid
+
 
 def curriculum_limit(full: int, step: int, steps: int) -> int:
   """Returns how large a distance may be at a step: from 1 to `full`, linearly.
@@ -133,7 +135,5 @@ def moving_subsets(
   for _ in range(4 * count):
     if len(drawn) == count:
       break
-    size = rng.integers(1, len(ids) + 1)
-    subset = rng.choice(ids, size, replace=False)
-    drawn.add(tuple(sorted(int(i) for i in subset)))
+    drawn.add(lucid.draw_moving(ids, rng))
   return sorted(drawn)

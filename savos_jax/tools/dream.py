@@ -78,12 +78,6 @@ def _check(arguments: argparse.Namespace, labels: np.ndarray) -> None:
     )
 
 
-def _draw_moving(labels, rng) -> tuple[int, ...]:
-  ids = np.unique(labels[labels > 0])
-  count = rng.integers(1, ids.size + 1)
-  return tuple(sorted(int(i) for i in rng.choice(ids, count, replace=False)))
-
-
 def make_dreams(
   frame: np.ndarray,
   labels: np.ndarray,
@@ -103,13 +97,14 @@ def make_dreams(
   """
   config = lucid.LucidConfig(merge=arguments.merge)
   size = _size(arguments, labels)
+  ids = np.unique(labels[labels > 0])
   backgrounds, dreams = {}, []
   inpainting = dreaming = 0.0
   for number in tqdm.trange(
     arguments.count, desc='dreams', unit='dream', disable=None
   ):
     rng = np.random.default_rng([arguments.seed, number])
-    moving = arguments.moving or _draw_moving(labels, rng)
+    moving = arguments.moving or lucid.draw_moving(ids, rng)
     started = time.perf_counter()
     if moving not in backgrounds:
       backgrounds[moving] = lucid.inpaint(frame, labels, moving, config)

@@ -21,6 +21,7 @@ from savos_jax.data.lucid.camera import move_camera as move_camera
 from savos_jax.data.lucid.config import MERGES as MERGES
 from savos_jax.data.lucid.config import LucidConfig as LucidConfig
 from savos_jax.data.lucid.dreaming import Dream as Dream
+from savos_jax.data.lucid.dreaming import draw_moving as draw_moving
 from savos_jax.data.lucid.dreaming import dream as dream
 from savos_jax.data.lucid.dreaming import previous_labels as previous_labels
 from savos_jax.data.lucid.illumination import (

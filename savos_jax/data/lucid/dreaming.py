@@ -71,13 +71,22 @@ def _shrink(image, factor, interpolation):
   return cv2.resize(image, size, interpolation=interpolation)
 
 
-def _draw_moving(labels, rng) -> list[int]:
-  """Draws a non-empty subset of the ids, if there are any."""
-  ids = np.unique(labels[labels > 0])
-  if not ids.size:
-    return []
-  count = rng.integers(1, ids.size + 1)
-  return [int(i) for i in rng.choice(ids, count, replace=False)]
+def draw_moving(
+  ids: Sequence[int], rng: np.random.Generator
+) -> tuple[int, ...]:
+  """Draws which objects move: a random non-empty subset.
+
+  Args:
+    ids: of the objects that are there.
+    rng: where the randomness comes from.
+
+  Returns:
+    Ascending ids; none where there are none.
+  """
+  if not len(ids):
+    return ()
+  count = rng.integers(1, len(ids) + 1)
+  return tuple(sorted(int(i) for i in rng.choice(ids, count, replace=False)))
 
 
 def dream(
@@ -131,7 +140,7 @@ def dream(
   if zoom < 1 or targets < 1:
     raise ValueError(f'zoom {zoom}, targets {targets}: expected 1 or more')
   if moving is None:
-    moving = _draw_moving(labels, rng)
+    moving = draw_moving(np.unique(labels[labels > 0]), rng)
   if background is None:
     background = splitting.inpaint(frame, labels, moving, config)
   size = size or shape
