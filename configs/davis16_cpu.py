@@ -54,4 +54,3 @@ def practical_preset(train: config_dict.ConfigDict) -> None:
   train.ema_decay = 0.99
   train.loss_reduction = 'mean'
   train.soft_iou_weight = 0.5
-  train.freeze_batch_norm = False

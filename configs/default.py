@@ -16,9 +16,15 @@ def get_config() -> config_dict.ConfigDict:
 
   # --- The network; see savos_jax.models.savos.SavosConfig. -----------------
   config.model = model = config_dict.ConfigDict()
+  # File of tools.import_backbone (the encoder) or tools.export_checkpoint (the
+  # whole network) to start from; '': random weights. It decides the five fields
+  # marked *.
+  model.pretrained = ''
   model.block_counts = (3, 4, 6, 3)  # Residual blocks in res2..res5.
   model.width_multiplier = 1.0  # Of the encoder; 1 = ResNet-50's 256..2048.
-  model.stride_variant = 'v1.5'  # 'v1.5': stride in the 3x3; 'v1': first 1x1.
+  model.stride_variant = 'v1.5'  # * Stride in the 3x3; 'v1': in the first 1x1.
+  model.stem_features = 0  # * Channels of conv1; 0: 64 * width_multiplier.
+  model.stem_pool_padding = (1, 1)  # * Of the max-pool, pixels; (0, 1): Caffe.
   model.gcb_kernel_size = 7  # k of the global convolution block. Our choice.
   model.decoder_features = 256  # Channels. Our choice.
   model.attention = True  # False: the "basic version" of Table 3.
@@ -26,8 +32,8 @@ def get_config() -> config_dict.ConfigDict:
   model.attention_reduction = 16  # r of the channel gate, as CBAM.
   model.spatial_kernel_size = 7  # Of the spatial gate, as CBAM.
   model.compute_dtype = 'float32'  # Or 'bfloat16'; parameters stay float32.
-  model.rgb_mean = (0.485, 0.456, 0.406)  # ImageNet's, for RGB in [0, 1].
-  model.rgb_std = (0.229, 0.224, 0.225)
+  model.rgb_mean = (0.485, 0.456, 0.406)  # * ImageNet's, for RGB in [0, 1].
+  model.rgb_std = (0.229, 0.224, 0.225)  # *
 
   # --- Where the videos are. ------------------------------------------------
   config.data = data = config_dict.ConfigDict()
@@ -134,7 +140,9 @@ def get_config() -> config_dict.ConfigDict:
   train.poly_power = 0.9
   train.warmup_steps = 0  # Linear from 0.
   train.encoder_learning_rate_factor = 1.0  # Times the learning rate.
-  train.freeze_batch_norm = True  # False when training from scratch.
+  # Keeps the encoder's scales and biases as model.pretrained has them. Without
+  # a file there is nothing to keep, and they are trained.
+  train.freeze_batch_norm = True
   # Largest global gradient norm; 0: no clipping. Our choice: the loss summed
   # over the pixels has gradients of norm 1e6 at the start, and the paper's rate
   # without a bound diverges from random weights within three steps.
@@ -160,7 +168,10 @@ def get_config() -> config_dict.ConfigDict:
 
   # --- Evaluation on data.val_split. ----------------------------------------
   config.eval = evaluation = config_dict.ConfigDict()
-  evaluation.checkpoint_step = -1  # Of workdir's checkpoints; -1: the newest.
+  # File of tools.export_checkpoint, or another training's workdir, which then
+  # tells what the network is; '': this workdir.
+  evaluation.checkpoint = ''
+  evaluation.checkpoint_step = -1  # Of a workdir; -1: the newest.
   evaluation.use_ema = True  # The averaged weights, when there are any.
   # Frames are shrunk to it for the network, labels enlarged back; 0: never.
   evaluation.short_side = 0  # Pixels.

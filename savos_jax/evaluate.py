@@ -1,16 +1,16 @@
 """Segments and scores the validation split of a configuration."""
 
+import dataclasses
 import logging
 import pathlib
 import resource
 import sys
-from typing import Any
 
-import jax
 from ml_collections import config_dict
 import tqdm
 
 from savos_jax import errors
+from savos_jax import network
 from savos_jax import settings
 from savos_jax.data import masks
 from savos_jax.data import sequences
@@ -20,8 +20,6 @@ from savos_jax.evaluation import report
 from savos_jax.inference import segment
 from savos_jax.inference import tracker as tracker_lib
 from savos_jax.models import savos
-from savos_jax.training import checkpoint
-from savos_jax.training import state as state_lib
 
 logger = logging.getLogger(__name__)
 
@@ -31,27 +29,23 @@ _BASELINES = {
 }
 
 
-def _restore(config, workdir: pathlib.Path) -> tuple[savos.SAVOS, Any]:
-  """Returns the network and the parameters of workdir's checkpoint."""
-  model_config = settings.model_config(config)
-  model = savos.SAVOS(model_config)
-  like = jax.eval_shape(
-    lambda key: state_lib.init_params(model, key), jax.random.key(0)
+def _restore(config, workdir: pathlib.Path) -> network.Trained:
+  """Returns the network that the configuration names, workdir's by default."""
+  path, step = config.eval.checkpoint or workdir, config.eval.checkpoint_step
+  trained = network.load(path, None if step < 0 else step, config.eval.use_ema)
+  stored = trained.model.config
+  if config.eval.checkpoint:
+    # Named by hand: the checkpoint tells what network it is.
+    used = dataclasses.replace(stored, compute_dtype=config.model.compute_dtype)
+  else:
+    used = settings.evaluated_model(config, stored)
+  logger.info(
+    'evaluating %s, step %d%s',
+    path,
+    trained.step,
+    ', averaged weights' if trained.averaged else '',
   )
-  folder = workdir / 'checkpoints'
-  if not folder.is_dir():
-    raise errors.SavosError(
-      f'{folder}: no such folder, so there is nothing to evaluate.\n'
-      '  Train first (--mode=train_and_evaluate), or name the --workdir of a '
-      'training.'
-    )
-  wanted = config.eval.checkpoint_step
-  with checkpoint.Checkpoints(folder, model_config) as checkpoints:
-    step, params = checkpoints.restore_params(
-      like, config.eval.use_ema, None if wanted < 0 else wanted
-    )
-  logger.info('evaluating the checkpoint of step %d', step)
-  return model, params
+  return dataclasses.replace(trained, model=savos.SAVOS(used))
 
 
 def _segment_all(
@@ -115,7 +109,8 @@ def evaluate(
 
   Args:
     config: the configuration.
-    workdir: holds `checkpoints`; gets `results`: `masks/<sequence>/*.png`,
+    workdir: holds `checkpoints`, unless `config.eval.checkpoint` names a file
+      or another training's folder; gets `results`: `masks/<sequence>/*.png`,
       `scores.json`, the official CSV files, `strips/*.png`, `videos/*.mp4`.
 
   Returns:
@@ -136,9 +131,11 @@ def evaluate(
       '  Expected pixels, or 0 to leave frames as they are.'
     )
   videos = settings.load_split(config, workdir, config.data.val_split)
-  model, params = _restore(config, workdir)
+  trained = _restore(config, workdir)
   results = workdir / 'results'
-  tracker = tracker_lib.Tracker(model, params, config.eval.short_side)
+  tracker = tracker_lib.Tracker(
+    trained.model, trained.params, config.eval.short_side
+  )
   _segment_all(tracker, videos, results / 'masks')
 
   scores = protocol.score_results(results / 'masks', videos)

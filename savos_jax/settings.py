@@ -15,7 +15,9 @@ from savos_jax.data import perturb
 from savos_jax.data import sampling
 from savos_jax.data import sequences
 from savos_jax.data import stills
+from savos_jax.models import fields as model_fields
 from savos_jax.models import savos
+from savos_jax.weights import pretrained
 
 logger = logging.getLogger(__name__)
 
@@ -23,15 +25,56 @@ SOURCES = ('davis', 'tfds', 'embedded')
 
 
 def model_config(config: config_dict.ConfigDict) -> savos.SavosConfig:
-  """Returns the architecture.
+  """Returns the architecture of a training.
 
   Raises:
-    SavosError: a field of `config.model` is out of its range.
+    SavosError: a field of `config.model` is out of its range, or the file
+      `config.model.pretrained` can't be read or is of another network.
   """
+  model = _model_fields(config)
+  path = config.model.pretrained
+  return pretrained.architecture(path, model) if path else model
+
+
+def _model_fields(config) -> savos.SavosConfig:
+  fields = config.model.to_dict()
+  del fields['pretrained']
   try:
-    return savos.SavosConfig(**config.model.to_dict())
+    return savos.SavosConfig(**fields)
   except ValueError as error:
     raise errors.SavosError(f'config.model.{error}.') from None
+
+
+def evaluated_model(
+  config: config_dict.ConfigDict, stored: savos.SavosConfig
+) -> savos.SavosConfig:
+  """Returns the architecture of a training's checkpoint, to be evaluated.
+
+  The file that the training started from is not needed any more.
+
+  Args:
+    config: the configuration.
+    stored: what the checkpoint tells.
+
+  Returns:
+    `stored`, with the dtype of the computation that is configured.
+
+  Raises:
+    SavosError: `config.model` describes another network.
+  """
+  wanted = _model_fields(config)
+  if config.model.pretrained:
+    decided = {f: getattr(stored, f) for f in pretrained.DECIDED_BY_FILE}
+    wanted = dataclasses.replace(wanted, **decided)
+  different = model_fields.differences(stored, wanted)
+  if different:
+    raise errors.SavosError(
+      'the checkpoint is of another network than config.model:\n    '
+      + '\n    '.join(different)
+      + '\n  Set config.model as it was in the training, or use another '
+      '--workdir.'
+    )
+  return dataclasses.replace(stored, compute_dtype=wanted.compute_dtype)
 
 
 def _numbers(value, count: int) -> bool:
@@ -231,23 +274,3 @@ def _load_tfds(data, workdir, split) -> list[sequences.Sequence]:
   return tfds_davis.load(
     data.root, split, workdir / 'tfds_davis', names[data.resolution]
   )
-
-
-def differing_fields(found: dict, expected: dict) -> list[str]:
-  """Lists 'field: found (expected)' for a message."""
-  names = sorted(set(found) | set(expected))
-  return [
-    f'{name}: {found.get(name)!r} (expected {expected.get(name)!r})'
-    for name in names
-    if _plain(found.get(name)) != _plain(expected.get(name))
-  ]
-
-
-def _plain(value):
-  """JSON knows no tuples."""
-  return list(value) if isinstance(value, tuple) else value
-
-
-def as_fields(config: savos.SavosConfig) -> dict:
-  """Returns the architecture as a plain dictionary, as stored in files."""
-  return dataclasses.asdict(config)

@@ -19,6 +19,7 @@ import pytest
 
 from configs import smoke
 from savos_jax import errors
+from savos_jax import network
 from savos_jax import settings
 from savos_jax.models import savos
 from savos_jax.training import checkpoint
@@ -61,12 +62,11 @@ def config(clips):
 
 def params_of(workdir, config, step=None, use_ema=False):
   model_config = settings.model_config(config)
-  like = jax.eval_shape(
-    lambda key: state_lib.init_params(savos.SAVOS(model_config), key),
-    jax.random.key(0),
-  )
+  like = network.param_shapes(savos.SAVOS(model_config))
   with checkpoint.Checkpoints(workdir / 'checkpoints', model_config) as saved:
-    return saved.restore_params(like, use_ema, step)
+    found, averaged, params = saved.restore_params(like, use_ema, step)
+  assert averaged == use_ema
+  return found, params
 
 
 def assert_same(a, b):

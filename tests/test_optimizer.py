@@ -29,10 +29,10 @@ def gradients_like(params, value=1.0):
   return jax.tree.map(lambda x: jnp.full_like(x, value), params)
 
 
-def run(train, gradients):
+def run(train, gradients, pretrained=True):
   """Applies the gradients one after another to `params_like()`."""
   params = params_like()
-  optimizer = optimizer_lib.make_optimizer(train, params)
+  optimizer = optimizer_lib.make_optimizer(train, params, pretrained)
   state = optimizer.init(params)
   for value in gradients:
     updates, state = optimizer.update(
@@ -77,6 +77,8 @@ def test_frozen_batch_norm_does_not_move_and_thawed_does():
   assert frozen['encoder']['conv1']['kernel'][0, 0] != 0.5
   thawed = run(paper(learning_rate=0.1, freeze_batch_norm=False), [1.0])
   np.testing.assert_allclose(thawed['encoder']['bn1']['scale'], 0.9)
+  from_scratch = run(paper(learning_rate=0.1), [1.0], pretrained=False)
+  np.testing.assert_allclose(from_scratch['encoder']['bn1']['scale'], 0.9)
 
 
 def test_encoder_learns_slower_by_the_factor():
@@ -137,4 +139,6 @@ def test_weight_decay_spares_biases():
 )
 def test_bad_fields_are_named(field, value):
   with pytest.raises(errors.SavosError, match=f'config.train.{field}'):
-    optimizer_lib.make_optimizer(paper(**{field: value}), params_like())
+    optimizer_lib.make_optimizer(
+      paper(**{field: value}), params_like(), pretrained=True
+    )

@@ -14,6 +14,7 @@ import jax
 import jax.numpy as jnp
 
 STRIDE_VARIANTS = ('v1', 'v1.5')
+STEM_POOL_PADDINGS = ((1, 1), (0, 1))
 STAGES = ('res2', 'res3', 'res4', 'res5')
 # Kernels that are followed by a ReLU, as torchvision initialises them.
 _he_normal = nn.initializers.variance_scaling(2.0, 'fan_out', 'normal')
@@ -119,12 +120,17 @@ class ResNet(nn.Module):
     block_counts: blocks in res2..res5; (3, 4, 6, 3) is ResNet-50.
     width_multiplier: scales every channel count; 1 gives 256..2048.
     stride_variant: 'v1' or 'v1.5', see `Bottleneck`.
+    stem_features: channels of the first convolution; 0 scales its 64 too.
+    stem_pool_padding: of the max-pooling, pixels before and after, on both
+      axes: (1, 1) as torch, (0, 1) as Caffe and TensorFlow.
     dtype: of the computation.
   """
 
   block_counts: Sequence[int] = (3, 4, 6, 3)
   width_multiplier: float = 1.0
   stride_variant: str = 'v1.5'
+  stem_features: int = 0
+  stem_pool_padding: tuple[int, int] = (1, 1)
   dtype: Any = jnp.float32
 
   @nn.compact
@@ -140,9 +146,11 @@ class ResNet(nn.Module):
     """
     width = round(64 * self.width_multiplier)
     x = x.astype(self.dtype)
-    x = _conv(width, 7, 2, self.dtype, 'conv1', _first_kernel_init)(x)
+    stem = self.stem_features or width
+    x = _conv(stem, 7, 2, self.dtype, 'conv1', _first_kernel_init)(x)
     x = nn.relu(FrozenBatchNorm(dtype=self.dtype, name='bn1')(x))
-    x = nn.max_pool(x, (3, 3), strides=(2, 2), padding=[(1, 1), (1, 1)])
+    padding = [tuple(self.stem_pool_padding)] * 2
+    x = nn.max_pool(x, (3, 3), strides=(2, 2), padding=padding)
     features = {'stem': x}
     residual_scale_init = 1.0 / math.sqrt(sum(self.block_counts))
     for number, (stage, blocks) in enumerate(

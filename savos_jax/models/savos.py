@@ -27,6 +27,10 @@ class SavosConfig:
     width_multiplier: scales the encoder's channels; 1 gives 256..2048.
     stride_variant: 'v1.5' (torchvision: stride in the 3x3) or 'v1' (stride in
       the first 1x1).
+    stem_features: channels of the encoder's first convolution; 0 scales its 64
+      by `width_multiplier`.
+    stem_pool_padding: of the encoder's max-pooling, pixels before and after:
+      (1, 1), or (0, 1) as Caffe and TensorFlow.
     gcb_kernel_size: k of the global convolution block, odd.
     decoder_features: channels of the global convolution block and decoder.
     attention: False is the paper's "basic version" (Table 3).
@@ -44,6 +48,8 @@ class SavosConfig:
   block_counts: tuple[int, ...] = (3, 4, 6, 3)
   width_multiplier: float = 1.0
   stride_variant: str = 'v1.5'
+  stem_features: int = 0
+  stem_pool_padding: tuple[int, ...] = (1, 1)
   gcb_kernel_size: int = 7
   decoder_features: int = 256
   attention: bool = True
@@ -73,6 +79,15 @@ class SavosConfig:
       'stride_variant',
       self.stride_variant,
       f'one of {resnet.STRIDE_VARIANTS}',
+    )
+    _require(
+      self.stem_features >= 0, 'stem_features', self.stem_features, '>= 0'
+    )
+    _require(
+      tuple(self.stem_pool_padding) in resnet.STEM_POOL_PADDINGS,
+      'stem_pool_padding',
+      self.stem_pool_padding,
+      f'one of {resnet.STEM_POOL_PADDINGS}',
     )
     for field in ('gcb_kernel_size', 'spatial_kernel_size'):
       value = getattr(self, field)
@@ -115,7 +130,12 @@ class SAVOS(nn.Module):
     c = self.config
     dtype = jnp.dtype(c.compute_dtype)
     self.encoder = resnet.ResNet(
-      c.block_counts, c.width_multiplier, c.stride_variant, dtype
+      block_counts=c.block_counts,
+      width_multiplier=c.width_multiplier,
+      stride_variant=c.stride_variant,
+      stem_features=c.stem_features,
+      stem_pool_padding=c.stem_pool_padding,
+      dtype=dtype,
     )
     self.global_convolution = global_convolution.GlobalConvolutionBlock(
       c.decoder_features, c.gcb_kernel_size, dtype

@@ -17,7 +17,7 @@ import numpy as np
 import orbax.checkpoint as ocp
 
 from savos_jax import errors
-from savos_jax import settings
+from savos_jax.models import fields
 from savos_jax.models import savos
 from savos_jax.training import state as state_lib
 
@@ -40,6 +40,61 @@ def _items(state: state_lib.TrainState) -> dict[str, Any]:
   if state.ema_params:
     items['ema_params'] = state.ema_params
   return items
+
+
+def _check_step(folder, steps: list[int], step: int | None) -> None:
+  if not steps or (step is not None and step not in steps):
+    raise errors.SavosError(
+      f'{folder}: no checkpoint{"" if step is None else f" {step}"}.\n'
+      f'  Found steps: {", ".join(map(str, steps)) or "none"}. Train first '
+      '(--mode=train), or name the --workdir of a finished training.'
+    )
+
+
+def _architecture(folder, step: int, found: dict) -> savos.SavosConfig:
+  try:
+    return fields.from_fields(found)
+  except (TypeError, ValueError) as error:
+    raise errors.SavosError(
+      f'{folder}, step {step}: its description of the network is not '
+      f'understood: {error}.\n'
+      '  A later version of savos_jax may have written it.'
+    ) from None
+
+
+def stored_architecture(
+  folder: pathlib.Path, step: int | None = None
+) -> savos.SavosConfig:
+  """Reads what network a training's checkpoints are of.
+
+  Args:
+    folder: `<workdir>/checkpoints`.
+    step: which checkpoint; None is the newest that can be read.
+
+  Returns:
+    The architecture.
+
+  Raises:
+    SavosError: no such checkpoint, or none that can be read.
+  """
+  folder = folder.resolve()
+  with ocp.CheckpointManager(folder) as manager:
+    steps = sorted(manager.all_steps(), reverse=True)
+    _check_step(folder, steps, step)
+    for number in steps if step is None else [step]:
+      try:
+        meta = manager.restore(
+          number, args=ocp.args.Composite(meta=ocp.args.JsonRestore())
+        )['meta']
+        found = meta['model']
+      except Exception:  # Orbax has no common base of its errors.
+        continue  # `restore_params` says which one is damaged.
+      return _architecture(folder, number, found)
+  raise errors.SavosError(
+    f'{folder}: none of the checkpoints can be read '
+    f'(steps {", ".join(map(str, steps))}).\n'
+    '  Train again, or restore the folder from a copy.'
+  )
 
 
 class Checkpoints:
@@ -86,7 +141,7 @@ class Checkpoints:
     items = _items(state)
     meta = {
       'step': step,
-      'model': settings.as_fields(self._model_config),
+      'model': fields.as_fields(self._model_config),
       'fingerprints': {name: fingerprint(item) for name, item in items.items()},
     }
     arguments = {
@@ -136,21 +191,16 @@ class Checkpoints:
       step: which checkpoint; None is the newest whole one.
 
     Returns:
-      (step, parameters).
+      (step, whether they are the averaged ones, parameters).
 
     Raises:
       SavosError: no such checkpoint, another architecture, or damage.
     """
-    steps = self.steps()
-    if not steps or (step is not None and step not in steps):
-      raise errors.SavosError(
-        f'{self._folder}: no checkpoint{"" if step is None else f" {step}"}.\n'
-        f'  Found steps: {", ".join(map(str, steps)) or "none"}. Train first '
-        '(--mode=train), or name the --workdir of a finished training.'
-      )
+    _check_step(self._folder, self.steps(), step)
     wanted = {'ema_params' if use_ema else 'params': like}
     for found, restored in self._newest_whole(wanted, step, params_like=like):
-      return found, next(iter(restored.values()))
+      ((name, params),) = restored.items()
+      return found, name == 'ema_params', params
     raise AssertionError('unreachable: steps exist')
 
   def _newest_whole(
@@ -211,11 +261,9 @@ class Checkpoints:
     return {name: restored[name] for name in wanted}
 
   def _check_model(self, step: int, found: dict) -> None:
-    different = settings.differing_fields(
-      found, settings.as_fields(self._model_config)
+    different = fields.differences(
+      _architecture(self._folder, step, found), self._model_config
     )
-    # The dtype of the computation changes no parameter.
-    different = [d for d in different if not d.startswith('compute_dtype:')]
     if different:
       raise errors.SavosError(
         f'{self._folder}, step {step}: a checkpoint of another network:\n    '

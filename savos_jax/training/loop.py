@@ -26,6 +26,7 @@ from savos_jax.training import optimizer as optimizer_lib
 from savos_jax.training import recurrence
 from savos_jax.training import state as state_lib
 from savos_jax.training import steps
+from savos_jax.weights import pretrained
 
 logger = logging.getLogger(__name__)
 
@@ -185,7 +186,9 @@ def train(config: config_dict.ConfigDict, workdir: pathlib.Path) -> bool:
     functools.partial(state_lib.init_params, model), jax.random.key(0)
   )
   schedule = optimizer_lib.make_schedule(train_config)
-  optimizer = optimizer_lib.make_optimizer(train_config, shapes)
+  optimizer = optimizer_lib.make_optimizer(
+    train_config, shapes, pretrained=bool(config.model.pretrained)
+  )
   state = jax.jit(
     functools.partial(
       state_lib.create,
@@ -214,6 +217,10 @@ def train(config: config_dict.ConfigDict, workdir: pathlib.Path) -> bool:
     if restored is not None:
       state = restored
       logger.info('going on from the checkpoint of step %d', int(state.step))
+    elif config.model.pretrained:
+      params = pretrained.load(config.model.pretrained, state.params)
+      state = state_lib.start_from(state, params)
+      logger.info('starting from the weights of %s', config.model.pretrained)
     state = _run(
       config, workdir, state, step_function, sampler, checkpoints, schedule
     )

@@ -75,13 +75,15 @@ def parameter_groups(params: Any, freeze_batch_norm: bool) -> Any:
 
 
 def make_optimizer(
-  train: config_dict.ConfigDict, params: Any
+  train: config_dict.ConfigDict, params: Any, pretrained: bool
 ) -> optax.GradientTransformation:
   """Builds the optimiser.
 
   Args:
     train: `config.train`.
     params: the parameters, or their shapes.
+    pretrained: whether the training starts from a file: only then are there
+      BatchNorms to be frozen.
 
   Returns:
     clip -> SGD with momentum or AdamW -> a smaller rate for the encoder.
@@ -90,7 +92,7 @@ def make_optimizer(
     SavosError: unknown optimiser or schedule.
   """
   schedule = make_schedule(train)
-  groups = parameter_groups(params, train.freeze_batch_norm)
+  groups = parameter_groups(params, pretrained and train.freeze_batch_norm)
   frozen = jax.tree.map(lambda group: group == 'frozen', groups)
   kernels = jax.tree.map(lambda leaf: leaf.ndim > 1, params)
   if train.optimizer == 'sgd':

@@ -39,6 +39,20 @@ def init_params(model: savos.SAVOS, key: jax.Array) -> Any:
   return model.init(key, frame, mask, frame, mask)['params']
 
 
+def start_from(state: TrainState, params: Any) -> TrainState:
+  """Returns the state of step 0 with other parameters, also as the average.
+
+  Args:
+    state: from `create`.
+    params: as `state.params`, from a file.
+  """
+  # An array of its own for each: a training step takes its state's over.
+  return state.replace(
+    params=jax.tree.map(jnp.array, params),
+    ema_params=jax.tree.map(jnp.array, params) if state.ema_params else {},
+  )
+
+
 def create(
   model: savos.SAVOS,
   key: jax.Array,

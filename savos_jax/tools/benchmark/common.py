@@ -1,6 +1,7 @@
 """What the benchmarks share: flags, the device, memory."""
 
 import argparse
+import dataclasses
 import os
 import platform
 import resource
@@ -9,6 +10,7 @@ import sys
 import jax
 
 from savos_jax import errors
+from savos_jax import network
 from savos_jax.models import savos
 
 
@@ -34,14 +36,22 @@ def add_architecture_arguments(parser: argparse.ArgumentParser) -> None:
   parser.add_argument(
     '--compute_dtype', default='float32', choices=('float32', 'bfloat16')
   )
+  parser.add_argument(
+    '--checkpoint',
+    help="the network of a training's folder or of an exported file, in place "
+    'of the width and the channels above',
+  )
 
 
 def architecture(arguments: argparse.Namespace) -> savos.SavosConfig:
   """Returns the network that the flags describe.
 
   Raises:
-    SavosError: there is no such network.
+    SavosError: there is no such network, or no such checkpoint.
   """
+  if arguments.checkpoint:
+    found = network.load(arguments.checkpoint).model.config
+    return dataclasses.replace(found, compute_dtype=arguments.compute_dtype)
   try:
     return savos.SavosConfig(
       width_multiplier=arguments.width_multiplier,

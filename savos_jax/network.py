@@ -1,0 +1,156 @@
+"""A trained network, from a training's folder or from an exported file."""
+
+import dataclasses
+import json
+import os
+import pathlib
+from typing import Any
+
+import jax
+import numpy as np
+
+from savos_jax import errors
+from savos_jax.models import fields
+from savos_jax.models import savos
+from savos_jax.training import checkpoint
+from savos_jax.training import state as state_lib
+from savos_jax.weights import pretrained
+from savos_jax.weights import tensor_file
+
+DTYPES = ('float32', 'float16')
+_KEPT_SECTIONS = ('seed', 'sampling', 'lucid', 'train', 'eval')
+
+
+@dataclasses.dataclass(frozen=True)
+class Trained:
+  """A trained network.
+
+  Attributes:
+    model: the network.
+    params: its parameters, float32.
+    step: of the training.
+    averaged: whether the parameters are the averaged ones.
+    config: the training's configuration, {} where it was not kept; only the
+      sections that say how, not where.
+  """
+
+  model: savos.SAVOS
+  params: Any
+  step: int
+  averaged: bool
+  config: dict[str, Any]
+
+
+def param_shapes(model: savos.SAVOS) -> Any:
+  """Returns the parameters' shapes, without drawing any."""
+  return jax.eval_shape(
+    lambda key: state_lib.init_params(model, key), jax.random.key(0)
+  )
+
+
+def load(
+  path: str | os.PathLike, step: int | None = None, use_ema: bool = True
+) -> Trained:
+  """Loads a trained network; what it is, the checkpoint tells.
+
+  Args:
+    path: a file of `tools.export_checkpoint`, or the --workdir of a training.
+    step: which checkpoint of a training; None is the newest whole one.
+    use_ema: the averaged parameters of a training, where there are any.
+
+  Returns:
+    The network.
+
+  Raises:
+    SavosError: nothing there, damaged, no such step, or a file of a backbone
+      alone.
+  """
+  path = pathlib.Path(path).expanduser()
+  return _load_workdir(path, step, use_ema) if path.is_dir() else _read(path)
+
+
+def _load_workdir(workdir, step, use_ema) -> Trained:
+  folder = workdir / 'checkpoints'
+  if not folder.is_dir():
+    raise errors.SavosError(
+      f'{folder}: no such folder, so there is no checkpoint.\n'
+      '  Train first (--mode=train), or name the --workdir of a training or a '
+      'file of savos_jax.tools.export_checkpoint.'
+    )
+  model = savos.SAVOS(checkpoint.stored_architecture(folder, step))
+  with checkpoint.Checkpoints(folder, model.config) as checkpoints:
+    found, averaged, params = checkpoints.restore_params(
+      param_shapes(model), use_ema, step
+    )
+  return Trained(model, params, found, averaged, _training_config(workdir))
+
+
+def _training_config(workdir: pathlib.Path) -> dict[str, Any]:
+  try:
+    config = json.loads((workdir / 'config.json').read_text())
+  except (OSError, ValueError):
+    return {}
+  # Paths of the machine that trained are of no use elsewhere.
+  config = {name: config[name] for name in _KEPT_SECTIONS if name in config}
+  config.get('eval', {}).pop('checkpoint', None)
+  return config
+
+
+def _read(path: pathlib.Path) -> Trained:
+  kind, description = tensor_file.read_description(path)
+  if kind != 'model':
+    raise errors.SavosError(
+      f'{path}: a {kind} alone cannot segment.\n'
+      '  Expected a trained network, from savos_jax.tools.export_checkpoint. '
+      'To train from this file: --config.model.pretrained.'
+    )
+  try:
+    model = savos.SAVOS(fields.from_fields(description['architecture']))
+    step, averaged = description['step'], description['averaged']
+    config = description['config']
+  except (KeyError, TypeError, ValueError) as error:
+    raise errors.SavosError(
+      f'{path}: its description of the network is not understood: {error}.\n'
+      '  Expected the fields of config.model; a later version of savos_jax '
+      'may have written it.'
+    ) from None
+  params = pretrained.fit(
+    path, tensor_file.read_params(path), param_shapes(model)
+  )
+  return Trained(model, params, step, averaged, config)
+
+
+def write(
+  path: str | os.PathLike, trained: Trained, dtype: str = 'float32'
+) -> str:
+  """Writes a network to one file; `load` and `pretrained.load` read it.
+
+  Args:
+    path: the file.
+    trained: the network.
+    dtype: of the arrays in the file: 'float32', or 'float16' for half the
+      size; they are float32 again when read.
+
+  Returns:
+    The checksum of the arrays.
+
+  Raises:
+    SavosError: it can't be written, or a value is beyond float16.
+  """
+  params = jax.tree.map(
+    lambda array: np.asarray(array).astype(dtype),
+    jax.device_get(trained.params),
+  )
+  if not all(np.isfinite(array).all() for array in jax.tree.leaves(params)):
+    raise errors.SavosError(
+      f'{path}: some parameters are no finite numbers in {dtype}.\n'
+      '  Nothing was written. Export as float32; if that fails as well, the '
+      'training diverged.'
+    )
+  description = {
+    'architecture': fields.as_fields(trained.model.config),
+    'step': trained.step,
+    'averaged': trained.averaged,
+    'config': trained.config,
+  }
+  return tensor_file.write(path, 'model', params, description)

@@ -1,0 +1,95 @@
+r"""Exports a trained network to one safetensors file.
+
+  python -m savos_jax.tools.export_checkpoint runs/davis16 \
+      --out=savos.safetensors
+
+Averaged weights are taken where the training kept them. The file holds the
+architecture, the training's settings and a checksum. To evaluate it, or to
+train on from it:
+
+  python -m savos_jax.main --mode=evaluate --config=configs/davis16.py \
+      --config.data.root=/path/to/DAVIS --workdir=runs/evaluation \
+      --config.eval.checkpoint=savos.safetensors
+  python -m savos_jax.main --config=configs/davis16.py --workdir=runs/tuned \
+      --config.data.root=/path/to/DAVIS \
+      --config.model.pretrained=savos.safetensors
+"""
+
+import argparse
+from collections.abc import Sequence
+import pathlib
+
+import jax
+
+from savos_jax import errors
+from savos_jax import network
+
+
+def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
+  parser = argparse.ArgumentParser(
+    prog='python -m savos_jax.tools.export_checkpoint',
+    description=__doc__,
+    formatter_class=argparse.RawDescriptionHelpFormatter,
+  )
+  parser.add_argument(
+    'checkpoint',
+    type=pathlib.Path,
+    metavar='WORKDIR',
+    help='the --workdir of a training, or an exported file (to change its '
+    'dtype)',
+  )
+  parser.add_argument(
+    '--out',
+    type=pathlib.Path,
+    required=True,
+    metavar='FILE',
+    help='the file to write, .safetensors',
+  )
+  parser.add_argument(
+    '--step',
+    type=int,
+    help='of the checkpoint; the newest whole one if left out',
+  )
+  parser.add_argument(
+    '--ema',
+    action=argparse.BooleanOptionalAction,
+    default=True,
+    help='the averaged weights, where there are any',
+  )
+  parser.add_argument(
+    '--dtype',
+    choices=network.DTYPES,
+    default='float32',
+    help='of the arrays in the file; float16 halves its size',
+  )
+  return parser.parse_args(argv)
+
+
+def run(arguments: argparse.Namespace) -> None:
+  """Loads and writes.
+
+  Raises:
+    SavosError: no such checkpoint, or the file can't be written.
+  """
+  trained = network.load(arguments.checkpoint, arguments.step, arguments.ema)
+  checksum = network.write(arguments.out, trained, arguments.dtype)
+  count = sum(leaf.size for leaf in jax.tree.leaves(trained.params))
+  size = arguments.out.stat().st_size / 1e6
+  print(
+    f'{arguments.checkpoint}, step {trained.step}, '
+    f'{"averaged weights" if trained.averaged else "weights as trained"}, '
+    f'{count:,} parameters\n'
+    f'wrote {arguments.out}, {arguments.dtype}, {size:.1f} MB, '
+    f'checksum {checksum}'
+  )
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+  """Exports; errors without a traceback."""
+  arguments = _parse(argv)
+  with errors.reported():
+    run(arguments)
+
+
+if __name__ == '__main__':
+  main()

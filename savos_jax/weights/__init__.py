@@ -1,0 +1,1 @@
+"""Parameters from elsewhere, and files that hold them."""

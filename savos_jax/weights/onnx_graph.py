@@ -1,0 +1,297 @@
+"""An ONNX file as a graph to walk along: who uses which value.
+
+Operators: https://onnx.ai/onnx/operators/.
+"""
+
+import collections
+from collections.abc import Sequence
+import dataclasses
+import pathlib
+from typing import Any
+
+import numpy as np
+
+from savos_jax import errors
+
+# float32, float16, float64 and bfloat16 in onnx.TensorProto.DataType.
+_FLOATS = (1, 10, 11, 16)
+
+
+@dataclasses.dataclass(frozen=True)
+class Node:
+  """An operation; no Identity or Cast is between it and its inputs."""
+
+  name: str
+  op: str
+  inputs: tuple[str, ...]
+  output: str
+  attributes: dict[str, Any]
+
+
+class Graph:
+  """Nodes by the values that they use, and the constants.
+
+  Attributes:
+    path: of the file, for messages.
+    inputs: names of the values that the graph's user gives.
+    users: value -> nodes that take it.
+  """
+
+  def __init__(self, path: pathlib.Path, graph, onnx):
+    self.path = path
+    self.users: dict[str, list[Node]] = collections.defaultdict(list)
+    self._to_array = onnx.numpy_helper.to_array
+    self._constants = {proto.name: proto for proto in graph.initializer}
+    # Older files list the constants among the inputs, too.
+    self.inputs = [
+      value.name for value in graph.input if value.name not in self._constants
+    ]
+    same: dict[str, str] = {}  # What Identity and Cast renamed.
+    for proto in graph.node:
+      output = proto.output[0] if proto.output else ''
+      inputs = tuple(same.get(name, name) for name in proto.input)
+      attributes = {
+        a.name: onnx.helper.get_attribute_value(a) for a in proto.attribute
+      }
+      if _renames(proto.op_type, attributes) and inputs:
+        same[output] = inputs[0]
+      elif proto.op_type == 'Constant' and 'value' in attributes:
+        self._constants[output] = attributes['value']
+      else:
+        domain = proto.domain.removeprefix('ai.onnx')
+        op = f'{domain}.{proto.op_type}' if domain else proto.op_type
+        node = Node(proto.name or output, op, inputs, output, attributes)
+        for value in dict.fromkeys(inputs):
+          self.users[value].append(node)
+
+  def refusal(
+    self, node: Node | None, expected: str, found: str = ''
+  ) -> errors.SavosError:
+    """Returns the error for what no ResNet with bottlenecks has.
+
+    Args:
+      node: the stranger; None where the graph ends too early.
+      expected: what should have been there.
+      found: what is wrong with it, where its operation doesn't tell.
+    """
+    what = f'node "{node.name}" ({node.op})' if node else "the graph's end"
+    found = f'  Found: {found}.\n' if found else ''
+    return errors.SavosError(
+      f'{self.path}: {what} is not what a ResNet with bottlenecks has there.\n'
+      f'{found}  Expected {expected}. Give a plain ResNet-50, -101 or -152, '
+      'exported for inference, in float and without its preprocessing.'
+    )
+
+  def after(self, value: str, ops: Sequence[str], where: str) -> Node:
+    """Returns the one node that uses a value.
+
+    Args:
+      value: its name.
+      ops: what the node may be.
+      where: a word on the place, for the message.
+
+    Raises:
+      SavosError: another one uses it, or several do, or none.
+    """
+    users = self.users[value]
+    strangers = [node for node in users if node.op not in ops]
+    if strangers or len(users) != 1:
+      node = (strangers or users[1:] or [None])[0]
+      raise self.refusal(node, f'only {" or ".join(ops)} {where}')
+    return users[0]
+
+  def numbers(
+    self, node: Node, name: str, default: Sequence[int]
+  ) -> tuple[int, ...]:
+    """Returns an attribute that is a list of numbers, as long as its default.
+
+    Raises:
+      SavosError: it is something else.
+    """
+    value = node.attributes.get(name, default)
+    if not isinstance(value, Sequence) or len(value) != len(default):
+      raise self.refusal(node, f'{len(default)} numbers', f'{name} {value}')
+    return tuple(int(number) for number in value)
+
+  def constant(self, node: Node, index: int) -> np.ndarray | None:
+    """Returns an input's value, or None where the node has no such input.
+
+    Raises:
+      SavosError: it isn't constant, or damaged.
+    """
+    name = node.inputs[index] if index < len(node.inputs) else ''
+    if not name:
+      return None
+    if name not in self._constants:
+      raise self.refusal(
+        node, 'parameters that are stored in the file', f'input "{name}"'
+      )
+    try:
+      return self._to_array(self._constants[name])
+    except Exception as error:  # Protobuf, NumPy and onnx, each its own.
+      raise damaged(self.path, f'tensor "{name}": {error}') from None
+
+  def weights(self, node: Node, index: int, rank: int) -> np.ndarray:
+    """Returns an input that must be float weights of a rank.
+
+    Half and bfloat16 become float32.
+
+    Raises:
+      SavosError: it is missing, no constant, of another rank, or no floats.
+    """
+    array = self.constant(node, index)
+    name = node.inputs[index] if index < len(node.inputs) else ''
+    if array is None or array.ndim != rank or not self._is_float(name):
+      found = None if array is None else f'{array.dtype} {list(array.shape)}'
+      raise self.refusal(
+        node, f'float weights with {rank} axes', f'input {index}: {found}'
+      )
+    return array if array.dtype == np.float64 else array.astype(np.float32)
+
+  def weight_names(self) -> list[str]:
+    """Returns the names of all constants that may be weights."""
+    return [
+      name
+      for name, proto in self._constants.items()
+      if self._is_float(name) and proto.dims  # Not a number, as Pad takes.
+    ]
+
+  def is_constant(self, name: str) -> bool:
+    return name in self._constants
+
+  def _is_float(self, name: str) -> bool:
+    return self._constants[name].data_type in _FLOATS
+
+
+def _renames(op: str, attributes: dict[str, Any]) -> bool:
+  """Tells whether a node gives on what it takes, between float types."""
+  return op == 'Identity' or (op == 'Cast' and attributes.get('to') in _FLOATS)
+
+
+def skip_pads(
+  graph: Graph, node: Node, op: str, negative: bool = False
+) -> tuple[Node, np.ndarray]:
+  """Steps over nodes that pad, or bring channels to the front.
+
+  Args:
+    graph: that has the node.
+    node: the first one.
+    op: what must follow.
+    negative: whether less than zero may be padded with.
+
+  Returns:
+    The node that follows; the padding in pixels, int [2, 2]: before and after,
+    of rows and columns.
+
+  Raises:
+    SavosError: another node is there, or it pads with something else than
+      zeros.
+  """
+  pads = np.zeros((2, 4), int)
+  while node.op in ('Pad', 'Transpose'):
+    if node.op == 'Transpose':
+      order = graph.numbers(node, 'perm', (3, 2, 1, 0))
+      if order != (0, 3, 1, 2):
+        raise graph.refusal(
+          node, 'the order (0, 3, 1, 2), channels to the front', f'{order}'
+        )
+      pads = pads[:, order]
+    else:
+      pads = pads + _pads(graph, node, negative)
+    node = graph.after(node.output, (op, 'Pad', 'Transpose'), f'before {op}')
+  if node.op != op:
+    raise graph.refusal(node, f'a {op}')
+  if pads[:, :2].any():
+    raise graph.refusal(node, 'padding of rows and columns', f'{pads.tolist()}')
+  return node, pads[:, 2:]
+
+
+def _pads(graph: Graph, node: Node, negative: bool) -> np.ndarray:
+  """Returns what a Pad adds, int [2, 4]: before and after, by axis."""
+  if 'pads' in node.attributes:  # Before version 11 of the operators.
+    added = np.array(graph.numbers(node, 'pads', (0,) * 8))
+    value = node.attributes.get('value', 0.0)
+    axes = None
+  else:
+    added, value, axes = (graph.constant(node, i) for i in (1, 2, 3))
+    value = 0.0 if value is None else value.min(initial=np.inf)
+  axes = np.arange(4) if axes is None else axes.ravel()
+  zeros = value == 0 or (negative and value < 0)
+  mode = node.attributes.get('mode', b'constant')
+  known = np.isin(axes, range(-4, 4)).all()
+  if mode != b'constant' or not zeros or not known or added is None:
+    raise graph.refusal(node, 'zeros', f'{node.attributes}, value {value}')
+  if added.size != 2 * axes.size:
+    raise graph.refusal(node, f'{2 * axes.size} numbers', f'pads {added}')
+  result = np.zeros((2, 4), int)
+  result[:, axes.astype(int)] = added.reshape(2, -1)
+  return result
+
+
+def own_padding(graph: Graph, node: Node, size: int, stride: int) -> np.ndarray:
+  """Returns the padding of a convolution or a pooling.
+
+  'SAME' depends on the image: here its sizes are multiples of 32.
+
+  Args:
+    graph: that has the node.
+    node: the convolution or pooling.
+    size: of its kernel.
+    stride: of its windows.
+
+  Returns:
+    int [2, 2]: before and after, of rows and columns.
+
+  Raises:
+    SavosError: the attribute has another number of entries.
+  """
+  mode = node.attributes.get('auto_pad', b'NOTSET')
+  total = max(size - stride, 0)
+  less, more = total // 2, total - total // 2
+  fixed = {
+    b'VALID': (0, 0), b'SAME_UPPER': (less, more), b'SAME_LOWER': (more, less),
+  }  # fmt: skip
+  if mode in fixed:
+    return np.array([fixed[mode]] * 2).T
+  return np.array(graph.numbers(node, 'pads', (0,) * 4)).reshape(2, 2)
+
+
+def damaged(path: pathlib.Path, error: Any) -> errors.SavosError:
+  """Returns the error for a file that can't be decoded."""
+  text = ' '.join(str(error).split())[:200]
+  return errors.SavosError(
+    f'{path}: not a whole ONNX file: {text}.\n'
+    '  Expected one as exporters write it, with its external data (where it '
+    'has some) beside it. A download that was cut short looks like this: get '
+    'it again.'
+  )
+
+
+def load(path: pathlib.Path) -> Graph:
+  """Reads a file.
+
+  Args:
+    path: the file.
+
+  Returns:
+    Its graph.
+
+  Raises:
+    SavosError: onnx is not installed, or the file is damaged.
+  """
+  try:
+    import onnx
+  except ImportError:
+    raise errors.SavosError(
+      f'{path}: an ONNX file, and onnx is not installed.\n'
+      '  Expected the package that reads it: pip install onnx (once, for the '
+      'import).'
+    ) from None
+  try:
+    # Whatever the name's ending: onnx takes .json or .txt for text.
+    model = onnx.load_model(path, format='protobuf')
+    if not model.graph.node:
+      raise ValueError('it has no nodes')
+    return Graph(path, model.graph, onnx)
+  except Exception as error:  # Protobuf, the system and onnx, each its own.
+    raise damaged(path, error) from None

@@ -1,0 +1,75 @@
+"""What every reader makes of a file: a ResNet under torchvision's names."""
+
+from collections.abc import Mapping
+import dataclasses
+import hashlib
+import pathlib
+
+import numpy as np
+
+
+@dataclasses.dataclass(frozen=True)
+class Preprocessing:
+  """What a network was trained to see: (image - mean) / std.
+
+  Attributes:
+    mean: of red, green and blue, for images in [0, 1].
+    std: of red, green and blue, for images in [0, 1].
+    channel_order: of the first convolution's input, 'RGB' or 'BGR'.
+  """
+
+  mean: tuple[float, float, float]
+  std: tuple[float, float, float]
+  channel_order: str = 'RGB'
+
+
+def caffe(mean: tuple[float, float, float]) -> Preprocessing:
+  """Returns Caffe's: BGR in 0..255 minus a mean given as (B, G, R)."""
+  blue, green, red = (value / 255.0 for value in mean)
+  return Preprocessing(
+    (red, green, blue), (1.0 / 255.0,) * 3, channel_order='BGR'
+  )
+
+
+# The three that published networks use, by the names that Keras gave them.
+PREPROCESSINGS = {
+  'torch': Preprocessing((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
+  'caffe': caffe((103.939, 116.779, 123.68)),
+  'tf': Preprocessing((0.5,) * 3, (0.5,) * 3),
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Source:
+  """A ResNet with bottlenecks, as read.
+
+  Attributes:
+    layout: whose names the file has, for the summary: 'torchvision', ...
+    tensors: float arrays by torchvision's names ('conv1.weight',
+      'bn1.running_mean', 'layer1.0.downsample.0.weight'), convolutions
+      [out, in, height, width]. A convolution may have a '.bias' beside its
+      '.weight'; one without the four tensors of a BatchNorm behind it has its
+      BatchNorm folded in already.
+    origins: what each of `tensors` is called in the file.
+    left_out: names in the file that no encoder needs, as the classifier's.
+    batch_norm_epsilon: added to the variances.
+    stride_variant: 'v1' or 'v1.5', see `models.resnet.Bottleneck`.
+    stem_pool_padding: of the max-pooling, pixels before and after, on both
+      axes.
+    preprocessing: see there; None where the file does not tell.
+  """
+
+  layout: str
+  tensors: Mapping[str, np.ndarray]
+  origins: Mapping[str, str]
+  left_out: tuple[str, ...] = ()
+  batch_norm_epsilon: float = 1e-5
+  stride_variant: str = 'v1.5'
+  stem_pool_padding: tuple[int, int] = (1, 1)
+  preprocessing: Preprocessing | None = None
+
+
+def sha256(path: pathlib.Path) -> str:
+  """Returns a file's SHA-256, 64 hexadecimal digits."""
+  with path.open('rb') as file:
+    return hashlib.file_digest(file, 'sha256').hexdigest()

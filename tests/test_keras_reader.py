@@ -1,0 +1,246 @@
+"""ResNets out of Keras' files: names, layouts, and Keras itself."""
+
+import zipfile
+
+import h5py
+import jax
+import numpy as np
+import pytest
+
+from savos_jax import errors
+from savos_jax.data import pipeline
+from savos_jax.models import resnet
+from savos_jax.weights import keras_reader
+from savos_jax.weights import resnet_params
+from savos_jax.weights import source as source_lib
+
+_CONV = ('kernel', 'bias')
+_NORM = ('gamma', 'beta', 'moving_mean', 'moving_variance')
+_NORM_TORCH = ('weight', 'bias', 'running_mean', 'running_var')
+_BLOCKS = (1, 2, 1, 1)
+
+
+def _layers() -> dict[str, tuple[str, tuple[int, ...]]]:
+  """Keras' names of layers -> torchvision's, and the kernel's shape."""
+  layers = {'conv1_{}': ('{}1', (7, 7, 3, 4))}
+  inputs = 4
+  for stage, blocks in enumerate(_BLOCKS):
+    inner = 2 * 2**stage
+    for block in range(blocks):
+      ours = f'conv{stage + 2}_block{block + 1}_'
+      theirs = f'layer{stage + 1}.{block}.'
+      if not block:
+        layers[ours + '0_{}'] = (
+          theirs + 'downsample.{}', (1, 1, inputs, 4 * inner),
+        )  # fmt: skip
+      layers[ours + '1_{}'] = (theirs + '{}1', (1, 1, inputs, inner))
+      layers[ours + '2_{}'] = (theirs + '{}2', (3, 3, inner, inner))
+      layers[ours + '3_{}'] = (theirs + '{}3', (1, 1, inner, 4 * inner))
+      inputs = 4 * inner
+  return layers
+
+
+def _arrays():
+  """Returns layer -> its arrays by name, in Keras' order; torchvision's."""
+  rng = np.random.default_rng(0)
+  keras, torch = {}, {}
+  for ours, (theirs, shape) in _layers().items():
+    indexed = 'downsample' in theirs
+    conv, norm = (
+      theirs.format(kind)
+      for kind in (('0', '1') if indexed else ('conv', 'bn'))
+    )
+    kernel = rng.uniform(-1, 1, shape).astype(np.float32)
+    bias, *statistics = rng.uniform(0.5, 1, (5, shape[-1])).astype(np.float32)
+    keras[ours.format('conv')] = dict(zip(_CONV, (kernel, bias), strict=True))
+    keras[ours.format('bn')] = dict(zip(_NORM, statistics, strict=True))
+    torch[f'{conv}.weight'] = np.moveaxis(kernel, (3, 2), (0, 1))
+    torch[f'{conv}.bias'] = bias
+    for name, array in zip(_NORM_TORCH, statistics, strict=True):
+      torch[f'{norm}.{name}'] = array
+  head = np.ones((8, 2), np.float32), np.ones(2, np.float32)
+  keras['conv2d'] = {'kernel': head[0]}  # Of a head, by Keras' own name.
+  keras['predictions'] = dict(zip(_CONV, head, strict=True))
+  return keras, torch
+
+
+def _write_named(group, layers, suffix=':0'):
+  """As the published files: a group a layer, and in it the layer's name."""
+  for layer, arrays in layers.items():
+    for name, array in arrays.items():
+      group[f'{layer}/{layer}/{name}{suffix}'] = array
+
+
+def _write_numbered(group, layers, named=True):
+  """As Keras 3's save_weights; before 3.6 without the layers' names."""
+  for index, (layer, arrays) in enumerate(layers.items()):
+    variables = group.create_group(f'layers/any_{index}/vars')
+    if named:
+      variables.attrs['name'] = layer
+    for number, array in enumerate(arrays.values()):
+      variables[str(number)] = array
+  group['optimizer/vars/0'] = np.zeros(3, np.int64)
+
+
+def _write(path, layout, layers):
+  if layout == 'keras':
+    inner = path.with_name('model.weights.h5')
+    _write(inner, 'weights', layers)
+    with zipfile.ZipFile(path, 'w') as archive:
+      archive.write(inner, inner.name)
+    return
+  with h5py.File(path, 'w') as file:
+    if layout == 'published':
+      _write_named(file, layers)
+    elif layout == 'whole model':
+      _write_named(file.create_group('model_weights'), layers, suffix='')
+      moments = {'conv1_conv': layers['conv1_conv']}
+      _write_named(file.create_group('optimizer_weights'), moments)
+    elif layout == 'inside another model':
+      _write_named(file.create_group('model_weights/resnet50'), layers)
+    else:
+      _write_numbered(file, layers, named=layout == 'weights')
+
+
+@pytest.mark.parametrize(
+  'layout',
+  ['published', 'whole model', 'inside another model', 'weights', 'keras'],
+)
+def test_tensors_come_back_under_torchvisions_names(tmp_path, layout):
+  layers, torch = _arrays()
+  _write(tmp_path / 'file', layout, layers)
+  source = keras_reader.read(tmp_path / 'file')
+  assert set(source.tensors) == set(torch)
+  for name, array in torch.items():
+    np.testing.assert_array_equal(source.tensors[name], array, err_msg=name)
+  assert source.origins['layer2.1.bn3.running_var'] == (
+    'conv3_block2_3_bn/moving_variance'
+  )
+  assert {name.split('/')[0] for name in source.left_out} >= {
+    'conv2d',
+    'predictions',
+  }
+  assert source.batch_norm_epsilon == 1.001e-5
+  assert source.preprocessing == source_lib.PREPROCESSINGS['caffe']
+  backbone, _ = resnet_params.fold(source)
+  assert backbone.block_counts == _BLOCKS
+  assert backbone.stride_variant == 'v1'
+  assert backbone.stem_pool_padding == (1, 1)
+
+
+def test_without_the_layers_names_the_message_tells_what_to_do(tmp_path):
+  _write(tmp_path / 'file', 'unnamed', _arrays()[0])
+  with pytest.raises(errors.SavosError, match=r'Keras before 3\.6'):
+    keras_reader.read(tmp_path / 'file')
+
+
+@pytest.mark.parametrize(
+  ('layer', 'parameter'),
+  [
+    ('conv2_block1_preact_bn', 'gamma'),  # ResNet50V2.
+    ('conv2_block1_2_conv', 'depthwise_kernel'),  # ResNeXt50.
+    ('res2a_branch2a', 'kernel'),  # Keras before 2019.
+  ],
+)
+def test_another_network_is_refused(tmp_path, layer, parameter):
+  layers, _ = _arrays()
+  layers.setdefault(layer, {})[parameter] = np.ones(4, np.float32)
+  _write(tmp_path / 'file', 'published', layers)
+  with pytest.raises(errors.SavosError, match=f'{layer}/{parameter}, which'):
+    keras_reader.read(tmp_path / 'file')
+
+
+def test_two_networks_are_refused(tmp_path):
+  layers, _ = _arrays()
+  with h5py.File(tmp_path / 'file', 'w') as file:
+    _write_named(file.create_group('one'), layers)
+    _write_named(file.create_group('two'), layers)
+  with pytest.raises(errors.SavosError, match='twice'):
+    keras_reader.read(tmp_path / 'file')
+
+
+def test_bfloat16_is_refused(tmp_path):
+  layers, _ = _arrays()
+  layers['conv1_bn']['beta'] = np.ones(4, np.uint16)
+  _write(tmp_path / 'file', 'weights', layers)
+  with pytest.raises(errors.SavosError, match=r'conv1_bn/beta is .* uint16'):
+    keras_reader.read(tmp_path / 'file')
+
+
+@pytest.mark.parametrize('layout', ['published', 'keras'])
+def test_truncated_file(tmp_path, layout):
+  path = tmp_path / 'file'
+  _write(path, layout, _arrays()[0])
+  path.write_bytes(path.read_bytes()[:-9000])
+  with pytest.raises(errors.SavosError, match='file: not a whole Keras file'):
+    keras_reader.read(path)
+
+
+def test_zip_without_weights(tmp_path):
+  with zipfile.ZipFile(tmp_path / 'file', 'w') as archive:
+    archive.writestr('config.json', '{}')
+  with pytest.raises(errors.SavosError, match='not a whole Keras file'):
+    keras_reader.read(tmp_path / 'file')
+
+
+@pytest.fixture(scope='module')
+def keras_model():
+  """Keras' own ResNet50 with drawn statistics, which initially are 0 and 1."""
+  keras = pytest.importorskip('keras', reason='keras is not installed')
+  pipeline.hide_accelerators()
+  model = keras.applications.ResNet50(
+    weights=None, include_top=False, input_shape=(64, 64, 3)
+  )
+  rng = np.random.default_rng(0)
+  for layer in model.layers:
+    if layer.name.endswith('_bn'):
+      last = layer.name.endswith('_3_bn')
+      low, high = (0.2, 0.4) if last else (0.5, 1.5)
+      size = layer.gamma.shape[0]
+      layer.set_weights(
+        [
+          rng.uniform(low, high, size),
+          rng.normal(0, 0.1, size),
+          rng.normal(0, 0.1, size),
+          rng.uniform(0.5, 2, size),
+        ]
+      )
+  return model
+
+
+def test_stages_are_those_of_keras(keras_model, tmp_path):
+  keras_model.save_weights(tmp_path / 'model.weights.h5')
+  source = keras_reader.read(tmp_path / 'model.weights.h5')
+  backbone, params = resnet_params.fold(source)
+  kernel = params['conv1']['kernel']
+  no_mask = np.zeros_like(kernel[:, :, :1])
+  params['conv1']['kernel'] = np.concatenate([kernel, no_mask], axis=2)
+  encoder = resnet.ResNet(
+    stride_variant=backbone.stride_variant,
+    stem_pool_padding=backbone.stem_pool_padding,
+  )
+  rng = np.random.default_rng(1)
+  images = rng.uniform(0, 255, (1, 64, 64, 4)).astype(np.float32)
+  images[..., 3] = 0
+  mean, std = np.float32(backbone.rgb_mean), np.float32(backbone.rgb_std)
+  normalised = images.copy()
+  normalised[..., :3] = (images[..., :3] / 255 - mean) / std
+  with jax.default_matmul_precision('highest'):
+    stages = jax.jit(encoder.apply)({'params': params}, normalised)
+  ends = {
+    'stem': 'pool1_pool',
+    'res2': 'conv2_block3_out',
+    'res3': 'conv3_block4_out',
+    'res4': 'conv4_block6_out',
+    'res5': 'conv5_block3_out',
+  }
+  model = type(keras_model)(
+    keras_model.input, [keras_model.get_layer(n).output for n in ends.values()]
+  )
+  bgr = images[..., 2::-1] - np.float32([103.939, 116.779, 123.68])
+  for stage, theirs in zip(ends, model(bgr), strict=True):
+    theirs, ours = np.asarray(theirs), np.asarray(stages[stage])
+    relative = np.linalg.norm(ours - theirs) / np.linalg.norm(theirs)
+    most = np.abs(ours - theirs).max()
+    print(f'{stage} {theirs.shape}: max {most:.2e}, relative {relative:.2e}')
+    assert relative < 1e-5

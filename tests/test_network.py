@@ -1,0 +1,243 @@
+"""A trained network, from a training's folder and from an exported file."""
+
+import argparse
+import json
+import pathlib
+import shutil
+import subprocess
+import sys
+
+import jax
+import numpy as np
+import optax
+import pytest
+
+from configs import smoke
+from savos_jax import errors
+from savos_jax import evaluate
+from savos_jax import network
+from savos_jax import settings
+from savos_jax.evaluation import report
+from savos_jax.models import savos
+from savos_jax.tools import export_checkpoint
+from savos_jax.tools.benchmark import common
+from savos_jax.training import checkpoint
+from savos_jax.training import state as state_lib
+from savos_jax.weights import pretrained
+from savos_jax.weights import tensor_file
+from tests import tiny_resnets
+
+pytestmark = pytest.mark.usefixtures('library_promotion')
+
+
+@pytest.fixture(scope='module')
+def trained(tmp_path_factory):
+  """A training's folder with two checkpoints, and their states."""
+  workdir = tmp_path_factory.mktemp('runs') / 'run'
+  model = savos.SAVOS(settings.model_config(smoke.get_config()))
+  states = {}
+  with checkpoint.Checkpoints(workdir / 'checkpoints', model.config) as saved:
+    for step in (3, 5):
+      params = tiny_resnets.network_params(model, seed=step)
+      state = state_lib.TrainState(
+        step=np.asarray(step, np.int32),
+        params=params,
+        opt_state=optax.sgd(0.1).init(params),
+        ema_params=jax.tree.map(lambda leaf: 0.5 * leaf, params),
+      )
+      saved.save(state)
+      states[step] = state
+  config = json.dumps(smoke.get_config().to_dict())
+  (workdir / 'config.json').write_text(config)
+  return workdir, states
+
+
+@pytest.fixture
+def workdir(trained, tmp_path):
+  """A copy that a test may damage."""
+  return shutil.copytree(trained[0], tmp_path / 'run')
+
+
+def assert_same(a, b):
+  jax.tree.map(np.testing.assert_array_equal, a, b)
+
+
+@pytest.mark.parametrize(
+  ('step', 'use_ema', 'found'), [(None, True, 5), (3, True, 3), (3, False, 3)]
+)
+def test_a_folder_tells_what_its_network_is(trained, step, use_ema, found):
+  workdir, states = trained
+  loaded = network.load(workdir, step, use_ema)
+  assert (loaded.step, loaded.averaged) == (found, use_ema)
+  assert loaded.model.config == settings.model_config(smoke.get_config())
+  state = states[found]
+  assert_same(loaded.params, state.ema_params if use_ema else state.params)
+
+
+def test_a_file_gives_back_the_network(trained, tmp_path):
+  workdir, states = trained
+  path = tmp_path / 'savos.safetensors'
+  export_checkpoint.main([str(workdir), f'--out={path}', '--step=3'])
+  loaded = network.load(path)
+  original = network.load(workdir, 3)
+  assert_same(loaded.params, original.params)
+  assert loaded.model == original.model
+  assert (loaded.step, loaded.averaged) == (3, True)
+  assert loaded.config == original.config
+  assert loaded.config['eval']['strips'] is True
+  # The masks are the same, so the network is.
+  assert_same(loaded.params, states[3].ema_params)
+
+
+def test_no_path_leaves_with_the_file(workdir, tmp_path):
+  config = json.loads((workdir / 'config.json').read_text())
+  config['data']['root'] = '/home/somebody/DAVIS'
+  config['model']['pretrained'] = '/home/somebody/resnet50.safetensors'
+  config['eval']['checkpoint'] = '/home/somebody/other'
+  (workdir / 'config.json').write_text(json.dumps(config))
+  path = tmp_path / 'savos.safetensors'
+  export_checkpoint.main([str(workdir), f'--out={path}'])
+  assert b'somebody' not in path.read_bytes()
+
+
+def test_without_a_kept_configuration(workdir, tmp_path):
+  (workdir / 'config.json').unlink()
+  assert network.load(workdir).config == {}
+
+
+def test_half_precision_halves_the_file(trained, tmp_path, capsys):
+  workdir, _ = trained
+  sizes = []
+  for dtype in network.DTYPES:
+    path = tmp_path / f'{dtype}.safetensors'
+    export_checkpoint.main([str(workdir), f'--out={path}', f'--dtype={dtype}'])
+    sizes.append(sum(a.nbytes for a in jax.tree.leaves(
+      tensor_file.read_params(path))))  # fmt: skip
+    assert dtype in capsys.readouterr().out
+  assert sizes[0] == 2 * sizes[1]
+  loaded, original = network.load(path), network.load(workdir)
+  for a, b in zip(
+    *map(jax.tree.leaves, (loaded.params, original.params)), strict=True
+  ):
+    assert a.dtype == np.float32
+    np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-7)
+
+
+def test_what_float16_cannot_hold_is_not_written(trained, tmp_path):
+  loaded = network.load(trained[0])
+  loaded.params['decoder']['predict']['bias'] = np.array([1e6, 0], np.float32)
+  path = tmp_path / 'savos.safetensors'
+  with (
+    pytest.raises(errors.SavosError, match='float16'),
+    np.errstate(over='ignore'),
+  ):
+    network.write(path, loaded, 'float16')
+  assert not path.exists()
+
+
+def test_a_whole_network_is_a_start_for_training(trained, tmp_path):
+  workdir, states = trained
+  path = tmp_path / 'savos.safetensors'
+  export_checkpoint.main([str(workdir), f'--out={path}', '--no-ema'])
+  config = smoke.get_config()
+  config.model.pretrained = str(path)
+  assert settings.model_config(config) == network.load(path).model.config
+  loaded = pretrained.load(path, states[3].params)
+  assert_same(loaded, states[5].params)
+  config.model.decoder_features = 16
+  with pytest.raises(errors.SavosError, match='decoder_features: 8'):
+    settings.model_config(config)
+
+
+def test_older_checkpoints_have_the_defaults_of_fields_they_lack(workdir):
+  meta = next((workdir / 'checkpoints' / '5' / 'meta').iterdir())
+  content = json.loads(meta.read_text())
+  del content['model']['stem_pool_padding']
+  meta.write_text(json.dumps(content))
+  loaded = network.load(workdir)
+  assert loaded.model.config == settings.model_config(smoke.get_config())
+
+
+def test_evaluation_takes_a_file_or_a_folder(trained, tmp_path):
+  """The checkpoint's network is used, whatever config.model says."""
+  workdir, _ = trained
+  path = tmp_path / 'savos.safetensors'
+  export_checkpoint.main([str(workdir), f'--out={path}', '--step=3'])
+  config = smoke.get_config()
+  config.data.root = str(tmp_path / 'clips')
+  config.model.decoder_features = 32
+  config.eval.strips = False
+  config.eval.baselines = ()
+  config.eval.checkpoint = str(path)
+  first = evaluate.evaluate(config, tmp_path / 'file')
+  config.eval.checkpoint = str(workdir)
+  config.eval.checkpoint_step = 3
+  second = evaluate.evaluate(config, tmp_path / 'folder')
+  assert report.to_json_dict(first) == report.to_json_dict(second)
+  config.eval.checkpoint = ''
+  with pytest.raises(errors.SavosError, match=r'decoder_features: 8 .*32'):
+    evaluate.evaluate(config, workdir)
+
+
+def mistakes(path, workdir):
+  """What a user may name by mistake, and what the message must hold."""
+  cut = path.with_name('cut.safetensors')
+  cut.write_bytes(path.read_bytes()[:1000])
+  backbone = path.with_name('backbone.safetensors')
+  tensor_file.write(backbone, 'backbone', {'a': np.ones(1)}, {})
+  empty = path.with_name('empty')
+  empty.mkdir()
+  return {
+    'absent': (path.with_name('absent'), ['no such file']),
+    'cut': (cut, ['truncated']),
+    'backbone': (backbone, ['a backbone alone', 'config.model.pretrained']),
+    'empty': (empty, ['no such folder', '--mode=train']),
+    'step': (workdir, ['no checkpoint 4', '5, 3', '--workdir']),
+  }
+
+
+@pytest.mark.parametrize('name', ['absent', 'cut', 'backbone', 'empty', 'step'])
+def test_mistakes_are_explained(trained, tmp_path, capsys, name):
+  workdir, _ = trained
+  path = tmp_path / 'savos.safetensors'
+  network.write(path, network.load(workdir))
+  source, expected = mistakes(path, workdir)[name]
+  out = tmp_path / 'out.safetensors'
+  with pytest.raises(SystemExit, match='2'):
+    export_checkpoint.main([str(source), f'--out={out}', '--step=4'])
+  message = capsys.readouterr().err
+  for text in [str(source), *expected]:
+    assert text in message
+  assert not out.exists()
+
+
+def test_a_damaged_newest_checkpoint_falls_back(workdir, caplog):
+  meta = next((workdir / 'checkpoints' / '5' / 'meta').iterdir())
+  meta.write_text(meta.read_text()[:20])
+  assert network.load(workdir).step == 3
+  assert 'checkpoint 5' in caplog.text
+
+
+def test_no_tensorflow_to_load_a_network():
+  """Segmenting needs no TensorFlow, which takes seconds to import."""
+  code = (
+    'import sys; from savos_jax import network; from savos_jax.inference '
+    'import tracker; assert "tensorflow" not in sys.modules'
+  )
+  repository = pathlib.Path(__file__).parents[1]
+  subprocess.run([sys.executable, '-c', code], check=True, cwd=repository)
+
+
+def test_benchmarks_take_either(trained, tmp_path):
+  workdir, _ = trained
+  path = tmp_path / 'savos.safetensors'
+  network.write(path, network.load(workdir))
+  parser = argparse.ArgumentParser()
+  common.add_architecture_arguments(parser)
+  for checkpoint_path in (workdir, path):
+    arguments = parser.parse_args(
+      [f'--checkpoint={checkpoint_path}', '--compute_dtype=bfloat16']
+    )
+    found = common.architecture(arguments)
+    assert found.decoder_features == 8
+    assert found.compute_dtype == 'bfloat16'

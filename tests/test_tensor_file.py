@@ -1,0 +1,91 @@
+"""Our own files: whole, recognised, checked."""
+
+import os
+import stat
+
+import numpy as np
+import pytest
+import safetensors.numpy
+
+from savos_jax import errors
+from savos_jax.weights import tensor_file
+
+PARAMS = {
+  'conv1': {'kernel': np.arange(24, dtype=np.float32).reshape(2, 3, 4)},
+  'bn1': {'scale': np.ones(4, np.float16)},
+}
+
+
+@pytest.fixture
+def file(tmp_path):
+  path = tmp_path / 'made' / 'backbone.safetensors'
+  tensor_file.write(path, 'backbone', PARAMS, {'step': 3, 'range': (1, 2)})
+  return path
+
+
+def test_comes_back_as_it_was(file):
+  assert tensor_file.read_description(file) == (
+    'backbone', {'step': 3, 'range': [1, 2]},
+  )  # fmt: skip
+  params = tensor_file.read_params(file)
+  np.testing.assert_array_equal(
+    params['conv1']['kernel'], PARAMS['conv1']['kernel']
+  )
+  assert params['bn1']['scale'].dtype == np.float16
+
+
+def test_others_may_read_it(file):
+  plain = file.with_name('plain')
+  plain.write_text('')
+  assert stat.S_IMODE(file.stat().st_mode) == stat.S_IMODE(plain.stat().st_mode)
+
+
+def test_the_checksum_follows_names_shapes_dtypes_and_values():
+  base = {'a': np.zeros((2, 3), np.float32), 'b': np.ones(2, np.float32)}
+  others = [
+    base | {'a': np.zeros((3, 2), np.float32)},
+    base | {'a': np.zeros((2, 3), np.int32)},
+    base | {'b': np.array([1.0, 1.0000001], np.float32)},
+    {'c' if name == 'b' else name: array for name, array in base.items()},
+  ]
+  sums = {tensor_file.checksum(flat) for flat in [base, *others]}
+  assert len(sums) == 5
+  shuffled = dict(reversed(base.items()))
+  assert tensor_file.checksum(shuffled) == tensor_file.checksum(base)
+
+
+@pytest.mark.parametrize('read', ['read_description', 'read_params'])
+@pytest.mark.parametrize('size', [0, 5, 200, -1])
+def test_a_truncated_file_is_named(file, read, size):
+  file.write_bytes(file.read_bytes()[:size])
+  with pytest.raises(errors.SavosError, match='truncated') as caught:
+    getattr(tensor_file, read)(file)
+  assert str(file) in str(caught.value)
+
+
+@pytest.mark.parametrize('position', [-1, -40, -90])
+def test_a_flipped_bit_is_noticed(file, position):
+  content = bytearray(file.read_bytes())
+  content[position] ^= 4
+  file.write_bytes(content)
+  with pytest.raises(errors.SavosError, match='checksum'):
+    tensor_file.read_params(file)
+
+
+def test_other_files_are_refused(tmp_path):
+  path = tmp_path / 'timm.safetensors'
+  safetensors.numpy.save_file({'a': np.ones(2)}, path)
+  with pytest.raises(errors.SavosError, match='import_backbone'):
+    tensor_file.read_description(path)
+  with pytest.raises(errors.SavosError, match='no such file'):
+    tensor_file.read_params(tmp_path / 'absent.safetensors')
+  with pytest.raises(errors.SavosError, match='a folder'):
+    tensor_file.read_params(tmp_path)
+
+
+def test_what_cannot_be_written_leaves_nothing(tmp_path):
+  (tmp_path / 'file').write_text('in the way')
+  path = tmp_path / 'file' / 'backbone.safetensors'
+  with pytest.raises(errors.SavosError, match='could not be written'):
+    tensor_file.write(path, 'backbone', PARAMS, {})
+  assert os.listdir(tmp_path) == ['file']
