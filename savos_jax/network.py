@@ -66,7 +66,9 @@ def load(
       alone.
   """
   path = pathlib.Path(path).expanduser()
-  return _load_workdir(path, step, use_ema) if path.is_dir() else _read(path)
+  if path.is_dir():
+    return _load_workdir(path, step, use_ema)
+  return _read(path, step)
 
 
 def _load_workdir(workdir, step, use_ema) -> Trained:
@@ -96,7 +98,7 @@ def _training_config(workdir: pathlib.Path) -> dict[str, Any]:
   return config
 
 
-def _read(path: pathlib.Path) -> Trained:
+def _read(path: pathlib.Path, step: int | None) -> Trained:
   kind, description = tensor_file.read_description(path)
   if kind != 'model':
     raise errors.SavosError(
@@ -104,20 +106,22 @@ def _read(path: pathlib.Path) -> Trained:
       '  Expected a trained network, from savos_jax.tools.export_checkpoint. '
       'To train from this file: --config.model.pretrained.'
     )
-  try:
-    model = savos.SAVOS(fields.from_fields(description['architecture']))
-    step, averaged = description['step'], description['averaged']
-    config = description['config']
-  except (KeyError, TypeError, ValueError) as error:
+  if step not in (None, description['step']):
     raise errors.SavosError(
-      f'{path}: its description of the network is not understood: {error}.\n'
-      '  Expected the fields of config.model; a later version of savos_jax '
-      'may have written it.'
-    ) from None
+      f'{path}: holds step {description["step"]} alone.\n'
+      f'  Expected step {step}: name the --workdir of the training.'
+    )
+  model = savos.SAVOS(pretrained.described(path, description['architecture']))
   params = pretrained.fit(
     path, tensor_file.read_params(path), param_shapes(model)
   )
-  return Trained(model, params, step, averaged, config)
+  return Trained(
+    model,
+    params,
+    description['step'],
+    description['averaged'],
+    description['config'],
+  )
 
 
 def write(

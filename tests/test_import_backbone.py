@@ -153,6 +153,14 @@ def test_mistakes_are_explained(tmp_path, capsys, kind, name, expected):
   assert not out.exists()
 
 
+def test_a_file_of_ours_needs_no_import(source, tmp_path, capsys):
+  out = tmp_path / 'backbone.safetensors'
+  run(source, '--out', out)
+  with pytest.raises(SystemExit, match='2'):
+    run(out, '--out', tmp_path / 'again.safetensors')
+  assert f'--config.model.pretrained={out}' in capsys.readouterr().err
+
+
 def test_what_is_missing_is_named_with_the_file(source, tmp_path, capsys):
   tensors = safetensors.numpy.load_file(source)
   del tensors['layer3.0.bn2.running_mean']

@@ -193,10 +193,13 @@ def mistakes(path, workdir):
     'backbone': (backbone, ['a backbone alone', 'config.model.pretrained']),
     'empty': (empty, ['no such folder', '--mode=train']),
     'step': (workdir, ['no checkpoint 4', '5, 3', '--workdir']),
+    'other step': (path, ['step 5 alone', '4']),
   }
 
 
-@pytest.mark.parametrize('name', ['absent', 'cut', 'backbone', 'empty', 'step'])
+@pytest.mark.parametrize(
+  'name', ['absent', 'cut', 'backbone', 'empty', 'step', 'other step']
+)
 def test_mistakes_are_explained(trained, tmp_path, capsys, name):
   workdir, _ = trained
   path = tmp_path / 'savos.safetensors'

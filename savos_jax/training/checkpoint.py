@@ -20,6 +20,7 @@ from savos_jax import errors
 from savos_jax.models import fields
 from savos_jax.models import savos
 from savos_jax.training import state as state_lib
+from savos_jax.weights import pretrained
 
 logger = logging.getLogger(__name__)
 
@@ -51,17 +52,6 @@ def _check_step(folder, steps: list[int], step: int | None) -> None:
     )
 
 
-def _architecture(folder, step: int, found: dict) -> savos.SavosConfig:
-  try:
-    return fields.from_fields(found)
-  except (TypeError, ValueError) as error:
-    raise errors.SavosError(
-      f'{folder}, step {step}: its description of the network is not '
-      f'understood: {error}.\n'
-      '  A later version of savos_jax may have written it.'
-    ) from None
-
-
 def stored_architecture(
   folder: pathlib.Path, step: int | None = None
 ) -> savos.SavosConfig:
@@ -89,7 +79,7 @@ def stored_architecture(
         found = meta['model']
       except Exception:  # Orbax has no common base of its errors.
         continue  # `restore_params` says which one is damaged.
-      return _architecture(folder, number, found)
+      return pretrained.described(folder / str(number), found)
   raise errors.SavosError(
     f'{folder}: none of the checkpoints can be read '
     f'(steps {", ".join(map(str, steps))}).\n'
@@ -262,7 +252,8 @@ class Checkpoints:
 
   def _check_model(self, step: int, found: dict) -> None:
     different = fields.differences(
-      _architecture(self._folder, step, found), self._model_config
+      pretrained.described(self._folder / str(step), found),
+      self._model_config,
     )
     if different:
       raise errors.SavosError(

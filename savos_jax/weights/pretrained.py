@@ -58,6 +58,28 @@ def write_backbone(
   return tensor_file.write(path, 'backbone', params, description)
 
 
+def described(
+  path: str | os.PathLike, told: Mapping[str, Any]
+) -> savos.SavosConfig:
+  """Returns the architecture that a file tells of.
+
+  Args:
+    path: the file, for the message.
+    told: its fields.
+
+  Raises:
+    SavosError: a field is unknown or out of its range.
+  """
+  try:
+    return fields_lib.from_fields(told)
+  except (TypeError, ValueError) as error:
+    raise errors.SavosError(
+      f'{path}: its description of the network is not understood: {error}.\n'
+      '  Expected the fields of config.model; a later version of savos_jax '
+      'may have written it.'
+    ) from None
+
+
 def architecture(
   path: str | os.PathLike, wanted: savos.SavosConfig
 ) -> savos.SavosConfig:
@@ -74,18 +96,9 @@ def architecture(
     SavosError: no such file, a damaged one, or one of another architecture.
   """
   kind, description = tensor_file.read_description(path)
-  try:
-    # A backbone tells of the encoder alone: the rest is as wanted.
-    told = description['architecture']
-    found = fields_lib.from_fields(
-      (fields_lib.as_fields(wanted) if kind == 'backbone' else {}) | told
-    )
-  except (KeyError, TypeError, ValueError) as error:
-    raise errors.SavosError(
-      f'{path}: its description of the network is not understood: {error}.\n'
-      '  Expected the fields of config.model; a later version of savos_jax '
-      'may have written it.'
-    ) from None
+  # A backbone tells of the encoder alone: the rest is as wanted.
+  rest = fields_lib.as_fields(wanted) if kind == 'backbone' else {}
+  found = described(path, rest | description.get('architecture', {}))
   decided = {name: getattr(found, name) for name in DECIDED_BY_FILE}
   merged = dataclasses.replace(wanted, **decided)
   different = fields_lib.differences(found, merged)

@@ -22,10 +22,11 @@ from savos_jax import errors
 from savos_jax import files
 
 KINDS = ('backbone', 'model')
-_FORMAT = 'savos_jax'
+FORMAT = 'savos_jax'
 _ADVICE = (
   'Expected a file that savos_jax.tools.import_backbone or '
-  'savos_jax.tools.export_checkpoint wrote, whole.'
+  'savos_jax.tools.export_checkpoint wrote, whole. Weights from elsewhere are '
+  'imported first: python -m savos_jax.tools.import_backbone SOURCE --out=FILE'
 )
 
 
@@ -65,7 +66,7 @@ def write(
   }
   digest = checksum(flat)
   metadata = {
-    'format': _FORMAT,
+    'format': FORMAT,
     'kind': kind,
     'description': json.dumps(description),
     'checksum': digest,
@@ -94,11 +95,9 @@ def _opened(path: pathlib.Path):
   try:
     with safetensors.safe_open(path, 'numpy') as file:
       metadata = file.metadata() or {}
-      if metadata.get('format') != _FORMAT:
+      if metadata.get('format') != FORMAT:
         raise errors.SavosError(
-          f'{path}: a safetensors file of another program.\n  {_ADVICE} '
-          'Weights from elsewhere are imported first: python -m '
-          f'savos_jax.tools.import_backbone {path} --out=FILE'
+          f'{path}: a safetensors file of another program.\n  {_ADVICE}'
         )
       yield file, metadata
   except (safetensors.SafetensorError, OSError) as error:

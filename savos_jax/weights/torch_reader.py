@@ -13,6 +13,7 @@ import safetensors
 
 from savos_jax import errors
 from savos_jax.weights import source as source_lib
+from savos_jax.weights import tensor_file
 
 # Names of no use to an encoder: the classifier and BatchNorm's step counter.
 _LEFT_OUT = re.compile(r'(^|\.)(fc|classifier)\.|num_batches_tracked$')
@@ -40,6 +41,11 @@ def read_safetensors(path: pathlib.Path) -> source_lib.Source:
   """
   try:
     with safetensors.safe_open(path, 'numpy') as file:
+      if (file.metadata() or {}).get('format') == tensor_file.FORMAT:
+        raise errors.SavosError(
+          f'{path}: written by savos_jax already.\n'
+          f'  Nothing to import: --config.model.pretrained={path}'
+        )
       tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
   except (safetensors.SafetensorError, OSError, TypeError) as error:
     raise errors.SavosError(
