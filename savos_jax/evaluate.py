@@ -33,12 +33,7 @@ def _restore(config, workdir: pathlib.Path) -> network.Trained:
   """Returns the network that the configuration names, workdir's by default."""
   path, step = config.eval.checkpoint or workdir, config.eval.checkpoint_step
   trained = network.load(path, None if step < 0 else step, config.eval.use_ema)
-  stored = trained.model.config
-  if config.eval.checkpoint:
-    # Named by hand: the checkpoint tells what network it is.
-    used = dataclasses.replace(stored, compute_dtype=config.model.compute_dtype)
-  else:
-    used = settings.evaluated_model(config, stored)
+  used = settings.evaluated_model(config, trained.model.config)
   logger.info(
     'evaluating %s, step %d%s',
     path,

@@ -50,7 +50,8 @@ def evaluated_model(
 ) -> savos.SavosConfig:
   """Returns the architecture of a training's checkpoint, to be evaluated.
 
-  The file that the training started from is not needed any more.
+  The file that the training started from is not needed any more. A checkpoint
+  that `config.eval.checkpoint` names may be of any network.
 
   Args:
     config: the configuration.
@@ -67,7 +68,7 @@ def evaluated_model(
     decided = {f: getattr(stored, f) for f in pretrained.DECIDED_BY_FILE}
     wanted = dataclasses.replace(wanted, **decided)
   different = model_fields.differences(stored, wanted)
-  if different:
+  if different and not config.eval.checkpoint:
     raise errors.SavosError(
       'the checkpoint is of another network than config.model:\n    '
       + '\n    '.join(different)

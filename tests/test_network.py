@@ -1,6 +1,7 @@
 """A trained network, from a training's folder and from an exported file."""
 
 import argparse
+import dataclasses
 import json
 import pathlib
 import shutil
@@ -18,6 +19,7 @@ from savos_jax import evaluate
 from savos_jax import network
 from savos_jax import settings
 from savos_jax.evaluation import report
+from savos_jax.models import fields
 from savos_jax.models import savos
 from savos_jax.tools import export_checkpoint
 from savos_jax.tools.benchmark import common
@@ -156,6 +158,20 @@ def test_older_checkpoints_have_the_defaults_of_fields_they_lack(workdir):
   meta.write_text(json.dumps(content))
   loaded = network.load(workdir)
   assert loaded.model.config == settings.model_config(smoke.get_config())
+
+
+def test_older_files_have_the_defaults_of_fields_they_lack(trained, tmp_path):
+  path = tmp_path / 'savos.safetensors'
+  original = network.load(trained[0])
+  architecture = fields.as_fields(original.model.config)
+  del architecture['attention_residual']
+  description = {'architecture': architecture}
+  tensor_file.write(path, 'model', original.params, description)
+  wanted = original.model.config
+  assert pretrained.architecture(path, wanted) == wanted
+  other = dataclasses.replace(wanted, attention_residual=False)
+  with pytest.raises(errors.SavosError, match='attention_residual: True'):
+    pretrained.architecture(path, other)
 
 
 def test_evaluation_takes_a_file_or_a_folder(trained, tmp_path):

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+from unittest import mock
 
 import jax
 import numpy as np
@@ -15,6 +16,7 @@ from savos_jax import network
 from savos_jax import settings
 from savos_jax.models import savos
 from savos_jax.training import loop
+from savos_jax.training import optimizer
 from savos_jax.weights import pretrained
 from savos_jax.weights import resnet_params
 from tests import tiny_resnets
@@ -125,7 +127,7 @@ def test_a_later_versions_field_is_explained(config, file):
 
 
 @pytest.mark.usefixtures('library_promotion')
-def test_a_training_starts_from_the_file(config, file, tmp_path):
+def test_a_training_starts_from_the_file(config, file, tmp_path, monkeypatch):
   """A learning rate of 0 shows what a training started from."""
   config.train.learning_rate = 0.0
   config.train.steps = 1
@@ -148,8 +150,12 @@ def test_a_training_starts_from_the_file(config, file, tmp_path):
         expected,
       )
 
+  make_optimizer = mock.Mock(wraps=optimizer.make_optimizer)
+  monkeypatch.setattr(optimizer, 'make_optimizer', make_optimizer)
   loop.train(config, tmp_path / 'run')
   assert_started_from_it(step=1)
+  # It freezes the file's BatchNorms.
+  assert make_optimizer.call_args.kwargs == {'pretrained': True}
   # Other weights of the same architecture: a checkpoint goes before the file.
   write_backbone(file, seed=1, stride_variant='v1')
   config.train.steps = 2
@@ -166,6 +172,11 @@ def test_to_evaluate_the_file_is_not_needed(config, file):
   config.model.decoder_features = 16
   with pytest.raises(errors.SavosError, match='decoder_features: 8'):
     settings.evaluated_model(config, stored)
+  # A checkpoint that was named by hand tells itself what it is.
+  config.eval.checkpoint = 'savos.safetensors'
+  used = settings.evaluated_model(config, stored)
+  assert used == dataclasses.replace(stored, compute_dtype='bfloat16')
+  config.eval.checkpoint = ''
   # Without a file, the fields that it would decide are the configuration's.
   config.model.decoder_features = 8
   config.model.pretrained = ''

@@ -83,6 +83,28 @@ def test_other_files_are_refused(tmp_path):
     tensor_file.read_params(tmp_path)
 
 
+def test_a_full_disk_is_reported(tmp_path, monkeypatch):
+  def fail(tensors, path, metadata):
+    path.write_bytes(b'half')
+    raise safetensors.SafetensorError('No space left on device (os error 28)')
+
+  monkeypatch.setattr(safetensors.numpy, 'save_file', fail)
+  with pytest.raises(errors.SavosError, match='No space left'):
+    tensor_file.write(tmp_path / 'file.safetensors', 'backbone', PARAMS, {})
+  assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize('description', [None, '{"step": 3'])
+def test_a_damaged_description_is_named(tmp_path, description):
+  path = tmp_path / 'file.safetensors'
+  metadata = {'format': tensor_file.FORMAT, 'kind': 'model'}
+  if description:
+    metadata['description'] = description
+  safetensors.numpy.save_file({'a': np.ones(2)}, path, metadata)
+  with pytest.raises(errors.SavosError, match='description is damaged'):
+    tensor_file.read_description(path)
+
+
 def test_what_cannot_be_written_leaves_nothing(tmp_path):
   (tmp_path / 'file').write_text('in the way')
   path = tmp_path / 'file' / 'backbone.safetensors'

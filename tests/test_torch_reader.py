@@ -135,7 +135,9 @@ def test_pth(torch, tmp_path, zipped):
 
 def test_a_trainings_checkpoint(torch, tmp_path):
   path = tmp_path / 'model.pth'
-  torch.save({'state_dict': state_dict(torch, 'module.'), 'epoch': 3}, path)
+  # Some write a word on the network among its tensors.
+  state = state_dict(torch, 'module.') | {'version': 3}
+  torch.save({'state_dict': state, 'epoch': 3}, path)
   assert_same(torch_reader.read_pth(path), tiny_resnets.tensors())
 
 

@@ -7,6 +7,7 @@ missing, unexpected or of another shape is an error that names it.
 
 from collections.abc import Iterator
 import dataclasses
+import re
 from typing import Any
 
 from flax import traverse_util
@@ -18,6 +19,7 @@ from savos_jax.weights import source as source_lib
 _STATISTICS = ('weight', 'bias', 'running_mean', 'running_var')
 _INNER_FEATURES = 64  # Of res2's bottlenecks, at width 1.
 _EXPANSION = 4  # A bottleneck's output has four times its inner channels.
+_BLOCK = re.compile(r'layer([1-4])\.(\d{1,3})\.')
 _LISTED = 8  # Names of one kind in a message.
 
 
@@ -102,12 +104,11 @@ def convolutions(
 def _measure(source: source_lib.Source) -> tuple[tuple[int, ...], int, int]:
   """Returns block counts, inner and stem channels, from names and shapes."""
   tensors = source.tensors
-  counts = []
-  for stage in range(1, 5):
-    blocks = 0
-    while f'layer{stage}.{blocks}.conv1.weight' in tensors:
-      blocks += 1
-    counts.append(blocks)
+  counts = [0] * 4
+  for match in filter(None, map(_BLOCK.match, tensors)):
+    # By the last block, so that one that is missing before it is named.
+    stage, block = int(match[1]) - 1, int(match[2])
+    counts[stage] = max(counts[stage], block + 1)
   anchors = ('conv1.weight', 'layer1.0.conv1.weight')
   if 0 in counts or not all(
     name in tensors and tensors[name].ndim == 4 for name in anchors
