@@ -1,5 +1,6 @@
 """The importer: formats recognised, a summary, mistakes explained."""
 
+import dataclasses
 import io
 import zipfile
 
@@ -174,15 +175,22 @@ def test_what_is_missing_is_named_with_the_file(source, tmp_path, capsys):
   assert not out.exists()
 
 
-def test_a_flag_must_not_contradict_the_file(tmp_path, capsys, monkeypatch):
-  told = tiny_resnets.source(
-    stride_variant='v1', preprocessing=source_lib.caffe((104, 117, 123))
+@pytest.mark.parametrize(
+  ('flag', 'found'),
+  [('--preprocessing=torch', 'BGR'), ('--stride_variant=v1.5', 'are v1.')],
+)
+def test_a_flag_must_not_contradict_the_file(
+  tmp_path, capsys, monkeypatch, flag, found
+):
+  told = dataclasses.replace(
+    tiny_resnets.source(stride_variant='v1'),
+    layout='ONNX',
+    preprocessing=source_lib.caffe((104, 117, 123)),
   )
   monkeypatch.setattr(formats, 'read', lambda path: told)
-  for flag in ('--preprocessing=torch',):
-    with pytest.raises(SystemExit, match='2'):
-      run('model.onnx', '--out', tmp_path / 'backbone.safetensors', flag)
-    assert 'BGR' in capsys.readouterr().err
+  with pytest.raises(SystemExit, match='2'):
+    run('model.onnx', '--out', tmp_path / 'backbone.safetensors', flag)
+  assert found in capsys.readouterr().err
 
 
 def test_help_is_of_use(capsys):
