@@ -145,7 +145,8 @@ def get_config() -> config_dict.ConfigDict:
   train.freeze_batch_norm = True
   # Largest global gradient norm; 0: no clipping. Our choice: the loss summed
   # over the pixels has gradients of norm 1e6 at the start, and the paper's rate
-  # without a bound diverges from random weights within three steps.
+  # without a bound diverges within three steps, from random weights and from
+  # an imported encoder alike.
   train.clip_norm = 1e4
   train.ema_decay = 0.0  # Of the averaged weights that are evaluated; 0: off.
   # Cross entropy over the pixels of an example: 'sum' (the paper's rate needs
