@@ -176,6 +176,14 @@ def get_config() -> config_dict.ConfigDict:
   evaluation.use_ema = True  # The averaged weights, when there are any.
   # Frames are shrunk to it for the network, labels enlarged back; 0: never.
   evaluation.short_side = 0  # Pixels.
+  evaluation.scales = (1.0,)  # (0.5, 0.75, 1.0): probabilities are averaged.
+  evaluation.flip = False  # Averages the mirror image, too: twice the time.
+  # How several objects agree: 'softmax' (Eq. 5), 'winner_takes_all' or
+  # 'independent'.
+  evaluation.aggregation = 'softmax'
+  # Its background: 'product', 'max' or 'merged'. Our choice.
+  evaluation.background = 'product'
+  evaluation.chunk = 0  # Objects at once, to save memory; 0: all.
   # Scored beside the network: 'first_mask' (copied), 'background' (empty).
   evaluation.baselines = ('first_mask', 'background')
   evaluation.strips = True  # A picture a sequence: prediction over truth.

@@ -120,17 +120,11 @@ def evaluate(
       f'config.eval.baselines holds {", ".join(map(repr, sorted(unknown)))}.\n'
       f'  Expected names out of {tuple(_BASELINES)}.'
     )
-  if config.eval.short_side < 0:
-    raise errors.SavosError(
-      f'config.eval.short_side is {config.eval.short_side}.\n'
-      '  Expected pixels, or 0 to leave frames as they are.'
-    )
+  inference = settings.inference_config(config)
   videos = settings.load_split(config, workdir, config.data.val_split)
   trained = _restore(config, workdir)
   results = workdir / 'results'
-  tracker = tracker_lib.Tracker(
-    trained.model, trained.params, config.eval.short_side
-  )
+  tracker = tracker_lib.Tracker(trained.model, trained.params, inference)
   _segment_all(tracker, videos, results / 'masks')
 
   scores = protocol.score_results(results / 'masks', videos)

@@ -15,6 +15,7 @@ from savos_jax.data import perturb
 from savos_jax.data import sampling
 from savos_jax.data import sequences
 from savos_jax.data import stills
+from savos_jax.inference import options
 from savos_jax.models import fields as model_fields
 from savos_jax.models import savos
 from savos_jax.weights import pretrained
@@ -76,6 +77,22 @@ def evaluated_model(
       '--workdir.'
     )
   return dataclasses.replace(stored, compute_dtype=wanted.compute_dtype)
+
+
+def inference_config(
+  config: config_dict.ConfigDict,
+) -> options.InferenceConfig:
+  """Returns how videos are segmented in an evaluation.
+
+  Raises:
+    SavosError: a field of `config.eval` is out of its range.
+  """
+  names = [field.name for field in dataclasses.fields(options.InferenceConfig)]
+  fields = {name: config.eval[name] for name in names}
+  try:
+    return options.InferenceConfig(**fields)
+  except ValueError as error:
+    raise errors.SavosError(f'config.eval.{error}') from None
 
 
 def _numbers(value, count: int) -> bool:

@@ -226,7 +226,9 @@ def test_stages_are_those_of_keras(keras_model, tmp_path):
   normalised = images.copy()
   normalised[..., :3] = (images[..., :3] / 255 - mean) / std
   with jax.default_matmul_precision('highest'):
-    stages = jax.jit(encoder.apply)({'params': params}, normalised)
+    stages = jax.jit(encoder.apply)(
+      {'params': params}, normalised[..., :3], normalised[..., 3:]
+    )
   ends = {
     'stem': 'pool1_pool',
     'res2': 'conv2_block3_out',

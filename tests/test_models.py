@@ -84,8 +84,11 @@ def test_parameter_table(name):
 @pytest.mark.parametrize('variant', resnet.STRIDE_VARIANTS)
 def test_stage_shapes_at_480x854(width, variant):
   encoder = resnet.ResNet(width_multiplier=width, stride_variant=variant)
-  x = jax.ShapeDtypeStruct((1, 480, 864, 4), jnp.float32)
-  stages, _ = jax.eval_shape(encoder.init_with_output, jax.random.key(0), x)
+  frame = jax.ShapeDtypeStruct((1, 480, 864, 3), jnp.float32)
+  mask = jax.ShapeDtypeStruct((1, 480, 864, 1), jnp.float32)
+  stages, _ = jax.eval_shape(
+    encoder.init_with_output, jax.random.key(0), frame, mask
+  )
   expected = {
     'stem': (1, 120, 216, 64),
     'res2': (1, 120, 216, 256),
@@ -205,7 +208,8 @@ def test_bfloat16_computes_close_to_float32_and_keeps_float32_outside(tiny):
   features, variables = jax.eval_shape(
     stages.init_with_output,
     jax.random.key(0),
-    jax.ShapeDtypeStruct((1, 64, 64, 4), jnp.float32),
+    jax.ShapeDtypeStruct((1, 64, 64, 3), jnp.float32),
+    jax.ShapeDtypeStruct((1, 64, 64, 1), jnp.float32),
   )
   assert {f.dtype for f in features.values()} == {jnp.dtype(jnp.bfloat16)}
   dtypes = {leaf.dtype for leaf in jax.tree.leaves(variables)}

@@ -49,9 +49,8 @@ def encode(network):
 
   def run(images):
     normalised = (images / np.float32(255) - mean) / std
-    inputs = np.concatenate([normalised, normalised[..., :1]], axis=-1)
     with jax.default_matmul_precision('highest'):
-      stages = apply({'params': params}, inputs)
+      stages = apply({'params': params}, normalised, normalised[..., :1])
     return {name: np.asarray(stage) for name, stage in stages.items()}
 
   return run

@@ -16,15 +16,19 @@ from savos_jax.weights import source as source_lib
 from tests import tiny_resnets
 
 
-def encoder(backbone, channels=4):
-  """The encoder's parameters that a file must fill, as shapes."""
+def encoder(backbone):
+  """The encoder's parameters as shapes, without the mask's filter."""
   model = resnet.ResNet(
     block_counts=backbone.block_counts,
     width_multiplier=backbone.width_multiplier,
     stem_features=backbone.stem_features,
   )
-  frame = jax.ShapeDtypeStruct((1, 32, 32, channels), jnp.float32)
-  return jax.eval_shape(model.init, jax.random.key(0), frame)['params']
+  frame = jax.ShapeDtypeStruct((1, 32, 32, 3), jnp.float32)
+  mask = jax.ShapeDtypeStruct((1, 32, 32, 1), jnp.float32)
+  params = jax.eval_shape(model.init, jax.random.key(0), frame, mask)['params']
+  stem = params['conv1']['kernel']
+  stem = jax.ShapeDtypeStruct((7, 7, 3, stem.shape[3]), stem.dtype)
+  return params | {'conv1': {'kernel': stem}}
 
 
 def shapes(tree):
@@ -40,8 +44,7 @@ def test_fills_the_encoder(folded, stem):
   assert backbone.block_counts == tiny_resnets.COUNTS
   assert backbone.width_multiplier == tiny_resnets.INNER / 64
   assert backbone.stem_features == stem
-  # Without the mask's channel, the parameters are those of an RGB encoder.
-  assert shapes(params) == shapes(encoder(backbone, channels=3))
+  assert shapes(params) == shapes(encoder(backbone))
   assert {leaf.dtype for leaf in jax.tree.leaves(params)} == {
     np.dtype(np.float32)
   }

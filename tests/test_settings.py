@@ -14,6 +14,7 @@ from savos_jax import settings
 from savos_jax.data import examples
 from savos_jax.data import lucid
 from savos_jax.data import sampling
+from savos_jax.inference import options
 from tests import sampling_videos
 
 
@@ -23,6 +24,7 @@ def test_defaults_are_those_of_the_code():
   assert set(config.lucid) == fields
   assert settings.lucid_config(config) == lucid.LucidConfig()
   assert settings.sampling_config(config) == sampling.SamplingConfig()
+  assert settings.inference_config(config) == options.InferenceConfig()
 
 
 def test_fields_reach_the_sampler():

@@ -1,10 +1,10 @@
-"""One video, frame by frame (SAVOS, section 5).
+"""Segments the objects of a video, frame by frame (SAVOS, section 5).
 
-The state is one reference feature and one mask an object: memory does not grow
-with the length of the video.
+The state of an object is its reference's features and one mask: memory does
+not grow with the length of the video, and the video is never held.
 """
 
-import functools
+from collections.abc import Iterable
 from typing import Any
 
 import cv2
@@ -12,71 +12,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from savos_jax import errors
+from savos_jax.inference import compiled
+from savos_jax.inference import options
+from savos_jax.inference import scales
 from savos_jax.models import savos
 
-
-@functools.partial(jax.jit, static_argnames='model')
-def _encode_reference(model, params, frame, masks):
-  """Encodes frame uint8 [h, w, 3] with masks float32 [K, h, w].
-
-  Returns:
-    The reference features, and the masks as the first guidance: coming out of
-    a compiled function like every later one, they are placed like it, and
-    `_segment` compiles once.
-  """
-  frames = jnp.broadcast_to(
-    frame.astype(jnp.float32) / 255.0, (masks.shape[0], *frame.shape)
-  )
-  reference = model.apply(
-    {'params': params}, frames, masks, method=savos.SAVOS.encode_reference
-  )
-  return reference, masks
-
-
-@functools.partial(jax.jit, static_argnames=('model', 'size'))
-def _segment(model, params, frame, guidance, reference, size):
-  """Segments a frame for K objects.
-
-  Args:
-    model: the network.
-    params: its parameters.
-    frame: uint8 [h, w, 3], at the network's size.
-    guidance: float32 [K, h, w].
-    reference: from `_encode_reference`.
-    size: (H, W) of the labels.
-
-  Returns:
-    Probabilities float32 [K, h, w] and labels uint8 [H, W].
-  """
-  frames = jnp.broadcast_to(
-    frame.astype(jnp.float32) / 255.0, (guidance.shape[0], *frame.shape)
-  )
-  logits = model.apply(
-    {'params': params},
-    frames,
-    guidance,
-    reference,
-    method=savos.SAVOS.segment,
-  )
-  probabilities = jax.nn.softmax(logits)[..., 1]
-  full = probabilities
-  if size != probabilities.shape[1:]:
-    shape = (probabilities.shape[0], *size)
-    full = jax.image.resize(full, shape, 'bilinear', antialias=False)
-  return probabilities, to_labels(full)
-
-
-def to_labels(probabilities: jax.Array) -> jax.Array:
-  """Labels objects that were segmented each on its own.
-
-  Args:
-    probabilities: float32 [K, H, W].
-
-  Returns:
-    uint8 [H, W]: 1 + the most probable object where that is above 0.5, else 0.
-  """
-  best = probabilities.argmax(axis=0).astype(jnp.uint8) + jnp.uint8(1)
-  return jnp.where(probabilities.max(axis=0) > 0.5, best, jnp.uint8(0))
+_MOST_OBJECTS = 254  # Ids are uint8, 0 is the background, 255 void.
 
 
 def network_size(height: int, width: int, short_side: int) -> tuple[int, int]:
@@ -109,48 +51,137 @@ def _shrink(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
   return cv2.resize(image, size[::-1], interpolation=cv2.INTER_AREA)
 
 
-class Tracker:
-  """Segments the objects of one video after another."""
+def _pad(image: np.ndarray) -> np.ndarray:
+  bottom, right = savos.padding_to_multiple(*image.shape[:2])
+  rest = [(0, 0)] * (image.ndim - 2)
+  return np.pad(image, [(0, bottom), (0, right), *rest])
 
-  def __init__(self, model: savos.SAVOS, params: Any, short_side: int = 0):
+
+class Tracker:
+  """Segments the objects of one video after another.
+
+  Objects may be added at any frame, be given another reference, and be dropped:
+
+    tracker.add_object(frame, mask)
+    labels = tracker.step(next_frame)
+  """
+
+  def __init__(
+    self,
+    model: savos.SAVOS,
+    params: Any,
+    config: options.InferenceConfig | None = None,
+  ):
     """Keeps the network.
 
     Args:
       model: the network.
       params: its parameters.
-      short_side: frames are shrunk to it for the network and the labels
-        enlarged back, see `network_size`.
+      config: how to segment; None is the paper's way at one scale.
     """
     self._model = model
     self._params = params
-    self._short_side = short_side
-    self._size: tuple[int, int] | None = None
-    self._object_ids: np.ndarray | None = None
-    self._reference: jax.Array | None = None
+    self._config = config or options.InferenceConfig()
+    self.reset()
+
+  def reset(self) -> None:
+    """Forgets the video: all objects and the size of its frames."""
+    self._shape: tuple[int, int] | None = None  # Of the video's frames.
+    self._ids: list[int] = []
+    self._frame: np.ndarray | None = None  # The last one, as prepared.
+    # [K, h, w, C] for every view, and [K, H, W].
+    self._references: tuple[jax.Array, ...] = ()
     self._guidance: jax.Array | None = None
+    # Of the union of all objects, where the background is 'merged'; None after
+    # the objects have changed.
+    self._merged: tuple[jax.Array, ...] | None = None
+
+  @property
+  def object_ids(self) -> tuple[int, ...]:
+    """The objects in the order of their probabilities."""
+    return tuple(self._ids)
+
+  @property
+  def probabilities(self) -> jax.Array:
+    """Each object's in the last frame, float32 [K, h, w], network's size."""
+    height, width = self._size
+    return self._guidance[:, :height, :width]
 
   def start(
-    self, frame: np.ndarray, labels: np.ndarray, object_ids: tuple[int, ...]
+    self, frame: np.ndarray, labels: np.ndarray, object_ids: Iterable[int]
   ) -> None:
-    """Begins a video: encodes its reference, drops the video before.
+    """Begins a video: forgets the one before, adds objects in one go.
 
     Args:
       frame: the first frame, RGB uint8 [H, W, 3].
       labels: its mask, uint8 [H, W].
       object_ids: which of its ids to segment, at least one.
+
+    Raises:
+      SavosError: as `add_object`.
     """
-    self._size = network_size(*labels.shape, self._short_side)
-    masks = np.stack(
-      [
-        _shrink((labels == i).astype(np.float32), self._size)
-        for i in object_ids
-      ]
-    )
-    # Entry k is the id of the tracker's object k; 0 stays the background.
-    self._object_ids = np.array([0, *object_ids], np.uint8)
-    self._reference, self._guidance = _encode_reference(
-      self._model, self._params, _shrink(frame, self._size), masks
-    )
+    self.reset()
+    ids = list(object_ids)
+    self._add(frame, [labels == i for i in ids], ids)
+
+  def add_object(
+    self, frame: np.ndarray, mask: np.ndarray, object_id: int | None = None
+  ) -> int:
+    """Adds an object from here on; `step` goes on with the next frame.
+
+    Args:
+      frame: its reference, RGB uint8 [H, W, 3]: the first frame, or the one
+        that `step` was given last.
+      mask: of the object in it: bool, 0 and more, or probabilities, [H, W].
+      object_id: its label, 1..254; None takes the next that is free.
+
+    Returns:
+      The object's id.
+
+    Raises:
+      SavosError: the mask is empty, of another size than the frame, or the
+        frame of another size than the video's; or the id is taken.
+    """
+    free = set(range(1, _MOST_OBJECTS + 1)) - set(self._ids)
+    if object_id is None and free:
+      object_id = min(free)
+    self._add(frame, [mask], [object_id])
+    return object_id
+
+  def set_reference(
+    self, object_id: int, frame: np.ndarray, mask: np.ndarray
+  ) -> None:
+    """Gives an object another reference, in place of the one that it has.
+
+    Args:
+      object_id: the object.
+      frame: the frame that `step` was given last, RGB uint8 [H, W, 3].
+      mask: of the object in it, as for `add_object`.
+
+    Raises:
+      SavosError: as `add_object`, or no such object.
+    """
+    order = list(self._ids)
+    if object_id in order:  # Else `drop_object` says so.
+      self._check_frame(frame)
+      self._prepare_mask(mask)
+    self.drop_object(object_id)
+    self._add(frame, [mask], [object_id])
+    # It was added at the end; back to its place.
+    self._take([self._ids.index(i) for i in order])
+
+  def drop_object(self, object_id: int) -> None:
+    """Segments an object no longer.
+
+    Raises:
+      SavosError: no such object.
+    """
+    if object_id not in self._ids:
+      raise errors.SavosError(
+        f'object {object_id} is not segmented.\n'
+        f'  Expected one of {self._ids or "none: there are no objects yet"}.'
+      )
+    self._take([k for k, i in enumerate(self._ids) if i != object_id])
 
   def step(self, frame: np.ndarray) -> np.ndarray:
     """Segments the next frame.
@@ -159,20 +190,180 @@ class Tracker:
       frame: RGB uint8 [H, W, 3], of the first frame's size.
 
     Returns:
-      Labels, uint8 [H, W], with the ids given at the start.
+      Labels, uint8 [H, W], with the objects' ids; 0 is the background.
+
+    Raises:
+      SavosError: the frame is of another size, or no object was ever added.
     """
+    if self._shape is None:
+      raise errors.SavosError(
+        'there is nothing to segment yet.\n  Expected an object: add_object '
+        'with the first frame and its mask.'
+      )
+    self._check_frame(frame)
+    if not self._ids:
+      self._frame = self._prepare(frame)
+      return np.zeros(self._shape, np.uint8)
+    references = self._all_references()
+    self._frame = self._prepare(frame)
     # The soft prediction guides the next frame; it is never binarised.
-    self._guidance, labels = _segment(
-      self._model,
-      self._params,
-      _shrink(frame, self._size),
-      self._guidance,
-      self._reference,
-      size=frame.shape[:2],
+    if self._chunks(references) > 1:
+      self._guidance, labels = self._step_in_chunks(references)
+    else:
+      self._guidance, labels = compiled.step(
+        self._model,
+        self._params,
+        self._frame,
+        self._guidance,
+        references,
+        np.asarray(self._size, np.int32),
+        **self._static(),
+        **self._finishing(),
+      )
+    height, width = self._shape
+    ids = np.array([0, *self._ids], np.uint8)
+    return ids[np.asarray(labels)[:height, :width]]
+
+  # --- Inside. ---------------------------------------------------------------
+
+  def _check_frame(self, frame: np.ndarray) -> None:
+    if frame.ndim != 3 or frame.shape[2] != 3 or frame.dtype != np.uint8:
+      raise errors.SavosError(
+        f'a frame of shape {frame.shape}, {frame.dtype}.\n'
+        '  Expected RGB, uint8 [height, width, 3].'
+      )
+    if self._shape not in (None, frame.shape[:2]):
+      raise errors.SavosError(
+        f'a frame of {frame.shape[1]}x{frame.shape[0]} pixels (width x '
+        f'height).\n  Expected {self._shape[1]}x{self._shape[0]}, as the first '
+        'frame: begin another video with start or reset.'
+      )
+
+  def _prepare(self, frame: np.ndarray) -> np.ndarray:
+    return _pad(_shrink(frame, self._size))
+
+  def _prepare_mask(self, mask: np.ndarray) -> np.ndarray:
+    """Checks a mask and returns it as float32, shrunk and padded."""
+    mask = np.asarray(mask)
+    if mask.shape != self._shape:
+      raise errors.SavosError(
+        f'a mask of shape {mask.shape}.\n'
+        f"  Expected {self._shape}, its frame's height and width."
+      )
+    if not np.issubdtype(mask.dtype, np.floating):
+      mask = mask > 0
+    mask = mask.astype(np.float32)
+    if not mask.max() > 0 or not mask.max() <= 1:
+      raise errors.SavosError(
+        f'a mask with values up to {mask.max():g}.\n'
+        '  Expected an object: at least one pixel above 0, and none above 1.'
+      )
+    return _pad(_shrink(mask, self._size))
+
+  def _add(self, frame, masks, ids) -> None:
+    """Adds objects; nothing changes if one of them is refused."""
+    taken = set(self._ids) & set(ids)
+    if taken or len(set(ids)) < len(ids) or not ids:
+      raise errors.SavosError(
+        f'objects {ids} cannot be added to {self._ids}.\n'
+        '  Expected at least one, each with an id of its own.'
+      )
+    if not all(i is not None and 1 <= i <= _MOST_OBJECTS for i in ids):
+      raise errors.SavosError(
+        f'object ids {ids}.\n  Expected numbers from 1 to {_MOST_OBJECTS}.'
+      )
+    before = self._shape
+    self._check_frame(frame)
+    self._shape = frame.shape[:2]
+    self._size = network_size(*self._shape, self._config.short_side)
+    self._views = scales.views(
+      *self._size, self._config.scales, self._config.flip
     )
-    return self._object_ids[np.asarray(labels)]
+    try:
+      prepared = np.stack([self._prepare_mask(mask) for mask in masks])
+    except errors.SavosError:
+      self._shape = before
+      raise
+    self._frame = self._prepare(frame)
+    references, guidance = self._encode(prepared)
+    if self._ids:
+      references = tuple(map(_concatenate, self._references, references))
+      guidance = _concatenate(self._guidance, guidance)
+    self._ids += ids
+    self._references, self._guidance = references, guidance
+    self._merged = None
+
+  def _take(self, positions: list[int]) -> None:
+    """Keeps the objects at these positions, in this order."""
+    index = jnp.asarray(positions, jnp.int32)
+    self._ids = [self._ids[k] for k in positions]
+    self._references = tuple(r[index] for r in self._references)
+    self._guidance = self._guidance[index]
+    self._merged = None
+
+  def _static(self) -> dict[str, Any]:
+    plain = all(view.plain for view in self._views)
+    return {
+      'views': self._views,
+      'static_size': None if plain else self._size,
+    }
 
   @property
-  def probabilities(self) -> jax.Array:
-    """Each object's in the last frame, float32 [K, h, w], network's size."""
-    return self._guidance
+  def _needs_union(self) -> bool:
+    return self._config.merged and len(self._ids) > 1
+
+  def _finishing(self) -> dict[str, Any]:
+    # One object has no union: its background isn't asked for.
+    return {
+      'mode': self._config.aggregation,
+      'background': self._config.background if len(self._ids) > 1 else 'max',
+      'labels_size': None if self._size == self._shape else self._shape,
+    }
+
+  def _encode(self, masks):
+    return compiled.encode_references(
+      self._model,
+      self._params,
+      self._frame,
+      masks,
+      np.asarray(self._size, np.int32),
+      **self._static(),
+    )
+
+  def _all_references(self) -> tuple[jax.Array, ...]:
+    """Returns the objects' references, and with them the union's if needed."""
+    if not self._needs_union:
+      return self._references
+    if self._merged is None:
+      # As the objects are in the frame in which they were last changed.
+      self._merged, _ = self._encode(compiled.union(self._guidance))
+    return tuple(map(_concatenate, self._references, self._merged))
+
+  def _chunks(self, references) -> int:
+    count = references[0].shape[0]
+    return -(-count // (self._config.chunk or count))
+
+  def _step_in_chunks(self, references):
+    guidance = self._guidance
+    if self._needs_union:
+      guidance = _concatenate(guidance, compiled.union(guidance))
+    chunk, count = self._config.chunk, guidance.shape[0]
+    parts = []
+    for first in range(0, count, chunk):
+      # The last chunk goes back a little, so that all are of one size.
+      begin = min(first, count - chunk)
+      part = compiled.segment(
+        self._model,
+        self._params,
+        self._frame,
+        guidance[begin : begin + chunk],
+        tuple(r[begin : begin + chunk] for r in references),
+        np.asarray(self._size, np.int32),
+        **self._static(),
+      )
+      parts.append(part[first - begin :])
+    return compiled.finish(jnp.concatenate(parts), **self._finishing())
+
+
+def _concatenate(a: jax.Array, b: jax.Array) -> jax.Array:
+  return jnp.concatenate([a, b])

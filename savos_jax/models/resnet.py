@@ -57,7 +57,7 @@ class FrozenBatchNorm(nn.Module):
     ).reshape(broadcast)
 
 
-def _conv(features, size, stride, dtype, name, kernel_init=_he_normal):
+def _conv(features, size, stride, dtype, name):
   """A square convolution without bias, padded as torch pads it.
 
   'SAME' at stride 2 would put the odd pixel elsewhere, so numbers are given.
@@ -69,9 +69,46 @@ def _conv(features, size, stride, dtype, name, kernel_init=_he_normal):
     padding=[(size // 2, size // 2)] * 2,
     use_bias=False,
     dtype=dtype,
-    kernel_init=kernel_init,
+    kernel_init=_he_normal,
     name=name,
   )
+
+
+class FirstConvolution(nn.Module):
+  """7x7 at stride 2 over RGB and a mask.
+
+  It is linear: the same frame with the masks of K objects needs its RGB part
+  once.
+
+  Attributes:
+    features: channels out.
+    dtype: of the computation.
+  """
+
+  features: int
+  dtype: Any = jnp.float32
+
+  @nn.compact
+  def __call__(self, frames: jax.Array, masks: jax.Array) -> jax.Array:
+    """Maps frames [B or 1, H, W, 3], masks [B, H, W, 1]: [B, H/2, W/2, C]."""
+    shape = (7, 7, 4, self.features)
+    kernel = self.param('kernel', _first_kernel_init, shape)
+    kernel = kernel.astype(self.dtype)
+
+    def convolve(x, part):
+      return jax.lax.conv_general_dilated(
+        x.astype(self.dtype),
+        part,
+        window_strides=(2, 2),
+        padding=[(3, 3), (3, 3)],
+        dimension_numbers=('NHWC', 'HWIO', 'NHWC'),
+      )
+
+    if frames.shape[0] == masks.shape[0]:
+      return convolve(jnp.concatenate([frames, masks], axis=-1), kernel)
+    shared = convolve(frames, kernel[:, :, :3])
+    own = convolve(masks, kernel[:, :, 3:])
+    return jnp.broadcast_to(shared, own.shape) + own
 
 
 class Bottleneck(nn.Module):
@@ -134,20 +171,23 @@ class ResNet(nn.Module):
   dtype: Any = jnp.float32
 
   @nn.compact
-  def __call__(self, x: jax.Array) -> dict[str, jax.Array]:
-    """Encodes normalised frames.
+  def __call__(
+    self, frames: jax.Array, masks: jax.Array
+  ) -> dict[str, jax.Array]:
+    """Encodes normalised frames with masks.
 
     Args:
-      x: [B, H, W, 4], H and W multiples of 32.
+      frames: [B, H, W, 3], H and W multiples of 32; or [1, H, W, 3], the same
+        frame for all masks.
+      masks: [B, H, W, 1].
 
     Returns:
       {'stem', 'res2', 'res3', 'res4', 'res5'}: features at strides 4 (stem,
       after the pooling), 4, 8, 16, 32.
     """
     width = round(64 * self.width_multiplier)
-    x = x.astype(self.dtype)
     stem = self.stem_features or width
-    x = _conv(stem, 7, 2, self.dtype, 'conv1', _first_kernel_init)(x)
+    x = FirstConvolution(stem, self.dtype, name='conv1')(frames, masks)
     x = nn.relu(FrozenBatchNorm(dtype=self.dtype, name='bn1')(x))
     padding = [tuple(self.stem_pool_padding)] * 2
     x = nn.max_pool(x, (3, 3), strides=(2, 2), padding=padding)

@@ -116,6 +116,13 @@ def padding_to_multiple(height: int, width: int) -> tuple[int, int]:
   return -height % SIZE_MULTIPLE, -width % SIZE_MULTIPLE
 
 
+def _inside(shape: tuple[int, int], size: jax.Array) -> jax.Array:
+  """Tells the pixels [1, H, W, 1] of the upper left corner of a size (h, w)."""
+  rows = jnp.arange(shape[0]).reshape(1, -1, 1, 1) < size[0]
+  columns = jnp.arange(shape[1]).reshape(1, 1, -1, 1) < size[1]
+  return rows & columns
+
+
 class SAVOS(nn.Module):
   """Segments one object in a frame, from a reference and the previous mask.
 
@@ -149,46 +156,63 @@ class SAVOS(nn.Module):
       dtype=dtype,
     )
 
-  def _encode(self, frame: jax.Array, mask: jax.Array) -> dict[str, jax.Array]:
+  def _encode(
+    self, frame: jax.Array, mask: jax.Array, size: jax.Array | None
+  ) -> dict[str, jax.Array]:
     mean = jnp.asarray(self.config.rgb_mean, jnp.float32).reshape(1, 1, 1, 3)
     std = jnp.asarray(self.config.rgb_std, jnp.float32).reshape(1, 1, 1, 3)
-    x = jnp.concatenate([(frame - mean) / std, mask[..., None]], axis=-1)
-    bottom, right = padding_to_multiple(*frame.shape[1:3])
+    x, mask = (frame - mean) / std, mask[..., None]
     # Zeros after the normalisation: padded with the mean colour, no object.
-    x = jnp.pad(x, ((0, 0), (0, bottom), (0, right), (0, 0)))
-    return self.encoder(x)
+    if size is not None:
+      inside = _inside(frame.shape[1:3], size)
+      x, mask = jnp.where(inside, x, 0.0), jnp.where(inside, mask, 0.0)
+    bottom, right = padding_to_multiple(*frame.shape[1:3])
+    padding = ((0, 0), (0, bottom), (0, right), (0, 0))
+    return self.encoder(jnp.pad(x, padding), jnp.pad(mask, padding))
 
-  def encode_reference(self, frame: jax.Array, mask: jax.Array) -> jax.Array:
+  def encode_reference(
+    self, frame: jax.Array, mask: jax.Array, size: jax.Array | None = None
+  ) -> jax.Array:
     """Encodes the reference frame: once a video.
 
     Args:
-      frame: RGB in [0, 1], float32 [B, H, W, 3].
+      frame: RGB in [0, 1], float32 [B, H, W, 3]; or [1, H, W, 3], the same for
+        all masks.
       mask: its mask in [0, 1], float32 [B, H, W].
+      size: int32 [2]; of a frame that is padded to multiples of 32 already, the
+        true height and width. Sizes that pad to the same one then share what
+        is compiled.
 
     Returns:
       res5 features [B, ceil(H/32), ceil(W/32), 2048 * width_multiplier].
     """
-    return self._encode(frame, mask)['res5']
+    return self._encode(frame, mask, size)['res5']
 
   def segment(
-    self, frame: jax.Array, guidance: jax.Array, reference: jax.Array
+    self,
+    frame: jax.Array,
+    guidance: jax.Array,
+    reference: jax.Array,
+    size: jax.Array | None = None,
   ) -> jax.Array:
     """Segments a frame.
 
     Args:
-      frame: RGB in [0, 1], float32 [B, H, W, 3].
+      frame: RGB in [0, 1], float32 [B, H, W, 3]; or [1, H, W, 3], the same for
+        all objects.
       guidance: the previous frame's probabilities, float32 [B, H, W].
       reference: from `encode_reference`, for the same H and W.
+      size: see there.
 
     Returns:
       Logits {background, object} at full size, float32 [B, H, W, 2].
     """
     height, width = frame.shape[1:3]
     bottom, right = padding_to_multiple(height, width)
-    features = self._encode(frame, guidance)
+    features = self._encode(frame, guidance, size)
     x = self.global_convolution(features['res5'], reference)
     logits = self.decoder(x, features)
-    shape = (frame.shape[0], height + bottom, width + right, 2)
+    shape = (guidance.shape[0], height + bottom, width + right, 2)
     logits = jax.image.resize(logits, shape, 'bilinear', antialias=False)
     return logits[:, :height, :width]
 

@@ -38,7 +38,7 @@ def _stages(config: savos.SavosConfig, params: Any, x: jax.Array):
     stem_features=config.stem_features,
     stem_pool_padding=config.stem_pool_padding,
   )
-  return encoder.apply({'params': params['encoder']}, x)
+  return encoder.apply({'params': params['encoder']}, x[..., :3], x[..., 3:])
 
 
 def _apply(config: savos.SavosConfig, params: Any, example: Mapping[str, Any]):

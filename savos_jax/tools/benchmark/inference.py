@@ -12,6 +12,8 @@ import time
 import jax
 import numpy as np
 
+from savos_jax import errors
+from savos_jax.inference import options
 from savos_jax.inference import tracker as tracker_lib
 from savos_jax.models import savos
 from savos_jax.tools.benchmark import common
@@ -19,12 +21,18 @@ from savos_jax.training import state as state_lib
 
 
 def measure(
-  config: savos.SavosConfig, height: int, width: int, objects: int, frames: int
+  architecture: savos.SavosConfig,
+  config: options.InferenceConfig,
+  height: int,
+  width: int,
+  objects: int,
+  frames: int,
 ) -> dict[str, float]:
   """Times the tracker on random frames.
 
   Args:
-    config: the architecture.
+    architecture: of the network.
+    config: how it segments.
     height: of the frames, pixels.
     width: of the frames, pixels.
     objects: how many are segmented at once.
@@ -34,14 +42,14 @@ def measure(
     Seconds of the first frames with compilation, median, fastest and slowest
     seconds a frame after them, peak memory in GiB.
   """
-  model = savos.SAVOS(config)
+  model = savos.SAVOS(architecture)
   params = jax.jit(lambda key: state_lib.init_params(model, key))(
     jax.random.key(0)
   )
   rng = np.random.default_rng(0)
   frame = rng.integers(0, 256, (height, width, 3), np.uint8)
   labels = rng.integers(0, objects + 1, (height, width), np.uint8)
-  tracker = tracker_lib.Tracker(model, params)
+  tracker = tracker_lib.Tracker(model, params, config)
 
   started = time.perf_counter()
   tracker.start(frame, labels, tuple(range(1, objects + 1)))
@@ -72,6 +80,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
       f'--{name}', type=common.positive, default=default, help=text
     )
+  parser.add_argument(
+    '--scales', type=float, nargs='+', default=[1.0], help='averaged'
+  )
+  parser.add_argument(
+    '--flip', action='store_true', help='averages the mirror image, too'
+  )
   common.add_architecture_arguments(parser)
 
 
@@ -81,8 +95,15 @@ def run(arguments: argparse.Namespace) -> None:
   Raises:
     SavosError: no network can be built from the arguments.
   """
+  try:
+    config = options.InferenceConfig(
+      scales=tuple(arguments.scales), flip=arguments.flip
+    )
+  except ValueError as error:
+    raise errors.SavosError(f'--{error}') from None
   result = measure(
     common.architecture(arguments),
+    config,
     arguments.height,
     arguments.width,
     arguments.objects,

@@ -1,0 +1,112 @@
+"""From objects that were segmented each on its own to one frame's answer.
+
+SAVOS, section 5, Eq. 5; arrays are float32 [K, H, W], probabilities of K
+objects, and [K+1, H, W] with the background in front.
+"""
+
+import jax
+import jax.numpy as jnp
+
+MODES = ('softmax', 'winner_takes_all', 'independent')
+BACKGROUNDS = ('product', 'max', 'merged')
+# Odds of 0 and 1 are not finite.
+_EPSILON = 1e-7
+
+
+def background(
+  objects: jax.Array, kind: str, merged: jax.Array | None = None
+) -> jax.Array:
+  """Returns the probability that no object is at a pixel.
+
+  Args:
+    objects: probabilities [K, H, W].
+    kind: 'product': the product of 1 - p; 'max': 1 less the largest p;
+      'merged': 1 - `merged`.
+    merged: the network's probability of the union of all objects, [H, W].
+
+  Returns:
+    [H, W].
+  """
+  if kind == 'product':
+    return jnp.prod(1.0 - objects, axis=0)
+  if kind == 'max':
+    return 1.0 - objects.max(axis=0)
+  return 1.0 - merged
+
+
+def softmax(objects: jax.Array, behind: jax.Array) -> jax.Array:
+  """Eq. 5: p_m = odds(p_m) / sum over j = 0..K of odds(p_j).
+
+  With odds(p) = p / (1 - p) it is the softmax of the logits.
+
+  Args:
+    objects: probabilities [K, H, W].
+    behind: the background's, [H, W].
+
+  Returns:
+    [K+1, H, W], the background in front; they add up to 1.
+  """
+  all_of_them = jnp.concatenate([behind[None], objects])
+  p = jnp.clip(all_of_them, _EPSILON, 1.0 - _EPSILON)
+  # log1p: 1 - p of a p near 1 has no digits left in float32.
+  return jax.nn.softmax(jnp.log(p) - jnp.log1p(-p), axis=0)
+
+
+def winner_takes_all(objects: jax.Array) -> jax.Array:
+  """Sets every probability to zero that is not the largest at its pixel.
+
+  Args:
+    objects: [K, H, W].
+
+  Returns:
+    [K, H, W]. Of equal ones the first stays.
+  """
+  winner = objects.argmax(axis=0)
+  index = jnp.arange(objects.shape[0]).reshape(-1, 1, 1)
+  return jnp.where(index == winner[None], objects, 0.0)
+
+
+def aggregate(
+  objects: jax.Array,
+  mode: str,
+  background_kind: str = 'product',
+  merged: jax.Array | None = None,
+) -> jax.Array:
+  """Makes the objects of a frame agree; what comes out guides the next frame.
+
+  Args:
+    objects: probabilities [K, H, W], each object's on its own.
+    mode: one of `MODES`. One object has nobody to agree with: it stays as it
+      is in every mode.
+    background_kind: one of `BACKGROUNDS`; only for 'softmax'.
+    merged: see `background`.
+
+  Returns:
+    Probabilities [K, H, W].
+  """
+  if objects.shape[0] == 1 or mode == 'independent':
+    return objects
+  if mode == 'winner_takes_all':
+    return winner_takes_all(objects)
+  behind = background(objects, background_kind, merged)
+  return softmax(objects, behind)[1:]
+
+
+def labels(objects: jax.Array, mode: str) -> jax.Array:
+  """Labels every pixel.
+
+  Args:
+    objects: probabilities [K, H, W], from `aggregate`.
+    mode: the same; after 'softmax' the background is what the objects leave.
+
+  Returns:
+    uint8 [H, W]: 1 + the most probable object where that is more probable than
+    the background (above one half, where objects are on their own), else 0.
+  """
+  best = objects.argmax(axis=0).astype(jnp.uint8) + jnp.uint8(1)
+  most = objects.max(axis=0)
+  if mode == 'softmax' and objects.shape[0] > 1:
+    behind = 1.0 - objects.sum(axis=0)
+  else:
+    behind = 0.5
+  return jnp.where(most > behind, best, jnp.uint8(0))

@@ -1,0 +1,160 @@
+"""What the tracker compiles: one frame, K objects, all views of it.
+
+A frame comes padded to multiples of 32, with its true size as an array: sizes
+that pad to the same one share what is compiled. Views that resize or mirror
+need the true size when they are compiled, as `static_size`.
+"""
+
+from collections.abc import Sequence
+import functools
+
+import jax
+import jax.numpy as jnp
+
+from savos_jax.inference import aggregation
+from savos_jax.inference import scales
+from savos_jax.models import savos
+
+
+def _seen(x, view: scales.View, size):
+  """Returns what a view shows of padded frames or masks [N, H, W, ...]."""
+  return x if view.plain else scales.look(x[:, : size[0], : size[1]], view)
+
+
+def _unseen(probabilities, view: scales.View, size, shape):
+  """Undoes `_seen` for [N, h, w]: padded [N, H, W]."""
+  if view.plain:
+    return probabilities
+  x = scales.back(probabilities, view, *size)
+  bottom, right = shape[0] - size[0], shape[1] - size[1]
+  return jnp.pad(x, ((0, 0), (0, bottom), (0, right)))
+
+
+@functools.partial(jax.jit, static_argnames=('model', 'views', 'static_size'))
+def encode_references(model, params, frame, masks, size, *, views, static_size):
+  """Encodes a frame as the reference of K objects.
+
+  Args:
+    model: the network.
+    params: its parameters.
+    frame: uint8 [H, W, 3], padded.
+    masks: float32 [K, H, W], padded.
+    size: int32 [2], the true height and width.
+    views: how the network sees the frame.
+    static_size: (height, width) where a view is not plain, else None.
+
+  Returns:
+    For every view the references [K, h, w, C]; and the masks as the first
+    guidance: coming out of a compiled function like every later one, they are
+    placed like it, and `step` compiles once.
+  """
+  frames = frame[None].astype(jnp.float32) / 255.0
+  references = tuple(
+    model.apply(
+      {'params': params},
+      _seen(frames, view, static_size),
+      _seen(masks, view, static_size),
+      size if view.plain else None,
+      method=savos.SAVOS.encode_reference,
+    )
+    for view in views
+  )
+  return references, masks
+
+
+def _probabilities(
+  model, params, frame, guidance, references, size, views, static_size
+) -> jax.Array:
+  """Returns each object's own probability [K, H, W], averaged over views."""
+  frames = frame[None].astype(jnp.float32) / 255.0
+  total = 0.0
+  for view, reference in zip(views, references, strict=True):
+    logits = model.apply(
+      {'params': params},
+      _seen(frames, view, static_size),
+      _seen(guidance, view, static_size),
+      reference,
+      size if view.plain else None,
+      method=savos.SAVOS.segment,
+    )
+    found = jax.nn.softmax(logits)[..., 1]
+    total += _unseen(found, view, static_size, guidance.shape[1:])
+  return total / len(views)
+
+
+segment = jax.jit(
+  _probabilities, static_argnames=('model', 'views', 'static_size')
+)
+
+
+def union(guidance: jax.Array) -> jax.Array:
+  """Returns the mask of all objects together, [1, H, W] of [K, H, W]."""
+  return jnp.clip(guidance.sum(axis=0, keepdims=True), 0.0, 1.0)
+
+
+def _finish(probabilities, mode, background, labels_size):
+  """Aggregates, and labels at the network's size or, enlarged, at another.
+
+  The last of the probabilities is the union's where the background is
+  'merged'.
+  """
+  merged = None
+  if mode == 'softmax' and background == 'merged':
+    probabilities, merged = probabilities[:-1], probabilities[-1]
+  guidance = aggregation.aggregate(probabilities, mode, background, merged)
+  full = guidance
+  if labels_size is not None:
+    shape = (guidance.shape[0], *labels_size)
+    full = jax.image.resize(full, shape, 'bilinear', antialias=False)
+  return guidance, aggregation.labels(full, mode)
+
+
+finish = jax.jit(_finish, static_argnames=('mode', 'background', 'labels_size'))
+
+
+@functools.partial(
+  jax.jit,
+  static_argnames=(
+    'model', 'views', 'static_size', 'mode', 'background', 'labels_size',
+  ),
+)  # fmt: skip
+def step(
+  model,
+  params,
+  frame: jax.Array,
+  guidance: jax.Array,
+  references: Sequence[jax.Array],
+  size: jax.Array,
+  *,
+  views: tuple[scales.View, ...],
+  static_size: tuple[int, int] | None,
+  mode: str,
+  background: str,
+  labels_size: tuple[int, int] | None,
+) -> tuple[jax.Array, jax.Array]:
+  """Segments a frame: `segment` and `finish` in one call.
+
+  Args:
+    model: the network.
+    params: its parameters.
+    frame: uint8 [H, W, 3], padded.
+    guidance: probabilities in the frame before, float32 [K, H, W], padded.
+    references: from `encode_references`, [K, h, w, C] a view; with a 'merged'
+      background K + 1, the union's behind the objects'.
+    size: int32 [2], the true height and width.
+    views: how the network sees the frame.
+    static_size: (height, width) where a view is not plain, else None.
+    mode: of the aggregation.
+    background: of the aggregation.
+    labels_size: height and width of the labels, where it is not the frame's.
+
+  Returns:
+    The next guidance, float32 [K, H, W], and labels, uint8, [H, W] or of
+    `labels_size`.
+  """
+  if references[0].shape[0] > guidance.shape[0]:
+    guidance = jnp.concatenate([guidance, union(guidance)])
+  probabilities = _probabilities(
+    model, params, frame, guidance, references, size, views, static_size
+  )
+  return _finish(probabilities, mode, background, labels_size)

@@ -1,0 +1,61 @@
+"""How a video is segmented, apart from the network."""
+
+import dataclasses
+
+from savos_jax.inference import aggregation
+
+
+@dataclasses.dataclass(frozen=True)
+class InferenceConfig:
+  """Every choice of inference (SAVOS, section 5).
+
+  Attributes:
+    aggregation: how several objects agree, one of `aggregation.MODES`.
+    background: of 'softmax', one of `aggregation.BACKGROUNDS`; 'merged' costs
+      as much as one more object.
+    scales: the network sees each frame at these, probabilities are averaged.
+    flip: it sees each also mirrored: twice the time.
+    short_side: frames are shrunk to it for the network, labels enlarged back;
+      pixels, 0 shrinks nothing.
+    chunk: objects that are segmented at once; the memory of the rest is saved,
+      at little cost in time. 0: all.
+
+  Raises:
+    ValueError: a field is out of its range.
+  """
+
+  aggregation: str = 'softmax'
+  background: str = 'product'
+  scales: tuple[float, ...] = (1.0,)
+  flip: bool = False
+  short_side: int = 0
+  chunk: int = 0
+
+  def __post_init__(self):
+    """Refuses what cannot be done."""
+    checks = {
+      'aggregation': (
+        self.aggregation in aggregation.MODES,
+        f'one of {aggregation.MODES}',
+      ),
+      'background': (
+        self.background in aggregation.BACKGROUNDS,
+        f'one of {aggregation.BACKGROUNDS}',
+      ),
+      'scales': (
+        len(self.scales) > 0 and all(0 < s <= 4 for s in self.scales),
+        'numbers above 0, at most 4',
+      ),
+      'short_side': (self.short_side >= 0, 'pixels, or 0'),
+      'chunk': (self.chunk >= 0, 'objects, or 0 for all'),
+    }
+    for name, (valid, expected) in checks.items():
+      if not valid:
+        raise ValueError(
+          f'{name} is {getattr(self, name)!r}.\n  Expected {expected}.'
+        )
+
+  @property
+  def merged(self) -> bool:
+    """Whether the union of all objects is segmented as well."""
+    return self.aggregation == 'softmax' and self.background == 'merged'

@@ -1,0 +1,79 @@
+"""Several scales and a mirror image, averaged (SAVOS, section 5)."""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+
+from savos_jax.models import savos
+
+
+@dataclasses.dataclass(frozen=True)
+class View:
+  """One way in which the network sees a frame.
+
+  Attributes:
+    height: of what it sees, pixels.
+    width: of what it sees, pixels.
+    flip: mirrored left-right.
+    plain: neither resized nor mirrored; then the size is not used.
+  """
+
+  height: int
+  width: int
+  flip: bool
+  plain: bool
+
+
+def views(
+  height: int, width: int, scales: tuple[float, ...], flip: bool
+) -> tuple[View, ...]:
+  """Lists the views of a frame.
+
+  Args:
+    height: of the frame, pixels.
+    width: of the frame, pixels.
+    scales: factors; 1 leaves a frame as it is, others are rounded to sizes of
+      a multiple of 32, at least 32.
+    flip: whether each is also seen mirrored.
+
+  Returns:
+    The views, the mirrored ones behind the others; each size once. Of a plain
+    one height and width are 0: it is the same view at any size.
+  """
+  multiple = savos.SIZE_MULTIPLE
+
+  def rounded(side: int, scale: float) -> int:
+    if scale == 1.0:
+      return side
+    return max(multiple, round(side * scale / multiple) * multiple)
+
+  sizes = dict.fromkeys((rounded(height, s), rounded(width, s)) for s in scales)
+  mirrored = (False, True) if flip else (False,)
+  return tuple(
+    View(0, 0, flip=False, plain=True)
+    if size == (height, width) and not side
+    else View(*size, flip=side, plain=False)
+    for side in mirrored
+    for size in sizes
+  )
+
+
+def _resize(x: jax.Array, height: int, width: int) -> jax.Array:
+  """Resizes [N, H, W, ...] bilinearly, without antialias."""
+  if x.shape[1:3] == (height, width):
+    return x
+  shape = (x.shape[0], height, width, *x.shape[3:])
+  return jax.image.resize(x, shape, 'bilinear', antialias=False)
+
+
+def look(x: jax.Array, view: View) -> jax.Array:
+  """Shows frames or masks [N, H, W, ...] as a view has them."""
+  x = _resize(x, view.height, view.width)
+  return jnp.flip(x, axis=2) if view.flip else x
+
+
+def back(x: jax.Array, view: View, height: int, width: int) -> jax.Array:
+  """Undoes `look` for probabilities [N, h, w]: [N, height, width]."""
+  x = jnp.flip(x, axis=2) if view.flip else x
+  return _resize(x, height, width)
