@@ -14,6 +14,7 @@ from savos_jax import network
 from savos_jax import settings
 from savos_jax.data import masks
 from savos_jax.data import sequences
+from savos_jax.data import video_writer
 from savos_jax.evaluation import overlay
 from savos_jax.evaluation import protocol
 from savos_jax.evaluation import report
@@ -90,7 +91,7 @@ def _write_pictures(config, videos, folder: pathlib.Path) -> None:
       picture = overlay.strip(video, labels_of)
       overlay.write_png(folder / 'strips' / f'{video.name}.png', picture)
     if config.eval.video:
-      overlay.write_video(
+      video_writer.write_video(
         folder / 'videos' / f'{video.name}.mp4',
         (overlay.draw(video.frame(i), labels_of(i)) for i in range(len(video))),
         config.eval.video_fps,

@@ -77,9 +77,11 @@ def run(config, workdir: pathlib.Path, mode: str) -> None:
   Raises:
     SavosError: something that the user can put right.
   """
+  from savos_jax import compilation_cache
   from savos_jax import evaluate
   from savos_jax.training import loop
 
+  compilation_cache.enable()
   if mode != 'evaluate':
     with files.replacing(workdir / 'config.json') as partial:
       partial.write_text(json.dumps(config.to_dict(), indent=2) + '\n')

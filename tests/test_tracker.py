@@ -280,6 +280,20 @@ def test_another_reference_replaces_the_first(params, video):
   )
 
 
+def test_goes_on_from_saved_probabilities_bit_for_bit(params, video):
+  whole = run(params, video, options.InferenceConfig())
+  tracker = tracker_lib.Tracker(MODEL, params)
+  tracker.start(video.frame(0), video.labels(0), video.object_ids)
+  before = compiled.step._cache_size()
+  tracker.guide(whole[1][1])
+  labels = tracker.step(video.frame(3))
+  np.testing.assert_array_equal(labels, whole[2][0])
+  np.testing.assert_array_equal(tracker.probabilities, whole[2][1])
+  assert compiled.step._cache_size() == before
+  with pytest.raises(errors.SavosError, match=r'Expected \(2, 45, 70\)'):
+    tracker.guide(whole[1][1][:1])
+
+
 def test_memory_is_of_the_objects_and_not_of_the_video(params, video):
   """What a tracker holds is the same after any number of frames."""
 

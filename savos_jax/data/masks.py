@@ -118,7 +118,19 @@ def _without_void(values: np.ndarray) -> np.ndarray:
   return np.where(values == VOID, int(only_255), values).astype(np.uint8)
 
 
-def _grey_to_labels(path, values: np.ndarray) -> np.ndarray:
+def grey_to_labels(path: str | os.PathLike, values: np.ndarray) -> np.ndarray:
+  """Reads grey values as 0/255 or as object ids.
+
+  Args:
+    path: where they are from, for the message.
+    values: uint8 [H, W].
+
+  Returns:
+    Labels, uint8 [H, W].
+
+  Raises:
+    SavosError: they look like an anti-aliased picture of a mask.
+  """
   found = np.flatnonzero(np.bincount(values.ravel(), minlength=256))
   ids = found[(found != 0) & (found != VOID)]
   if ids.size and ids.max() > _MAX_GREY_ID:
@@ -155,7 +167,7 @@ def read_mask(path: str | os.PathLike) -> np.ndarray:
   if image.mode == '1':
     return np.asarray(image).astype(np.uint8)
   if image.mode == 'LA':
-    return _grey_to_labels(path, np.asarray(image)[..., 0])
+    return grey_to_labels(path, np.asarray(image)[..., 0])
   if image.mode in ('L', 'I;16', 'I'):
     values = np.asarray(image)
     if values.max(initial=0) > VOID:
@@ -164,7 +176,7 @@ def read_mask(path: str | os.PathLike) -> np.ndarray:
         f'a {image.mode} mask with values up to {values.max()}.',
         'Expected 8 bits a pixel: 0/255 or object ids 0, 1, 2, ...',
       )
-    return _grey_to_labels(path, values.astype(np.uint8))
+    return grey_to_labels(path, values.astype(np.uint8))
   raise _image_error(
     path,
     f'a {image.mode} picture.',

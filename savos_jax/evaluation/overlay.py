@@ -1,9 +1,7 @@
-"""Pictures of masks over frames, to look at: overlays, strips and videos."""
+"""Pictures of masks over frames, to look at: overlays and strips."""
 
 from collections.abc import Callable
-from collections.abc import Iterable
 import os
-import pathlib
 
 import cv2
 import numpy as np
@@ -11,7 +9,6 @@ from PIL import Image
 from PIL import ImageDraw
 from PIL import ImageFont
 
-from savos_jax import errors
 from savos_jax import files
 from savos_jax.data import sequences
 
@@ -209,63 +206,10 @@ def write_png(path: str | os.PathLike, picture: np.ndarray) -> None:
 
   Args:
     path: the file.
-    picture: RGB uint8 [H, W, 3].
+    picture: RGB or RGBA uint8, [H, W, 3 or 4].
 
   Raises:
     SavosError: the file can't be written.
   """
   with files.replacing(path) as partial:
     Image.fromarray(picture).save(partial, format='PNG')
-
-
-def _even(frame: np.ndarray) -> np.ndarray:
-  """Repeats the last row or column of a frame of odd size (MPEG-4 needs it)."""
-  height, width = frame.shape[:2]
-  return np.pad(frame, ((0, height % 2), (0, width % 2), (0, 0)), mode='edge')
-
-
-def _open_writer(
-  path: pathlib.Path, shown: str | os.PathLike, fps: float, shape: tuple
-) -> cv2.VideoWriter:
-  writer = cv2.VideoWriter(
-    str(path), cv2.VideoWriter_fourcc(*'mp4v'), fps, (shape[1], shape[0])
-  )
-  if not writer.isOpened():
-    raise errors.SavosError(
-      f'{shown}: OpenCV could not open a video of {shape[1]}x{shape[0]} at '
-      f'{fps:g} frames a second.\n  Expected a name that ends in .mp4 and an '
-      'OpenCV with FFmpeg (opencv-python-headless from PyPI has it). Install '
-      'that, or turn videos off: the masks are written either way.'
-    )
-  return writer
-
-
-def write_video(
-  path: str | os.PathLike, frames: Iterable[np.ndarray], fps: float
-) -> None:
-  """Writes an mp4 (MPEG-4 part 2), atomically; makes the folder if needed.
-
-  Args:
-    path: the file, named .mp4.
-    frames: RGB uint8 [H, W, 3], all of one size; an odd side grows by a pixel.
-    fps: frames a second.
-
-  Raises:
-    SavosError: OpenCV can't write such a video or the file can't be written.
-    ValueError: no frame, or a frame of another size than the first.
-  """
-  writer = None
-  with files.replacing(path) as partial:
-    try:
-      for frame in frames:
-        if writer is None:
-          shape = frame.shape
-          writer = _open_writer(partial, path, fps, _even(frame).shape)
-        elif frame.shape != shape:
-          raise ValueError(f'a frame {frame.shape} after frames {shape}')
-        writer.write(cv2.cvtColor(_even(frame), cv2.COLOR_RGB2BGR))
-    finally:
-      if writer is not None:
-        writer.release()
-    if writer is None:
-      raise ValueError(f'{path}: no frames')

@@ -62,6 +62,12 @@ def encode_references(model, params, frame, masks, size, *, views, static_size):
   return references, masks
 
 
+@jax.jit
+def placed(guidance: jax.Array) -> jax.Array:
+  """Returns guidance as it would come out of `step`, see there."""
+  return guidance
+
+
 def _probabilities(
   model, params, frame, guidance, references, size, views, static_size
 ) -> jax.Array:

@@ -107,6 +107,27 @@ class Tracker:
     height, width = self._size
     return self._guidance[:, :height, :width]
 
+  def guide(self, probabilities: np.ndarray) -> None:
+    """Sets what guides the next frame, as to go on after an interruption.
+
+    Args:
+      probabilities: what the property of this name was after some frame, for
+        the same objects.
+
+    Raises:
+      SavosError: they are of other objects or another size.
+    """
+    found = np.asarray(probabilities, np.float32)
+    expected = (len(self._ids), *self._size) if self._ids else ()
+    if found.shape != expected:
+      raise errors.SavosError(
+        f'probabilities of shape {found.shape}.\n  Expected {expected}.'
+      )
+    bottom, right = savos.padding_to_multiple(*self._size)
+    padded = np.pad(found, ((0, 0), (0, bottom), (0, right)))
+    # Through a compiled function, as `compiled.encode_references` tells.
+    self._guidance = compiled.placed(padded)
+
   def start(
     self, frame: np.ndarray, labels: np.ndarray, object_ids: Iterable[int]
   ) -> None:

@@ -1,0 +1,81 @@
+"""Objects cut out of a frame: transparent pictures and green screens.
+
+`overlay.write_png` writes them.
+"""
+
+import cv2
+import numpy as np
+
+# The usual colour of chroma key cloth: rarer in pictures than pure green, and
+# less of it spills over in a video with halved colour resolution.
+GREEN = (0, 177, 64)
+
+
+def matte(labels: np.ndarray, feather: float = 0.0) -> np.ndarray:
+  """Returns how much of each pixel is object, float32 [H, W], 0..1.
+
+  It fades towards the inside: no background shows along the edge. Along the
+  image's border nothing fades.
+
+  Args:
+    labels: integers [H, W], 0 = background, anything else is object.
+    feather: width of the soft edge, pixels; 0 gives 0 and 1 only.
+
+  Raises:
+    ValueError: feather below 0.
+  """
+  if feather < 0:
+    raise ValueError(f'feather {feather}: expected 0 or more')
+  inside = (labels > 0).astype(np.uint8)
+  # A pixel at the edge has distance 1.
+  distance = cv2.distanceTransform(inside, cv2.DIST_L2, 5)
+  return np.clip(distance / (feather + 1), 0, 1).astype(np.float32)
+
+
+def _check(frame: np.ndarray, plane: np.ndarray) -> None:
+  if plane.shape != frame.shape[:2]:
+    raise ValueError(f'a mask {plane.shape} for a frame {frame.shape}')
+
+
+def rgba(
+  frame: np.ndarray,
+  labels: np.ndarray,
+  feather: float = 0.0,
+  alpha: np.ndarray | None = None,
+) -> np.ndarray:
+  """Cuts all objects out of a frame.
+
+  Args:
+    frame: RGB uint8 [H, W, 3].
+    labels: integers [H, W], 0 = background.
+    feather: width of the soft edge, pixels; not used with `alpha`.
+    alpha: float32 [H, W], 0..1, the probability of any object: a soft edge as
+      the network saw it, used in place of the labels.
+
+  Returns:
+    RGBA uint8 [H, W, 4], not premultiplied; black where it is transparent,
+    which makes small files.
+
+  Raises:
+    ValueError: sizes differ, or feather is below 0.
+  """
+  alpha = matte(labels, feather) if alpha is None else alpha
+  _check(frame, alpha)
+  opacity = np.rint(255 * np.clip(alpha, 0, 1)).astype(np.uint8)[..., None]
+  return np.concatenate([np.where(opacity > 0, frame, 0), opacity], axis=-1)
+
+
+def green_screen(frame: np.ndarray, alpha: np.ndarray) -> np.ndarray:
+  """Returns a frame with `GREEN` behind its objects, RGB uint8 [H, W, 3].
+
+  Args:
+    frame: RGB uint8 [H, W, 3].
+    alpha: float32 [H, W], 0..1, as from `matte`.
+
+  Raises:
+    ValueError: sizes differ.
+  """
+  _check(frame, alpha)
+  share = np.clip(alpha, 0, 1).astype(np.float32)[..., None]
+  mixed = share * frame + (1 - share) * np.array(GREEN, np.float32)
+  return np.rint(mixed).astype(np.uint8)

@@ -1,0 +1,270 @@
+r"""Segments your own video from the mask of its first frame.
+
+  python -m savos_jax.tools.segment --video=clip.mp4 --mask=first.png \
+      --checkpoint=savos.safetensors --out=result
+
+writes result/masks/, an indexed PNG a frame, and result/overlay.mp4. A video
+is an mp4, avi, webm, ... or a folder of images. The mask is an indexed PNG, a
+grey one with 0/255 or one value an object, a picture with one colour an object
+(--colours), or several files with one object each.
+
+Ctrl-C keeps what is done; the same command with --resume goes on from there.
+"""
+
+import argparse
+from collections.abc import Sequence
+import dataclasses
+import hashlib
+import pathlib
+import resource
+import sys
+
+import tqdm
+
+from savos_jax import compilation_cache
+from savos_jax import errors
+from savos_jax import network
+from savos_jax.data import first_masks
+from savos_jax.data import masks
+from savos_jax.data import video as video_lib
+from savos_jax.data import video_writer
+from savos_jax.evaluation import cutout
+from savos_jax.evaluation import overlay
+from savos_jax.inference import aggregation
+from savos_jax.inference import options
+from savos_jax.inference import own_video
+from savos_jax.inference import tracker as tracker_lib
+from savos_jax.training import checkpoint
+
+_FOLDER_FPS = 24.0  # Of videos made from a folder of images.
+_CUTOUTS = ('png', 'green')
+_FEATHER = 1.5  # Width of a cutout's soft edge, pixels.
+
+
+def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
+  parser = argparse.ArgumentParser(
+    prog='python -m savos_jax.tools.segment',
+    description=__doc__,
+    formatter_class=argparse.RawDescriptionHelpFormatter,
+  )
+  add = parser.add_argument
+  path = {'type': pathlib.Path, 'required': True}
+  add('--video', **path, help='a video file, or a folder with an image a frame')
+  add('--mask', **path, nargs='+', help='of the first frame: see above')
+  add('--out', **path, help='the folder that gets the results')
+  add(
+    '--checkpoint',
+    **path,
+    help='the network: a file of savos_jax.tools.export_checkpoint, or a '
+    "training's --workdir",
+  )
+  add(
+    '--colours', action='store_true',
+    help='the mask is a picture in which each colour but black is an object',
+  )  # fmt: skip
+  add(
+    '--resize_mask', action='store_true',
+    help="the mask may be of another size than the video's frames",
+  )  # fmt: skip
+  add(
+    '--max_size', type=int, metavar='PIXELS',
+    help='frames whose shorter side is longer are shrunk to it for the '
+    'network, masks enlarged back; 0 never shrinks; default: as the network '
+    'was evaluated in its training, else 480',
+  )  # fmt: skip
+  add(
+    '--scales', type=float, nargs='+', default=[1.0],
+    help='sizes at which the network sees each frame, averaged: 0.5 0.75 1',
+  )  # fmt: skip
+  add(
+    '--flip', action='store_true', help='averages the mirror image, too'
+  )  # fmt: skip
+  add(
+    '--aggregation', choices=aggregation.MODES, default='softmax',
+    help='how several objects agree',
+  )  # fmt: skip
+  add(
+    '--background', choices=aggregation.BACKGROUNDS, default='product',
+    help='of the aggregation by softmax',
+  )  # fmt: skip
+  add(
+    '--chunk', type=int, default=0,
+    help='objects at once, to save memory; 0: all',
+  )  # fmt: skip
+  add(
+    '--overlay', action=argparse.BooleanOptionalAction, default=True,
+    help='draws the masks over the video: overlay.mp4',
+  )  # fmt: skip
+  add(
+    '--cutout', choices=_CUTOUTS,
+    help='cuts the objects out: png: transparent pictures in cutout/; green: '
+    'a video before green, cutout.mp4',
+  )  # fmt: skip
+  add(
+    '--resume', action='store_true',
+    help='goes on where an earlier run was interrupted',
+  )  # fmt: skip
+  add(
+    '--overwrite', action='store_true', help='replaces earlier results in --out'
+  )
+  return parser.parse_args(argv)
+
+
+def _options(arguments, trained: network.Trained) -> options.InferenceConfig:
+  """Returns how to segment.
+
+  Raises:
+    SavosError: a flag is out of its range.
+  """
+  size = arguments.max_size
+  if size is None:
+    size = trained.config.get('eval', {}).get('short_side') or 480
+  try:
+    return options.InferenceConfig(
+      aggregation=arguments.aggregation,
+      background=arguments.background,
+      scales=tuple(arguments.scales),
+      flip=arguments.flip,
+      short_side=size,
+      chunk=arguments.chunk,
+    )
+  except ValueError as error:
+    text = str(error).replace('short_side', 'max_size')
+    raise errors.SavosError(f'--{text}') from None
+
+
+def _check_out(arguments) -> None:
+  """Raises SavosError where results are that nobody asked to touch."""
+  out = arguments.out
+  if out.exists() and not out.is_dir():
+    raise errors.SavosError(
+      f'{out}: a file.\n  Expected a folder for the results, or a path that '
+      'is free.'
+    )
+  held = sorted((out / 'masks').glob('*.png'))
+  if held and not (arguments.resume or arguments.overwrite):
+    raise errors.SavosError(
+      f'{out}: holds {len(held)} masks of an earlier run.\n'
+      '  --resume goes on from there, --overwrite begins anew; or name '
+      'another --out.'
+    )
+  if arguments.overwrite and not arguments.resume:
+    for path in [*held, out / 'progress.npz']:
+      path.unlink(missing_ok=True)
+
+
+def _setting(video, labels, trained, config) -> dict:
+  """What two runs must share for one to go on from the other."""
+  return {
+    'video': f'{video.name}, {video.width}x{video.height}',
+    'mask': hashlib.sha256(labels.tobytes()).hexdigest()[:16],
+    'checkpoint': checkpoint.fingerprint(trained.params)[:16],
+    **{
+      name: list(value) if isinstance(value, tuple) else value
+      for name, value in dataclasses.asdict(config).items()
+    },
+  }
+
+
+def _segment(arguments, video, labels, trained, config) -> None:
+  """Writes the masks, with a progress bar, and prints where the time went."""
+  tracker = tracker_lib.Tracker(trained.model, trained.params, config)
+  with tqdm.tqdm(
+    total=video.length or None, unit='frame', desc='segmenting', disable=None
+  ) as bar:
+    timing = own_video.segment_video(
+      tracker,
+      video,
+      labels,
+      arguments.out,
+      _setting(video, labels, trained, config),
+      on_start=bar.update,
+      on_frame=bar.update,
+    )
+  # ru_maxrss counts kilobytes on Linux, bytes on macOS.
+  unit = 2**20 if sys.platform != 'darwin' else 2**30
+  peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
+  if timing.frames:
+    print(
+      f'{timing.frames / timing.network:.2f} frames/s in the network '
+      f'({100 * timing.network / (timing.total - timing.first):.0f} % of the '
+      f'time after the first), first frame with compilation '
+      f'{timing.first:.1f} s, {timing.total:.1f} s in all, peak memory '
+      f'{peak:.2f} GiB'
+    )
+
+
+def _pairs(arguments, video, description):
+  """Yields every frame with its mask and the mask's path."""
+  with tqdm.tqdm(
+    total=video.length or None, unit='frame', desc=description, disable=None
+  ) as bar:
+    for index, frame in enumerate(video.frames()):
+      path = own_video.mask_path(arguments.out, video, index)
+      yield frame, masks.read_mask(path), path
+      bar.update()
+
+
+def _draw(arguments, video) -> None:
+  """Makes the pictures that were asked for, from the masks on disk."""
+  fps = video.fps or _FOLDER_FPS
+  out = arguments.out
+  if arguments.overlay:
+    pairs = _pairs(arguments, video, 'drawing')
+    video_writer.write_video(
+      out / 'overlay.mp4', (overlay.draw(f, m) for f, m, _ in pairs), fps
+    )
+  if arguments.cutout == 'png':
+    for frame, labels, path in _pairs(arguments, video, 'cutting out'):
+      picture = cutout.rgba(frame, labels, _FEATHER)
+      overlay.write_png(out / 'cutout' / path.name, picture)
+  if arguments.cutout == 'green':
+    pairs = _pairs(arguments, video, 'cutting out')
+    video_writer.write_video(
+      out / 'cutout.mp4',
+      (cutout.green_screen(f, cutout.matte(m, _FEATHER)) for f, m, _ in pairs),
+      fps,
+    )
+
+
+def run(arguments: argparse.Namespace) -> None:
+  """Segments and draws.
+
+  Raises:
+    SavosError: something that the user can put right.
+  """
+  _check_out(arguments)
+  video = video_lib.open_video(arguments.video)
+  labels, _ = first_masks.read(
+    arguments.mask,
+    (video.height, video.width),
+    colours=arguments.colours,
+    resize=arguments.resize_mask,
+  )
+  trained = network.load(arguments.checkpoint)
+  config = _options(arguments, trained)
+  try:
+    _segment(arguments, video, labels, trained, config)
+  except (KeyboardInterrupt, errors.SavosError):
+    held = len(list((arguments.out / 'masks').glob('*.png')))
+    if held:
+      print(
+        f'\n{held} masks are in {arguments.out / "masks"}; the same command '
+        'with --resume goes on.',
+        file=sys.stderr,
+      )
+    raise
+  _draw(arguments, video)
+  print(f'results are in {arguments.out}')
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+  """Segments; errors without a traceback."""
+  arguments = _parse(argv)
+  compilation_cache.enable()
+  with errors.reported():
+    run(arguments)
+
+
+if __name__ == '__main__':
+  main()

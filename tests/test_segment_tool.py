@@ -1,0 +1,176 @@
+"""Your own video from the command line."""
+
+import cv2
+import numpy as np
+import pytest
+
+from savos_jax import network
+from savos_jax.data import masks
+from savos_jax.data import video as video_lib
+from savos_jax.inference import own_video
+from savos_jax.models import savos
+from savos_jax.tools import segment
+from tests import tiny_resnets
+
+MODEL = savos.SAVOS(
+  savos.SavosConfig(
+    block_counts=(1, 1, 1, 1), width_multiplier=1 / 16, decoder_features=8
+  )
+)
+SIZE = (48, 64)
+FRAMES = 6
+
+
+@pytest.fixture(scope='module')
+def files(tmp_path_factory):
+  """A video, a mask of objects 1 and 2, and a network."""
+  folder = tmp_path_factory.mktemp('own')
+  rng = np.random.default_rng(0)
+  writer = cv2.VideoWriter(
+    str(folder / 'clip.mp4'),
+    cv2.VideoWriter.fourcc(*'mp4v'),
+    10.0,
+    SIZE[::-1],
+  )
+  background = cv2.GaussianBlur(
+    rng.integers(0, 256, (*SIZE, 3), np.uint8), (9, 9), 3
+  )
+  for number in range(FRAMES):
+    frame = background.copy()
+    frame[10:30, 5 + 2 * number : 25 + 2 * number] = (220, 40, 40)
+    writer.write(frame)
+  writer.release()
+  labels = np.zeros(SIZE, np.uint8)
+  labels[10:30, 5:25] = 1
+  labels[32:44, 40:60] = 2
+  masks.write_mask(folder / 'first.png', labels)
+  trained = network.Trained(
+    MODEL, tiny_resnets.network_params(MODEL), 7, False, {}
+  )
+  network.write(folder / 'savos.safetensors', trained)
+  return folder
+
+
+def run(files, out, *flags, mask='first.png'):
+  segment.main([
+    f'--video={files / "clip.mp4"}', f'--mask={files / mask}',
+    f'--checkpoint={files / "savos.safetensors"}', f'--out={out}', *flags,
+  ])  # fmt: skip
+
+
+def test_masks_and_overlay(files, tmp_path, capsys):
+  run(files, tmp_path / 'out')
+  paths = sorted((tmp_path / 'out' / 'masks').iterdir())
+  assert [p.name for p in paths] == [f'{i:05d}.png' for i in range(FRAMES)]
+  np.testing.assert_array_equal(
+    masks.read_mask(paths[0]), masks.read_mask(files / 'first.png')
+  )
+  drawn = video_lib.open_video(tmp_path / 'out' / 'overlay.mp4')
+  assert len(list(drawn.frames())) == FRAMES
+  assert (drawn.height, drawn.width) == SIZE
+  assert drawn.fps == pytest.approx(10.0)
+  first = drawn.first().astype(int)
+  # The first object, blue in the video, is mixed with its colour.
+  assert np.abs(first[15:25, 10:20] - (40, 40, 220)).mean() > 30
+  printed = capsys.readouterr().out
+  assert 'frames/s' in printed
+  assert 'peak memory' in printed
+
+
+def test_cutouts(files, tmp_path):
+  run(files, tmp_path / 'a', '--cutout=png', '--no-overlay')
+  pictures = sorted((tmp_path / 'a' / 'cutout').iterdir())
+  assert len(pictures) == FRAMES
+  first = cv2.imread(str(pictures[0]), cv2.IMREAD_UNCHANGED)
+  labels = masks.read_mask(files / 'first.png')
+  assert first.shape == (*SIZE, 4)
+  assert (first[labels == 0, 3] == 0).all()
+  assert (first[14:26, 9:21, 3] == 255).all()
+  assert not (tmp_path / 'a' / 'overlay.mp4').exists()
+  run(files, tmp_path / 'b', '--cutout=green', '--no-overlay')
+  green = video_lib.open_video(tmp_path / 'b' / 'cutout.mp4').first()
+  assert np.abs(green[2, 2].astype(int) - (0, 177, 64)).max() < 40
+
+
+def test_interrupted_and_gone_on(files, tmp_path, capsys, monkeypatch):
+  run(files, tmp_path / 'whole', '--no-overlay')
+  original, calls = own_video.masks.write_mask, []
+
+  def interrupted(path, labels):
+    original(path, labels)
+    calls.append(path)
+    if len(calls) == 3:
+      raise KeyboardInterrupt
+
+  out = tmp_path / 'out'
+  monkeypatch.setattr(own_video.masks, 'write_mask', interrupted)
+  with pytest.raises(SystemExit, match='130'):
+    run(files, out, '--no-overlay')
+  assert '--resume goes on' in capsys.readouterr().err
+  monkeypatch.setattr(own_video.masks, 'write_mask', original)
+  # Neither forgotten nor overwritten by mistake.
+  with pytest.raises(SystemExit, match='2'):
+    run(files, out, '--no-overlay')
+  message = capsys.readouterr().err
+  assert '--resume' in message
+  assert '--overwrite' in message
+  with pytest.raises(SystemExit, match='2'):
+    run(files, out, '--no-overlay', '--resume', '--flip')
+  assert 'flip: False (now True)' in capsys.readouterr().err
+  run(files, out, '--no-overlay', '--resume')
+  for path in sorted((tmp_path / 'whole' / 'masks').iterdir()):
+    np.testing.assert_array_equal(
+      masks.read_mask(path), masks.read_mask(out / 'masks' / path.name)
+    )
+  run(files, out, '--no-overlay', '--overwrite')
+
+
+def test_the_network_sees_no_more_than_max_size(files, tmp_path, monkeypatch):
+  seen = []
+  original = segment.tracker_lib.Tracker
+
+  def tracker(model, params, config):
+    seen.append(config)
+    return original(model, params, config)
+
+  monkeypatch.setattr(segment.tracker_lib, 'Tracker', tracker)
+  flags = ('--no-overlay', '--overwrite', '--scales', '0.5', '1', '--flip')
+  run(files, tmp_path, *flags, '--max_size=32', '--aggregation=independent')
+  assert seen[0].short_side == 32
+  assert seen[0].scales == (0.5, 1.0)
+  assert seen[0].flip
+  assert seen[0].aggregation == 'independent'
+  labels = masks.read_mask(tmp_path / 'masks' / '00003.png')
+  assert labels.shape == SIZE
+
+
+@pytest.mark.parametrize(
+  ('flags', 'expected'),
+  [
+    (['--max_size=-3'], ['--max_size', 'pixels']),
+    (['--scales', '0'], ['--scales', 'above 0']),
+    (['--checkpoint=absent.safetensors'], ['absent.safetensors', 'no such']),
+    (['--video=absent.mp4'], ['absent.mp4', 'not found']),
+    (['--mask=absent.png'], ['absent.png', 'not found']),
+    (['--mask={files}/large.png'], ['96x72', '64x48', '--resize_mask']),
+    (['--mask={files}/clip.mp4'], ['clip.mp4', 'not an image']),
+    (['--out={files}/clip.mp4'], ['clip.mp4', 'a file']),
+  ],
+)
+def test_mistakes_are_explained(files, tmp_path, capsys, flags, expected):
+  masks.write_mask(files / 'large.png', np.ones((72, 96), np.uint8))
+  flags = [flag.format(files=files) for flag in flags]
+  with pytest.raises(SystemExit, match='2'):
+    run(files, tmp_path / 'out', *flags)
+  message = capsys.readouterr().err
+  for text in expected:
+    assert text in message
+  assert not (tmp_path / 'out' / 'masks').exists()
+
+
+def test_help_is_of_use(capsys):
+  with pytest.raises(SystemExit, match='0'):
+    segment.main(['--help'])
+  printed = capsys.readouterr().out
+  for text in ('--video', '--mask', '--out', '--resume', '--cutout', 'Ctrl-C'):
+    assert text in printed
