@@ -1,0 +1,134 @@
+"""Seconds a frame of the tracker and of the same network in PyTorch.
+
+  python tests/golden/torch_speed.py --width_multiplier 0.5 --compile
+
+Both segment the same random frames with the same objects, one frame each in
+turn, so that whatever else the machine does slows both. PyTorch runs the
+independent definition in `torch_savos.py` with its weights in channels-last
+order, and encodes the reference once, as the tracker does; its first
+convolution is computed for each object. Prints one line of JSON.
+"""
+
+import argparse
+import json
+import pathlib
+import statistics
+import sys
+import time
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2]))
+
+import jax
+import numpy as np
+import torch
+import torch_savos
+
+from savos_jax.inference import options
+from savos_jax.inference import tracker as tracker_lib
+from savos_jax.models import savos
+from savos_jax.tools.benchmark import common
+from savos_jax.training import state as state_lib
+
+
+class TorchTracker:
+  """The tracker's steps with the PyTorch network."""
+
+  def __init__(self, config: savos.SavosConfig, compiled: bool):
+    """Draws the weights."""
+    network = torch_savos.Savos(config).to(memory_format=torch.channels_last)
+    self._network = network
+    self._run = torch.compile(self._segment) if compiled else self._segment
+
+  def _segment(self, frame, guidance, reference):
+    objects = guidance.shape[0]
+    frames = frame.expand(objects, -1, -1, -1)
+    target = self._network.encode(frames, guidance)
+    both = torch.cat([target['res5'], reference], dim=1)
+    x = self._network.global_convolution(both)
+    logits = self._network.decoder(x, target)
+    logits = torch.nn.functional.interpolate(
+      logits, scale_factor=4, mode='bilinear', align_corners=False
+    )
+    height, width = frame.shape[2:]
+    return torch.softmax(logits, 1)[:, 1:, :height, :width]
+
+  def _tensor(self, frame: np.ndarray) -> torch.Tensor:
+    tensor = torch.from_numpy(frame).permute(2, 0, 1)[None].float() / 255
+    return tensor.contiguous(memory_format=torch.channels_last)
+
+  @torch.inference_mode()
+  def start(self, frame: np.ndarray, labels: np.ndarray, ids) -> None:
+    """As `tracker.Tracker.start`."""
+    masks = np.stack([labels == i for i in ids]).astype(np.float32)
+    self._guidance = torch.from_numpy(masks)[:, None]
+    frames = self._tensor(frame).expand(len(ids), -1, -1, -1)
+    self._reference = self._network.encode(frames, self._guidance)['res5']
+
+  @torch.inference_mode()
+  def step(self, frame: np.ndarray) -> np.ndarray:
+    """As `tracker.Tracker.step`, with Eq. 5 for several objects."""
+    p = self._run(self._tensor(frame), self._guidance, self._reference)
+    if p.shape[0] > 1:
+      behind = torch.prod(1 - p, 0, keepdim=True)
+      both = torch.cat([behind, p]).clamp(1e-7, 1 - 1e-7)
+      p = torch.softmax(torch.logit(both), 0)[1:]
+    self._guidance = p
+    best = p.max(0)
+    return torch.where(best.values > 0.5, best.indices + 1, 0)[0].numpy()
+
+
+def _parse() -> argparse.Namespace:
+  parser = argparse.ArgumentParser(
+    description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+  )
+  for name, default in (
+    ('height', 480), ('width', 854), ('objects', 1), ('frames', 10),
+  ):  # fmt: skip
+    parser.add_argument(f'--{name}', type=common.positive, default=default)
+  parser.add_argument(
+    '--compile', action='store_true', help='PyTorch by torch.compile'
+  )
+  common.add_architecture_arguments(parser)
+  return parser.parse_args()
+
+
+def main() -> None:
+  """Measures and prints."""
+  arguments = _parse()
+  config = common.architecture(arguments)
+  model = savos.SAVOS(config)
+  params = jax.jit(lambda key: state_lib.init_params(model, key))(
+    jax.random.key(0)
+  )
+  trackers = {
+    'jax': tracker_lib.Tracker(model, params, options.InferenceConfig()),
+    'torch': TorchTracker(config, arguments.compile),
+  }
+  rng = np.random.default_rng(0)
+  shape = arguments.height, arguments.width
+  frame = rng.integers(0, 256, (*shape, 3), np.uint8)
+  labels = rng.integers(0, arguments.objects + 1, shape, np.uint8)
+  seconds = {name: [] for name in trackers}
+  for tracker in trackers.values():
+    tracker.start(frame, labels, tuple(range(1, arguments.objects + 1)))
+    for _ in range(2):  # Compiles, and settles.
+      tracker.step(frame)
+  for _ in range(arguments.frames):
+    for name, tracker in trackers.items():
+      started = time.perf_counter()
+      tracker.step(frame)
+      seconds[name].append(time.perf_counter() - started)
+  medians = {name: statistics.median(s) for name, s in seconds.items()}
+  print(
+    json.dumps(
+      common.setting(arguments)
+      | {'torch': torch.__version__}
+      | {f'{n}_median_s_per_frame': round(m, 4) for n, m in medians.items()}
+      | {'torch_over_jax': round(medians['torch'] / medians['jax'], 3)}
+    )
+  )
+
+
+if __name__ == '__main__':
+  main()
