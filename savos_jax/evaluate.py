@@ -3,13 +3,12 @@
 import dataclasses
 import logging
 import pathlib
-import resource
-import sys
 
 from ml_collections import config_dict
 import tqdm
 
 from savos_jax import errors
+from savos_jax import memory
 from savos_jax import network
 from savos_jax import settings
 from savos_jax.data import masks
@@ -67,13 +66,10 @@ def _segment_all(
       )
   frames = sum(timing.steady_frames for timing in timings)
   seconds = sum(timing.steady_step for timing in timings)
-  # ru_maxrss counts kilobytes on Linux, bytes on macOS.
-  unit = 2**20 if sys.platform != 'darwin' else 2**30
-  peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
   logger.info(
     'segmented %d frames of %d sequences: %.3f s a frame (without the first '
     'of each size), peak memory %.2f GiB',
-    total, len(videos), seconds / max(1, frames), peak,
+    total, len(videos), seconds / max(1, frames), memory.peak_gib(),
   )  # fmt: skip
 
 

@@ -41,13 +41,6 @@ class Trained:
   config: dict[str, Any]
 
 
-def param_shapes(model: savos.SAVOS) -> Any:
-  """Returns the parameters' shapes, without drawing any."""
-  return jax.eval_shape(
-    lambda key: state_lib.init_params(model, key), jax.random.key(0)
-  )
-
-
 def load(
   path: str | os.PathLike, step: int | None = None, use_ema: bool = True
 ) -> Trained:
@@ -82,7 +75,7 @@ def _load_workdir(workdir, step, use_ema) -> Trained:
   model = savos.SAVOS(checkpoint.stored_architecture(folder, step))
   with checkpoint.Checkpoints(folder, model.config) as checkpoints:
     found, averaged, params = checkpoints.restore_params(
-      param_shapes(model), use_ema, step
+      state_lib.param_shapes(model), use_ema, step
     )
   return Trained(model, params, found, averaged, _training_config(workdir))
 
@@ -106,6 +99,12 @@ def _read(path: pathlib.Path, step: int | None) -> Trained:
       '  Expected a trained network, from savos_jax.tools.export_checkpoint. '
       'To train from this file: --config.model.pretrained.'
     )
+  missing = {'architecture', 'step', 'averaged', 'config'} - set(description)
+  if missing:
+    raise errors.SavosError(
+      f'{path}: does not tell its {", ".join(sorted(missing))}.\n'
+      '  Expected a file of savos_jax.tools.export_checkpoint: export it again.'
+    )
   if step not in (None, description['step']):
     raise errors.SavosError(
       f'{path}: holds step {description["step"]} alone.\n'
@@ -113,7 +112,7 @@ def _read(path: pathlib.Path, step: int | None) -> Trained:
     )
   model = savos.SAVOS(pretrained.described(path, description['architecture']))
   params = pretrained.fit(
-    path, tensor_file.read_params(path), param_shapes(model)
+    path, tensor_file.read_params(path), state_lib.param_shapes(model)
   )
   return Trained(
     model,

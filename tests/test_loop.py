@@ -19,7 +19,6 @@ import pytest
 
 from configs import smoke
 from savos_jax import errors
-from savos_jax import network
 from savos_jax import settings
 from savos_jax.models import savos
 from savos_jax.training import checkpoint
@@ -62,7 +61,7 @@ def config(clips):
 
 def params_of(workdir, config, step=None, use_ema=False):
   model_config = settings.model_config(config)
-  like = network.param_shapes(savos.SAVOS(model_config))
+  like = state_lib.param_shapes(savos.SAVOS(model_config))
   with checkpoint.Checkpoints(workdir / 'checkpoints', model_config) as saved:
     found, averaged, params = saved.restore_params(like, use_ema, step)
   assert averaged == use_ema

@@ -169,6 +169,8 @@ def test_older_files_have_the_defaults_of_fields_they_lack(trained, tmp_path):
   tensor_file.write(path, 'model', original.params, description)
   wanted = original.model.config
   assert pretrained.architecture(path, wanted) == wanted
+  with pytest.raises(errors.SavosError, match='averaged, config, step'):
+    network.load(path)
   other = dataclasses.replace(wanted, attention_residual=False)
   with pytest.raises(errors.SavosError, match='attention_residual: True'):
     pretrained.architecture(path, other)

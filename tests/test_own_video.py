@@ -10,14 +10,9 @@ from savos_jax.data import masks
 from savos_jax.data import video as video_lib
 from savos_jax.inference import own_video
 from savos_jax.inference import tracker as tracker_lib
-from savos_jax.models import savos
 from tests import tiny_resnets
 
-MODEL = savos.SAVOS(
-  savos.SavosConfig(
-    block_counts=(1, 1, 1, 1), width_multiplier=1 / 16, decoder_features=8
-  )
-)
+MODEL = tiny_resnets.MODEL
 SIZE = (40, 60)
 FRAMES = 7
 SETTING = {'video': 'clip', 'scales': [1.0]}

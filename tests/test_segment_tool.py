@@ -8,15 +8,10 @@ from savos_jax import network
 from savos_jax.data import masks
 from savos_jax.data import video as video_lib
 from savos_jax.inference import own_video
-from savos_jax.models import savos
 from savos_jax.tools import segment
 from tests import tiny_resnets
 
-MODEL = savos.SAVOS(
-  savos.SavosConfig(
-    block_counts=(1, 1, 1, 1), width_multiplier=1 / 16, decoder_features=8
-  )
-)
+MODEL = tiny_resnets.MODEL
 SIZE = (48, 64)
 FRAMES = 6
 
@@ -123,6 +118,16 @@ def test_interrupted_and_gone_on(files, tmp_path, capsys, monkeypatch):
       masks.read_mask(path), masks.read_mask(out / 'masks' / path.name)
     )
   run(files, out, '--no-overlay', '--overwrite')
+
+
+def test_a_mistake_costs_no_earlier_results(files, tmp_path, capsys):
+  run(files, tmp_path, '--no-overlay')
+  before = sorted((tmp_path / 'masks').iterdir())
+  with pytest.raises(SystemExit, match='2'):
+    run(files, tmp_path, '--overwrite', '--checkpoint=absent.safetensors')
+  assert 'absent.safetensors' in capsys.readouterr().err
+  assert sorted((tmp_path / 'masks').iterdir()) == before
+  assert len(before) == FRAMES
 
 
 def test_the_network_sees_no_more_than_max_size(files, tmp_path, monkeypatch):

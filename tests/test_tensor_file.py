@@ -8,6 +8,7 @@ import pytest
 import safetensors.numpy
 
 from savos_jax import errors
+from savos_jax.weights import fingerprints
 from savos_jax.weights import tensor_file
 
 PARAMS = {
@@ -40,7 +41,7 @@ def test_others_may_read_it(file):
   assert stat.S_IMODE(file.stat().st_mode) == stat.S_IMODE(plain.stat().st_mode)
 
 
-def test_the_checksum_follows_names_shapes_dtypes_and_values():
+def test_the_fingerprint_follows_names_shapes_dtypes_and_values():
   base = {'a': np.zeros((2, 3), np.float32), 'b': np.ones(2, np.float32)}
   others = [
     base | {'a': np.zeros((3, 2), np.float32)},
@@ -48,10 +49,10 @@ def test_the_checksum_follows_names_shapes_dtypes_and_values():
     base | {'b': np.array([1.0, 1.0000001], np.float32)},
     {'c' if name == 'b' else name: array for name, array in base.items()},
   ]
-  sums = {tensor_file.checksum(flat) for flat in [base, *others]}
+  sums = {fingerprints.fingerprint(flat) for flat in [base, *others]}
   assert len(sums) == 5
   shuffled = dict(reversed(base.items()))
-  assert tensor_file.checksum(shuffled) == tensor_file.checksum(base)
+  assert fingerprints.fingerprint(shuffled) == fingerprints.fingerprint(base)
 
 
 @pytest.mark.parametrize('read', ['read_description', 'read_params'])

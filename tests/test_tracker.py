@@ -7,23 +7,17 @@ import numpy as np
 import pytest
 
 from savos_jax import errors
-from savos_jax.data import masks
-from savos_jax.data import sequences
 from savos_jax.inference import aggregation as aggregation_lib
 from savos_jax.inference import compiled
 from savos_jax.inference import options
 from savos_jax.inference import scales
-from savos_jax.inference import segment
 from savos_jax.inference import tracker as tracker_lib
-from savos_jax.models import savos
 from savos_jax.training import state as state_lib
+from tests import tiny_resnets
+from tests import tiny_videos
 
-MODEL = savos.SAVOS(
-  savos.SavosConfig(
-    block_counts=(1, 1, 1, 1), width_multiplier=1 / 16, decoder_features=8
-  )
-)
-SIZE = (45, 70)
+MODEL = tiny_resnets.MODEL
+SIZE = tiny_videos.SIZE
 
 
 @pytest.fixture(scope='module')
@@ -34,20 +28,7 @@ def params():
 
 @pytest.fixture(scope='module')
 def video(tmp_path_factory):
-  """Four frames with objects 2 and 5."""
-  folder = tmp_path_factory.mktemp('video')
-  rng = np.random.default_rng(0)
-  frames, mask_files = [], []
-  for number in range(4):
-    frame = rng.integers(0, 256, (*SIZE, 3), np.uint8)
-    labels = np.zeros(SIZE, np.uint8)
-    labels[10:25, 5 + 3 * number : 25 + 3 * number] = 2
-    labels[20:40, 40:60] = 5
-    frames.append(folder / f'{number:05d}.png')
-    mask_files.append(folder / f'mask{number:05d}.png')
-    cv2.imwrite(str(frames[-1]), frame[..., ::-1])
-    masks.write_mask(mask_files[-1], labels)
-  return sequences.open_sequence('video', frames, mask_files)
+  return tiny_videos.write(tmp_path_factory.mktemp('video'))
 
 
 def by_hand(params, video, object_id):
@@ -407,43 +388,3 @@ def test_shrunk_frames_give_labels_of_the_full_size(params, video):
   ids = np.array([0, *video.object_ids])
   expected = aggregation_lib.labels(enlarged, 'independent')
   np.testing.assert_array_equal(labels, ids[np.asarray(expected)])
-
-
-def test_segment_writes_one_indexed_png_a_frame(params, video, tmp_path):
-  folder = tmp_path / 'video'
-  folder.mkdir()
-  (folder / '00099.png').write_bytes(b'of an earlier run')
-  seen = []
-  timing = segment.segment_sequence(
-    tracker_lib.Tracker(MODEL, params), video, folder, lambda: seen.append(1)
-  )
-  assert [path.name for path in sorted(folder.iterdir())] == [
-    f'{number:05d}.png' for number in range(4)
-  ]
-  np.testing.assert_array_equal(
-    masks.read_mask(folder / '00000.png'), video.labels(0)
-  )
-  found = np.unique(masks.read_mask(folder / '00003.png'))
-  assert set(found) <= {0, 2, 5}
-  assert len(seen) == 4
-  assert timing.steady_frames == 2
-  assert timing.first_step > 0
-  assert timing.steady_step > 0
-
-
-def test_a_damaged_frame_is_named_and_no_mask_is_made_up(
-  params, video, tmp_path
-):
-  broken = tmp_path / '00002.png'
-  broken.write_bytes(video.frames[2].read_bytes()[:200])
-  frames = (*video.frames[:2], broken, video.frames[3])
-  damaged = sequences.Sequence(
-    'video', frames, video.masks, *SIZE, video.object_ids
-  )
-  with pytest.raises(errors.SavosError, match=str(broken)):
-    segment.segment_sequence(
-      tracker_lib.Tracker(MODEL, params), damaged, tmp_path / 'out'
-    )
-  assert sorted(path.name for path in (tmp_path / 'out').iterdir()) == [
-    '00000.png', '00001.png',
-  ]  # fmt: skip

@@ -3,10 +3,16 @@
 import jax
 import numpy as np
 
-from savos_jax import network
+from savos_jax.models import savos
+from savos_jax.training import state as state_lib
 from savos_jax.weights import resnet_params
 from savos_jax.weights import source as source_lib
 
+MODEL = savos.SAVOS(
+  savos.SavosConfig(
+    block_counts=(1, 1, 1, 1), width_multiplier=1 / 16, decoder_features=8
+  )
+)
 COUNTS = (1, 2, 1, 1)
 INNER = 4
 STEM = 6
@@ -62,5 +68,5 @@ def network_params(model, seed=0):
   rng = np.random.default_rng(seed)
   return jax.tree.map(
     lambda leaf: rng.normal(0.0, 0.05, leaf.shape).astype(np.float32),
-    network.param_shapes(model),
+    state_lib.param_shapes(model),
   )

@@ -4,6 +4,7 @@ Nothing here holds more than one frame. OpenCV's FFmpeg reads files, Pillow
 reads folders.
 """
 
+import abc
 from collections.abc import Iterator
 import contextlib
 import dataclasses
@@ -51,7 +52,7 @@ def _quiet() -> Iterator[None]:
 
 
 @dataclasses.dataclass(frozen=True)
-class Video:
+class Video(abc.ABC):
   """A video on disk; iterate over `frames` as often as you like.
 
   Attributes:
@@ -76,6 +77,7 @@ class Video:
     """Returns the stem of the files that belong to frame `index`, from 0."""
     return f'{index:05d}'
 
+  @abc.abstractmethod
   def frames(self, start: int = 0) -> Iterator[np.ndarray]:
     """Yields frame `start` and all after it, RGB uint8 [H, W, 3].
 
@@ -89,7 +91,6 @@ class Video:
       SavosError: where it happens, after the frames before: an image is
         damaged or of another size, or a file ends before its header says.
     """
-    raise NotImplementedError
 
   def first(self) -> np.ndarray:
     """Returns frame 0, RGB uint8 [H, W, 3]; raises as `frames`."""

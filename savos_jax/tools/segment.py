@@ -16,13 +16,13 @@ from collections.abc import Sequence
 import dataclasses
 import hashlib
 import pathlib
-import resource
 import sys
 
 import tqdm
 
 from savos_jax import compilation_cache
 from savos_jax import errors
+from savos_jax import memory
 from savos_jax import network
 from savos_jax.data import first_masks
 from savos_jax.data import masks
@@ -34,7 +34,7 @@ from savos_jax.inference import aggregation
 from savos_jax.inference import options
 from savos_jax.inference import own_video
 from savos_jax.inference import tracker as tracker_lib
-from savos_jax.training import checkpoint
+from savos_jax.weights import fingerprints
 
 _FOLDER_FPS = 24.0  # Of videos made from a folder of images.
 _CUTOUTS = ('png', 'green')
@@ -148,9 +148,12 @@ def _check_out(arguments) -> None:
       '  --resume goes on from there, --overwrite begins anew; or name '
       'another --out.'
     )
-  if arguments.overwrite and not arguments.resume:
-    for path in [*held, out / 'progress.npz']:
-      path.unlink(missing_ok=True)
+
+
+def _clear(out: pathlib.Path) -> None:
+  """Removes earlier results; only when new ones are sure to come."""
+  for path in [*(out / 'masks').glob('*.png'), out / 'progress.npz']:
+    path.unlink(missing_ok=True)
 
 
 def _setting(video, labels, trained, config) -> dict:
@@ -158,7 +161,7 @@ def _setting(video, labels, trained, config) -> dict:
   return {
     'video': f'{video.name}, {video.width}x{video.height}',
     'mask': hashlib.sha256(labels.tobytes()).hexdigest()[:16],
-    'checkpoint': checkpoint.fingerprint(trained.params)[:16],
+    'checkpoint': fingerprints.fingerprint(trained.params)[:16],
     **{
       name: list(value) if isinstance(value, tuple) else value
       for name, value in dataclasses.asdict(config).items()
@@ -181,16 +184,13 @@ def _segment(arguments, video, labels, trained, config) -> None:
       on_start=bar.update,
       on_frame=bar.update,
     )
-  # ru_maxrss counts kilobytes on Linux, bytes on macOS.
-  unit = 2**20 if sys.platform != 'darwin' else 2**30
-  peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
   if timing.frames:
     print(
       f'{timing.frames / timing.network:.2f} frames/s in the network '
       f'({100 * timing.network / (timing.total - timing.first):.0f} % of the '
       f'time after the first), first frame with compilation '
       f'{timing.first:.1f} s, {timing.total:.1f} s in all, peak memory '
-      f'{peak:.2f} GiB'
+      f'{memory.peak_gib():.2f} GiB'
     )
 
 
@@ -243,6 +243,8 @@ def run(arguments: argparse.Namespace) -> None:
   )
   trained = network.load(arguments.checkpoint)
   config = _options(arguments, trained)
+  if arguments.overwrite and not arguments.resume:
+    _clear(arguments.out)
   try:
     _segment(arguments, video, labels, trained, config)
   except (KeyboardInterrupt, errors.SavosError):

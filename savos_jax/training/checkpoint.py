@@ -6,7 +6,6 @@ flipped bit would otherwise restore silently.
 """
 
 from collections.abc import Iterator
-import hashlib
 import logging
 import pathlib
 from typing import Any
@@ -20,20 +19,10 @@ from savos_jax import errors
 from savos_jax.models import fields
 from savos_jax.models import savos
 from savos_jax.training import state as state_lib
+from savos_jax.weights import fingerprints
 from savos_jax.weights import pretrained
 
 logger = logging.getLogger(__name__)
-
-
-def fingerprint(tree: Any) -> str:
-  """Returns a hash of the names, shapes, dtypes and bytes of a tree."""
-  digest = hashlib.blake2b(digest_size=16)
-  for path, leaf in jax.tree_util.tree_leaves_with_path(jax.device_get(tree)):
-    array = np.asarray(leaf)
-    name = jax.tree_util.keystr(path)
-    digest.update(f'{name} {array.shape} {array.dtype}'.encode())
-    digest.update(np.ascontiguousarray(array).tobytes())
-  return digest.hexdigest()
 
 
 def _items(state: state_lib.TrainState) -> dict[str, Any]:
@@ -132,7 +121,9 @@ class Checkpoints:
     meta = {
       'step': step,
       'model': fields.as_fields(self._model_config),
-      'fingerprints': {name: fingerprint(item) for name, item in items.items()},
+      'fingerprints': {
+        name: fingerprints.fingerprint(item) for name, item in items.items()
+      },
     }
     arguments = {
       name: ocp.args.StandardSave(item) for name, item in items.items()
@@ -246,7 +237,7 @@ class Checkpoints:
       self._explain_structure(step, error)
       raise
     for name in wanted:
-      if fingerprint(restored[name]) != saved[name]:
+      if fingerprints.fingerprint(restored[name]) != saved[name]:
         raise OSError(f'fingerprint of {name!r} differs from the saved one')
     return {name: restored[name] for name in wanted}
 

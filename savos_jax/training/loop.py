@@ -182,9 +182,7 @@ def train(config: config_dict.ConfigDict, workdir: pathlib.Path) -> bool:
   sampler = settings.make_sampler(config, workdir)
 
   model = savos.SAVOS(model_config)
-  shapes = jax.eval_shape(
-    functools.partial(state_lib.init_params, model), jax.random.key(0)
-  )
+  shapes = state_lib.param_shapes(model)
   schedule = optimizer_lib.make_schedule(train_config)
   optimizer = optimizer_lib.make_optimizer(
     train_config, shapes, pretrained=bool(config.model.pretrained)

@@ -39,6 +39,11 @@ def init_params(model: savos.SAVOS, key: jax.Array) -> Any:
   return model.init(key, frame, mask, frame, mask)['params']
 
 
+def param_shapes(model: savos.SAVOS) -> Any:
+  """Returns the parameters' shapes, without drawing any."""
+  return jax.eval_shape(lambda key: init_params(model, key), jax.random.key(0))
+
+
 def start_from(state: TrainState, params: Any) -> TrainState:
   """Returns the state of step 0 with other parameters, also as the average.
 

@@ -7,7 +7,6 @@ not a flipped bit.
 
 from collections.abc import Mapping
 import contextlib
-import hashlib
 import json
 import os
 import pathlib
@@ -20,6 +19,7 @@ import safetensors.numpy
 
 from savos_jax import errors
 from savos_jax import files
+from savos_jax.weights import fingerprints
 
 KINDS = ('backbone', 'model')
 FORMAT = 'savos_jax'
@@ -28,16 +28,6 @@ _ADVICE = (
   'savos_jax.tools.export_checkpoint wrote, whole. Weights from elsewhere are '
   'imported first: python -m savos_jax.tools.import_backbone SOURCE --out=FILE'
 )
-
-
-def checksum(flat: Mapping[str, np.ndarray]) -> str:
-  """Returns a hash of names, shapes, dtypes and bytes, 32 hex digits."""
-  digest = hashlib.blake2b(digest_size=16)
-  for name in sorted(flat):
-    array = np.ascontiguousarray(flat[name])
-    digest.update(f'{name} {array.shape} {array.dtype}'.encode())
-    digest.update(array.tobytes())
-  return digest.hexdigest()
 
 
 def write(
@@ -64,7 +54,7 @@ def write(
     name: np.ascontiguousarray(array)
     for name, array in traverse_util.flatten_dict(params, sep='/').items()
   }
-  digest = checksum(flat)
+  digest = fingerprints.fingerprint(params)
   metadata = {
     'format': FORMAT,
     'kind': kind,
@@ -144,9 +134,10 @@ def read_params(path: str | os.PathLike) -> dict[str, Any]:
   path = pathlib.Path(path)
   with _opened(path) as (file, metadata):
     flat = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
-    if checksum(flat) != metadata.get('checksum'):
+    params = traverse_util.unflatten_dict(flat, sep='/')
+    if fingerprints.fingerprint(params) != metadata.get('checksum'):
       raise errors.SavosError(
         f'{path}: its arrays are not those that were written (the checksum '
         f'differs).\n  The file is damaged. Get it or make it again.'
       )
-  return traverse_util.unflatten_dict(flat, sep='/')
+  return params

@@ -4,8 +4,6 @@ import argparse
 import dataclasses
 import os
 import platform
-import resource
-import sys
 
 import jax
 
@@ -71,10 +69,3 @@ def setting(arguments: argparse.Namespace) -> dict:
     'cores': os.cpu_count(),
     'jax': jax.__version__,
   }
-
-
-def peak_memory_gib() -> float:
-  """Returns the largest resident size of this process so far, GiB."""
-  peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-  # Kilobytes on Linux, bytes on macOS.
-  return peak / (2**30 if sys.platform == 'darwin' else 2**20)

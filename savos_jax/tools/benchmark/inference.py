@@ -13,6 +13,7 @@ import jax
 import numpy as np
 
 from savos_jax import errors
+from savos_jax import memory
 from savos_jax.inference import options
 from savos_jax.inference import tracker as tracker_lib
 from savos_jax.models import savos
@@ -65,7 +66,7 @@ def measure(
     'median_s_per_frame': statistics.median(seconds),
     'fastest_s_per_frame': min(seconds),
     'slowest_s_per_frame': max(seconds),
-    'peak_memory_gib': common.peak_memory_gib(),
+    'peak_memory_gib': memory.peak_gib(),
   }
 
 
