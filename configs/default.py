@@ -184,6 +184,9 @@ def get_config() -> config_dict.ConfigDict:
   # Its background: 'product', 'max' or 'merged'. Our choice.
   evaluation.background = 'product'
   evaluation.chunk = 0  # Objects at once, to save memory; 0: all.
+  # Videos of one size and number of objects that are segmented at once. More
+  # keep an accelerator busy, and take its memory; on CPUs 1 is best.
+  evaluation.videos = 1
   # Scored beside the network: 'first_mask' (copied), 'background' (empty).
   evaluation.baselines = ('first_mask', 'background')
   evaluation.strips = True  # A picture a sequence: prediction over truth.

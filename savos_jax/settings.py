@@ -95,6 +95,20 @@ def inference_config(
     raise errors.SavosError(f'config.eval.{error}') from None
 
 
+def videos_at_once(config: config_dict.ConfigDict) -> int:
+  """Returns how many videos an evaluation segments side by side.
+
+  Raises:
+    SavosError: it is below 1.
+  """
+  videos = config.eval.videos
+  if videos < 1:
+    raise errors.SavosError(
+      f'config.eval.videos is {videos}.\n  Expected at least 1.'
+    )
+  return videos
+
+
 def _numbers(value, count: int) -> bool:
   return len(value) == count and all(
     isinstance(number, (int, float)) for number in value

@@ -24,13 +24,11 @@ def tracker():
 
 
 def test_segment_writes_one_indexed_png_a_frame(tracker, video, tmp_path):
-  folder = tmp_path / 'video'
+  folder = tmp_path / video.name
   folder.mkdir()
   (folder / '00099.png').write_bytes(b'of an earlier run')
   seen = []
-  timing = segment.segment_sequence(
-    tracker, video, folder, lambda: seen.append(1)
-  )
+  timing = segment.segment_sequences([tracker], [video], tmp_path, seen.append)
   assert [path.name for path in sorted(folder.iterdir())] == [
     f'{number:05d}.png' for number in range(4)
   ]
@@ -39,10 +37,11 @@ def test_segment_writes_one_indexed_png_a_frame(tracker, video, tmp_path):
   )
   found = np.unique(masks.read_mask(folder / '00003.png'))
   assert set(found) <= {0, 2, 5}
-  assert len(seen) == 4
+  assert seen == [video] * 4
   assert timing.steady_frames == 2
-  assert timing.first_step > 0
-  assert timing.steady_step > 0
+  assert timing.first > 0
+  assert timing.seconds_a_frame == timing.steady / 2 > 0
+  assert timing.total > timing.first + timing.steady
 
 
 def test_a_damaged_frame_is_named_and_no_mask_is_made_up(
@@ -55,7 +54,8 @@ def test_a_damaged_frame_is_named_and_no_mask_is_made_up(
     'video', frames, video.masks, *tiny_videos.SIZE, video.object_ids
   )
   with pytest.raises(errors.SavosError, match=str(broken)):
-    segment.segment_sequence(tracker, damaged, tmp_path / 'out')
-  assert sorted(path.name for path in (tmp_path / 'out').iterdir()) == [
+    segment.segment_sequences([tracker], [damaged], tmp_path / 'out')
+  folder = tmp_path / 'out' / 'video'
+  assert sorted(path.name for path in folder.iterdir()) == [
     '00000.png', '00001.png',
   ]  # fmt: skip

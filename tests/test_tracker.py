@@ -9,6 +9,7 @@ import pytest
 from savos_jax import errors
 from savos_jax.inference import aggregation as aggregation_lib
 from savos_jax.inference import compiled
+from savos_jax.inference import geometry
 from savos_jax.inference import options
 from savos_jax.inference import scales
 from savos_jax.inference import tracker as tracker_lib
@@ -360,7 +361,7 @@ def test_options_out_of_range_are_named(field, value):
   ],
 )
 def test_network_size(size, short_side, expected):
-  assert tracker_lib.network_size(*size, short_side) == expected
+  assert geometry.network_size(*size, short_side) == expected
 
 
 def test_shrunk_frames_give_labels_of_the_full_size(params, video):

@@ -15,6 +15,11 @@ from savos_jax.inference import aggregation
 from savos_jax.inference import scales
 from savos_jax.models import savos
 
+# Of a video, as `step` takes them: frame, guidance, references, size.
+Inputs = tuple[jax.Array, jax.Array, Sequence[jax.Array], jax.Array]
+# As `step` returns them: guidance, labels.
+Outputs = tuple[jax.Array, jax.Array]
+
 
 def _seen(x, view: scales.View, size):
   """Returns what a view shows of padded frames or masks [N, H, W, ...]."""
@@ -98,6 +103,13 @@ def union(guidance: jax.Array) -> jax.Array:
   return jnp.clip(guidance.sum(axis=0, keepdims=True), 0.0, 1.0)
 
 
+def _with_union(guidance, references):
+  """Adds the union where it has a reference: the background is 'merged'."""
+  if references[0].shape[0] == guidance.shape[0]:
+    return guidance
+  return jnp.concatenate([guidance, union(guidance)])
+
+
 def _finish(probabilities, mode, background, labels_size):
   """Aggregates, and labels at the network's size or, enlarged, at another.
 
@@ -137,7 +149,7 @@ def step(
   mode: str,
   background: str,
   labels_size: tuple[int, int] | None,
-) -> tuple[jax.Array, jax.Array]:
+) -> Outputs:
   """Segments a frame: `segment` and `finish` in one call.
 
   Args:
@@ -158,9 +170,71 @@ def step(
     The next guidance, float32 [K, H, W], and labels, uint8, [H, W] or of
     `labels_size`.
   """
-  if references[0].shape[0] > guidance.shape[0]:
-    guidance = jnp.concatenate([guidance, union(guidance)])
+  guidance = _with_union(guidance, references)
   probabilities = _probabilities(
     model, params, frame, guidance, references, size, views, static_size
   )
   return _finish(probabilities, mode, background, labels_size)
+
+
+def step_in_chunks(
+  model,
+  params,
+  frame: jax.Array,
+  guidance: jax.Array,
+  references: Sequence[jax.Array],
+  size: jax.Array,
+  *,
+  chunk: int,
+  views: tuple[scales.View, ...],
+  static_size: tuple[int, int] | None,
+  **finishing,
+) -> Outputs:
+  """`step` for `chunk` objects at a time, at most as many as there are."""
+  guidance = _with_union(guidance, references)
+  count = guidance.shape[0]
+  parts = []
+  for first in range(0, count, chunk):
+    # The last chunk goes back a little, so that all are of one size.
+    begin = min(first, count - chunk)
+    part = segment(
+      model,
+      params,
+      frame,
+      guidance[begin : begin + chunk],
+      tuple(r[begin : begin + chunk] for r in references),
+      size,
+      views=views,
+      static_size=static_size,
+    )
+    parts.append(part[first - begin :])
+  return finish(jnp.concatenate(parts), **finishing)
+
+
+@functools.partial(
+  jax.jit,
+  static_argnames=(
+    'model', 'views', 'static_size', 'mode', 'background', 'labels_size',
+  ),
+)  # fmt: skip
+def step_videos(
+  model, params, videos: tuple[Inputs, ...], **static
+) -> list[Outputs]:
+  """Segments a frame of each of several videos: `step` for all in one call.
+
+  Args:
+    model: the network.
+    params: its parameters.
+    videos: what `step` is given for each; shapes are the same in all.
+    **static: as for `step`.
+
+  Returns:
+    What `step` returns for each.
+  """
+
+  def one(*inputs):
+    return step(model, params, *inputs, **static)
+
+  stacked = jax.tree.map(lambda *leaves: jnp.stack(leaves), *videos)
+  guidance, labels = jax.vmap(one)(*stacked)
+  return list(zip(guidance, labels, strict=True))

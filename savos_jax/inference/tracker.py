@@ -4,57 +4,22 @@ The state of an object is its reference's features and one mask: memory does
 not grow with the length of the video, and the video is never held.
 """
 
+from collections.abc import Hashable
 from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Any
 
-import cv2
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from savos_jax import errors
 from savos_jax.inference import compiled
+from savos_jax.inference import geometry as geometry_lib
 from savos_jax.inference import options
-from savos_jax.inference import scales
 from savos_jax.models import savos
 
 _MOST_OBJECTS = 254  # Ids are uint8, 0 is the background, 255 void.
-
-
-def network_size(height: int, width: int, short_side: int) -> tuple[int, int]:
-  """Returns the size at which the network sees a frame.
-
-  Args:
-    height: of the frame, pixels.
-    width: of the frame, pixels.
-    short_side: what the shorter side is shrunk to, pixels; 0 shrinks nothing.
-
-  Returns:
-    (height, width): the frame's own where its shorter side is no longer than
-    `short_side`, else shrunk, rounded to multiples of 32.
-  """
-  if not short_side or min(height, width) <= short_side:
-    return height, width
-  scale = short_side / min(height, width)
-  multiple = savos.SIZE_MULTIPLE
-  height, width = (
-    max(multiple, round(side * scale / multiple) * multiple)
-    for side in (height, width)
-  )
-  return height, width
-
-
-def _shrink(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-  """Shrinks as the training examples were: each pixel averages its area."""
-  if image.shape[:2] == size:
-    return image
-  return cv2.resize(image, size[::-1], interpolation=cv2.INTER_AREA)
-
-
-def _pad(image: np.ndarray) -> np.ndarray:
-  bottom, right = savos.padding_to_multiple(*image.shape[:2])
-  rest = [(0, 0)] * (image.ndim - 2)
-  return np.pad(image, [(0, bottom), (0, right), *rest])
 
 
 class Tracker:
@@ -86,7 +51,7 @@ class Tracker:
 
   def reset(self) -> None:
     """Forgets the video: all objects and the size of its frames."""
-    self._shape: tuple[int, int] | None = None  # Of the video's frames.
+    self._geometry: geometry_lib.Geometry | None = None
     self._ids: list[int] = []
     self._frame: np.ndarray | None = None  # The last one, as prepared.
     # [K, h, w, C] for every view, and [K, H, W].
@@ -104,7 +69,7 @@ class Tracker:
   @property
   def probabilities(self) -> jax.Array:
     """Each object's in the last frame, float32 [K, h, w], network's size."""
-    height, width = self._size
+    height, width = self._geometry.size
     return self._guidance[:, :height, :width]
 
   def guide(self, probabilities: np.ndarray) -> None:
@@ -118,12 +83,12 @@ class Tracker:
       SavosError: they are of other objects or another size.
     """
     found = np.asarray(probabilities, np.float32)
-    expected = (len(self._ids), *self._size) if self._ids else ()
+    expected = (len(self._ids), *self._geometry.size) if self._ids else ()
     if found.shape != expected:
       raise errors.SavosError(
         f'probabilities of shape {found.shape}.\n  Expected {expected}.'
       )
-    bottom, right = savos.padding_to_multiple(*self._size)
+    bottom, right = self._geometry.padding
     padded = np.pad(found, ((0, 0), (0, bottom), (0, right)))
     # Through a compiled function, as `compiled.encode_references` tells.
     self._guidance = compiled.placed(padded)
@@ -185,7 +150,7 @@ class Tracker:
     order = list(self._ids)
     if object_id in order:  # Else `drop_object` says so.
       self._check_frame(frame)
-      self._prepare_mask(mask)
+      _prepare_mask(mask, self._geometry)
     self.drop_object(object_id)
     self._add(frame, [mask], [object_id])
     # It was added at the end; back to its place.
@@ -216,34 +181,37 @@ class Tracker:
     Raises:
       SavosError: the frame is of another size, or no object was ever added.
     """
-    if self._shape is None:
-      raise errors.SavosError(
-        'there is nothing to segment yet.\n  Expected an object: add_object '
-        'with the first frame and its mask.'
-      )
-    self._check_frame(frame)
+    self._check_step(frame)
     if not self._ids:
-      self._frame = self._prepare(frame)
-      return np.zeros(self._shape, np.uint8)
-    references = self._all_references()
-    self._frame = self._prepare(frame)
-    # The soft prediction guides the next frame; it is never binarised.
-    if self._chunks(references) > 1:
-      self._guidance, labels = self._step_in_chunks(references)
-    else:
-      self._guidance, labels = compiled.step(
+      self._frame = self._geometry.prepare(frame)
+      return np.zeros(self._geometry.shape, np.uint8)
+    inputs = self._begin(frame)
+    if self._chunked:
+      found = compiled.step_in_chunks(
         self._model,
         self._params,
-        self._frame,
-        self._guidance,
-        references,
-        np.asarray(self._size, np.int32),
+        *inputs,
+        chunk=self._config.chunk,
         **self._static(),
-        **self._finishing(),
       )
-    height, width = self._shape
-    ids = np.array([0, *self._ids], np.uint8)
-    return ids[np.asarray(labels)[:height, :width]]
+    else:
+      found = compiled.step(
+        self._model, self._params, *inputs, **self._static()
+      )
+    return self._end(found)
+
+  def kind_of(self, height: int, width: int, objects: int) -> Hashable:
+    """Tells which videos `step_together` can take.
+
+    Args:
+      height: of a video's frames, pixels.
+      width: of them, pixels.
+      objects: how many it has.
+
+    Returns:
+      What is equal for videos that share all that is compiled.
+    """
+    return geometry_lib.of((height, width), self._config).kind, objects
 
   # --- Inside. ---------------------------------------------------------------
 
@@ -253,33 +221,26 @@ class Tracker:
         f'a frame of shape {frame.shape}, {frame.dtype}.\n'
         '  Expected RGB, uint8 [height, width, 3].'
       )
-    if self._shape not in (None, frame.shape[:2]):
+    if self._geometry and frame.shape[:2] != self._geometry.shape:
+      height, width = self._geometry.shape
       raise errors.SavosError(
         f'a frame of {frame.shape[1]}x{frame.shape[0]} pixels (width x '
-        f'height).\n  Expected {self._shape[1]}x{self._shape[0]}, as the first '
-        'frame: begin another video with start or reset.'
+        f'height).\n  Expected {width}x{height}, as the first frame: begin '
+        'another video with start or reset.'
       )
 
-  def _prepare(self, frame: np.ndarray) -> np.ndarray:
-    return _pad(_shrink(frame, self._size))
+  @property
+  def _kind(self) -> Hashable:
+    kind = self._geometry.kind, len(self._ids)
+    return self._model, self._config, kind
 
-  def _prepare_mask(self, mask: np.ndarray) -> np.ndarray:
-    """Checks a mask and returns it as float32, shrunk and padded."""
-    mask = np.asarray(mask)
-    if mask.shape != self._shape:
+  def _check_step(self, frame: np.ndarray) -> None:
+    if self._geometry is None:
       raise errors.SavosError(
-        f'a mask of shape {mask.shape}.\n'
-        f"  Expected {self._shape}, its frame's height and width."
+        'there is nothing to segment yet.\n  Expected an object: add_object '
+        'with the first frame and its mask.'
       )
-    if not np.issubdtype(mask.dtype, np.floating):
-      mask = mask > 0
-    mask = mask.astype(np.float32)
-    if not mask.max() > 0 or not mask.max() <= 1:
-      raise errors.SavosError(
-        f'a mask with values up to {mask.max():g}.\n'
-        '  Expected an object: at least one pixel above 0, and none above 1.'
-      )
-    return _pad(_shrink(mask, self._size))
+    self._check_frame(frame)
 
   def _add(self, frame, masks, ids) -> None:
     """Adds objects; nothing changes if one of them is refused."""
@@ -293,19 +254,10 @@ class Tracker:
       raise errors.SavosError(
         f'object ids {ids}.\n  Expected numbers from 1 to {_MOST_OBJECTS}.'
       )
-    before = self._shape
     self._check_frame(frame)
-    self._shape = frame.shape[:2]
-    self._size = network_size(*self._shape, self._config.short_side)
-    self._views = scales.views(
-      *self._size, self._config.scales, self._config.flip
-    )
-    try:
-      prepared = np.stack([self._prepare_mask(mask) for mask in masks])
-    except errors.SavosError:
-      self._shape = before
-      raise
-    self._frame = self._prepare(frame)
+    geometry = geometry_lib.of(frame.shape[:2], self._config)
+    prepared = np.stack([_prepare_mask(mask, geometry) for mask in masks])
+    self._geometry, self._frame = geometry, geometry.prepare(frame)
     references, guidance = self._encode(prepared)
     if self._ids:
       references = tuple(map(_concatenate, self._references, references))
@@ -322,23 +274,25 @@ class Tracker:
     self._guidance = self._guidance[index]
     self._merged = None
 
-  def _static(self) -> dict[str, Any]:
-    plain = all(view.plain for view in self._views)
-    return {
-      'views': self._views,
-      'static_size': None if plain else self._size,
-    }
+  @property
+  def _size(self) -> np.ndarray:
+    return np.asarray(self._geometry.size, np.int32)
 
   @property
   def _needs_union(self) -> bool:
     return self._config.merged and len(self._ids) > 1
 
-  def _finishing(self) -> dict[str, Any]:
+  @property
+  def _chunked(self) -> bool:
+    count = len(self._ids) + self._needs_union
+    return 0 < self._config.chunk < count
+
+  def _static(self) -> dict[str, Any]:
     # One object has no union: its background isn't asked for.
-    return {
+    return self._geometry.static | {
       'mode': self._config.aggregation,
       'background': self._config.background if len(self._ids) > 1 else 'max',
-      'labels_size': None if self._size == self._shape else self._shape,
+      'labels_size': self._geometry.labels_size,
     }
 
   def _encode(self, masks):
@@ -347,8 +301,8 @@ class Tracker:
       self._params,
       self._frame,
       masks,
-      np.asarray(self._size, np.int32),
-      **self._static(),
+      self._size,
+      **self._geometry.static,
     )
 
   def _all_references(self) -> tuple[jax.Array, ...]:
@@ -360,31 +314,82 @@ class Tracker:
       self._merged, _ = self._encode(compiled.union(self._guidance))
     return tuple(map(_concatenate, self._references, self._merged))
 
-  def _chunks(self, references) -> int:
-    count = references[0].shape[0]
-    return -(-count // (self._config.chunk or count))
+  def _begin(self, frame: np.ndarray) -> compiled.Inputs:
+    """Takes the next frame and returns what the network is to see."""
+    references = self._all_references()  # May need the frame before.
+    self._frame = self._geometry.prepare(frame)
+    return self._frame, self._guidance, references, self._size
 
-  def _step_in_chunks(self, references):
-    guidance = self._guidance
-    if self._needs_union:
-      guidance = _concatenate(guidance, compiled.union(guidance))
-    chunk, count = self._config.chunk, guidance.shape[0]
-    parts = []
-    for first in range(0, count, chunk):
-      # The last chunk goes back a little, so that all are of one size.
-      begin = min(first, count - chunk)
-      part = compiled.segment(
-        self._model,
-        self._params,
-        self._frame,
-        guidance[begin : begin + chunk],
-        tuple(r[begin : begin + chunk] for r in references),
-        np.asarray(self._size, np.int32),
-        **self._static(),
+  def _end(self, found: compiled.Outputs) -> np.ndarray:
+    """Keeps what guides the next frame and returns the labels."""
+    # The soft prediction guides the next frame; it is never binarised.
+    self._guidance, labels = found
+    height, width = self._geometry.shape
+    ids = np.array([0, *self._ids], np.uint8)
+    return ids[np.asarray(labels)[:height, :width]]
+
+
+def step_together(
+  trackers: Sequence[Tracker], frames: Sequence[np.ndarray], slots: int = 0
+) -> list[np.ndarray]:
+  """Segments the next frame of several videos in one compiled call.
+
+  Trackers that segment their objects in chunks step one by one.
+
+  Args:
+    trackers: at least one, all of one network, config and `kind_of` video.
+    frames: a tracker's next frame each, as for `Tracker.step`.
+    slots: how many videos the call is compiled for; where there are fewer
+      trackers, the last one's work is repeated. 0: as many as there are.
+
+  Returns:
+    Labels a tracker, as `Tracker.step` returns them.
+
+  Raises:
+    SavosError: as `Tracker.step`, or the trackers cannot step together. No
+      tracker has stepped then.
+  """
+  for tracker, frame in zip(trackers, frames, strict=True):
+    tracker._check_step(frame)
+  first = trackers[0]
+  for tracker in trackers[1:]:
+    if tracker._kind != first._kind or tracker._params is not first._params:
+      raise errors.SavosError(
+        'trackers that are not of one kind cannot step together.\n  Expected '
+        'one network and config, one padded size and number of objects.'
       )
-      parts.append(part[first - begin :])
-    return compiled.finish(jnp.concatenate(parts), **self._finishing())
+  slots = max(slots, len(trackers))
+  if slots == 1 or first._chunked or not first._ids:
+    return [t.step(f) for t, f in zip(trackers, frames, strict=True)]
+  inputs = [t._begin(f) for t, f in zip(trackers, frames, strict=True)]
+  inputs += inputs[-1:] * (slots - len(trackers))
+  found = compiled.step_videos(
+    first._model, first._params, tuple(inputs), **first._static()
+  )
+  # The repeated ones are dropped.
+  return [t._end(f) for t, f in zip(trackers, found, strict=False)]
 
 
 def _concatenate(a: jax.Array, b: jax.Array) -> jax.Array:
   return jnp.concatenate([a, b])
+
+
+def _prepare_mask(
+  mask: np.ndarray, geometry: geometry_lib.Geometry
+) -> np.ndarray:
+  """Checks a mask and returns it as float32, shrunk and padded."""
+  mask = np.asarray(mask)
+  if mask.shape != geometry.shape:
+    raise errors.SavosError(
+      f'a mask of shape {mask.shape}.\n'
+      f"  Expected {geometry.shape}, its frame's height and width."
+    )
+  if not np.issubdtype(mask.dtype, np.floating):
+    mask = mask > 0
+  mask = mask.astype(np.float32)
+  if not mask.max() > 0 or not mask.max() <= 1:
+    raise errors.SavosError(
+      f'a mask with values up to {mask.max():g}.\n'
+      '  Expected an object: at least one pixel above 0, and none above 1.'
+    )
+  return geometry.prepare(mask)

@@ -1,0 +1,91 @@
+"""From a video's frames to what the network sees of them."""
+
+from collections.abc import Hashable
+import dataclasses
+from typing import Any
+
+import cv2
+import numpy as np
+
+from savos_jax.inference import options
+from savos_jax.inference import scales
+from savos_jax.models import savos
+
+
+def network_size(height: int, width: int, short_side: int) -> tuple[int, int]:
+  """Returns the size at which the network sees a frame.
+
+  Args:
+    height: of the frame, pixels.
+    width: of the frame, pixels.
+    short_side: what the shorter side is shrunk to, pixels; 0 shrinks nothing.
+
+  Returns:
+    (height, width): the frame's own where its shorter side is no longer than
+    `short_side`, else shrunk, rounded to multiples of 32.
+  """
+  if not short_side or min(height, width) <= short_side:
+    return height, width
+  scale = short_side / min(height, width)
+  multiple = savos.SIZE_MULTIPLE
+  height, width = (
+    max(multiple, round(side * scale / multiple) * multiple)
+    for side in (height, width)
+  )
+  return height, width
+
+
+@dataclasses.dataclass(frozen=True)
+class Geometry:
+  """The sizes of a video; all are (height, width) in pixels.
+
+  Attributes:
+    shape: of its frames.
+    size: at which the network sees them, before they are padded.
+    views: how it sees them.
+  """
+
+  shape: tuple[int, int]
+  size: tuple[int, int]
+  views: tuple[scales.View, ...]
+
+  @property
+  def padding(self) -> tuple[int, int]:
+    """Pixels below and on the right, to multiples of 32."""
+    return savos.padding_to_multiple(*self.size)
+
+  @property
+  def static(self) -> dict[str, Any]:
+    """What must be known when the network is compiled."""
+    plain = all(view.plain for view in self.views)
+    return {
+      'views': self.views,
+      'static_size': None if plain else self.size,
+    }
+
+  @property
+  def labels_size(self) -> tuple[int, int] | None:
+    """Of the labels, where it isn't the network's."""
+    return None if self.size == self.shape else self.shape
+
+  @property
+  def kind(self) -> Hashable:
+    """Equal for videos that share what is compiled."""
+    bottom, right = self.padding
+    padded = (self.size[0] + bottom, self.size[1] + right)
+    return (padded, *self.static.values(), self.labels_size)
+
+  def prepare(self, image: np.ndarray) -> np.ndarray:
+    """Shrinks and pads a frame or a mask [H, W, ...] for the network."""
+    if image.shape[:2] != self.size:
+      # As the training examples were: each pixel averages its area.
+      image = cv2.resize(image, self.size[::-1], interpolation=cv2.INTER_AREA)
+    bottom, right = self.padding
+    rest = [(0, 0)] * (image.ndim - 2)
+    return np.pad(image, [(0, bottom), (0, right), *rest])
+
+
+def of(shape: tuple[int, int], config: options.InferenceConfig) -> Geometry:
+  """Returns the sizes of a video whose frames are of a shape."""
+  size = network_size(*shape, config.short_side)
+  return Geometry(shape, size, scales.views(*size, config.scales, config.flip))
