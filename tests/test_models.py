@@ -4,6 +4,7 @@ import dataclasses
 import functools
 import importlib
 
+from flax import linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -11,9 +12,11 @@ import pytest
 
 from savos_jax import settings
 from savos_jax.models import attention
+from savos_jax.models import convolutions
 from savos_jax.models import global_convolution
 from savos_jax.models import resnet
 from savos_jax.models import savos
+from savos_jax.models import upsampling
 
 TINY = savos.SavosConfig(
   block_counts=(1, 1, 1, 1), width_multiplier=1 / 16, decoder_features=8
@@ -116,7 +119,7 @@ def test_full_size_logits_and_reference(attention_on):
     lambda p, f, m: model.apply(p, f, m, method='encode_reference'),
     params, frame, mask,
   )  # fmt: skip
-  assert reference.shape == (2, 15, 27, 2048)
+  assert reference.shape == (2, 15, 27, 256)
 
 
 def test_reference_computed_once_equals_the_whole(tiny):
@@ -167,6 +170,39 @@ def test_stride_two_is_padded_as_torch_pads():
       rtol=1e-5,
       atol=1e-6,
     )
+
+
+@pytest.mark.parametrize(
+  ('kernel', 'strides'),
+  [
+    ((1, 1, 3, 4), (1, 1)),
+    ((1, 1, 3, 4), (2, 2)),
+    ((3, 3, 3, 2), (1, 1)),
+    ((1, 7, 3, 4), (1, 1)),
+    ((7, 1, 3, 4), (1, 1)),
+  ],
+)
+def test_convolution_by_products_is_that_convolution(kernel, strides):
+  keys = jax.random.split(jax.random.key(0), 2)
+  x = jax.random.normal(keys[0], (2, 8, 10, 3))
+  kernel = jax.random.normal(keys[1], kernel)
+  expected = jax.lax.conv_general_dilated(
+    x, kernel, strides, 'SAME', dimension_numbers=('NHWC', 'HWIO', 'NHWC')
+  )
+  found = convolutions.by_products(x, kernel, strides)
+  np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_objects_of_one_frame_share_its_part_of_the_first_convolution():
+  frame = jax.random.normal(jax.random.key(0), (1, 32, 64, 3))
+  masks = jax.random.uniform(jax.random.key(1), (3, 32, 64, 1))
+  module = resnet.FirstConvolution(5)
+  variables = module.init(jax.random.key(2), frame, masks[:1])
+  found = module.apply(variables, frame, masks)
+  expected = module.apply(variables, jnp.tile(frame, (3, 1, 1, 1)), masks)
+  assert found.shape == (3, 16, 32, 5)
+  np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
+  assert np.abs(found[0] - found[1]).max() > 0.01
 
 
 def test_every_input_matters(tiny):
@@ -288,7 +324,7 @@ def test_attention_off_has_no_gates_and_residual_off_differs():
 
 def test_global_convolution_sees_a_full_square():
   """One pixel of the reference reaches a 7x7 square (plus the 3x3 pair)."""
-  block = global_convolution.GlobalConvolutionBlock(features=4, kernel_size=7)
+  block = _MatchedBlock()
   x = jnp.zeros((1, 21, 21, 3))
   variables = block.init(jax.random.key(0), x, x)
   pixel = x.at[0, 10, 10].set(1.0)
@@ -301,9 +337,77 @@ def test_global_convolution_sees_a_full_square():
   # 3 from the 7-kernels and 2 from the two 3x3 convolutions, each side.
   assert (rows[0], rows[-1]) == (5, 15)
   assert (columns[0], columns[-1]) == (5, 15)
-  shapes = jax.tree.map(jnp.shape, variables['params'])
+  shapes = jax.tree.map(jnp.shape, variables['params']['block'])
   assert shapes['left_1xk']['kernel'] == (1, 7, 6, 4)
   assert shapes['right_kx1']['kernel'] == (7, 1, 6, 4)
+
+
+class _MatchedBlock(nn.Module):
+  """The global convolution block, given target and reference."""
+
+  def setup(self):
+    self.block = global_convolution.GlobalConvolutionBlock(4, 7)
+
+  def __call__(self, target, reference):
+    return self.block(target, self.block.of_reference(reference))
+
+
+def test_global_convolution_is_that_of_both_features_together():
+  """Peng et al., Fig. 3, in convolutions over the concatenated features."""
+  keys = jax.random.split(jax.random.key(0), 6)
+  target = jax.random.normal(keys[0], (2, 9, 11, 3))
+  reference = jax.random.normal(keys[1], (2, 9, 11, 3))
+  block = _MatchedBlock()
+  variables = block.init(keys[2], target, reference)
+  lines = variables['params']['block']
+  for key, name in zip(keys[2:], ('left_1xk', 'left_kx1', 'right_kx1',
+                                  'right_1xk'), strict=True):  # fmt: skip
+    lines[name]['bias'] = jax.random.normal(key, (4,))
+
+  def conv(x, name):
+    kernel, bias = lines[name]['kernel'], lines[name]['bias']
+    dimensions = ('NHWC', 'HWIO', 'NHWC')
+    y = jax.lax.conv_general_dilated(
+      x, kernel, (1, 1), 'SAME', dimension_numbers=dimensions
+    )
+    return y + bias.reshape(1, 1, 1, -1)
+
+  both = jnp.concatenate([target, reference], axis=-1)
+  total = conv(conv(both, 'left_1xk'), 'left_kx1')
+  total += conv(conv(both, 'right_kx1'), 'right_1xk')
+  refine = global_convolution.ResidualPair()
+  expected = apply(refine, {'params': lines['refine']}, total)
+  found = apply(block, variables, target, reference)
+  np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize('factor', [1, 2, 4])
+def test_upsampling_is_bilinear_with_half_pixel_centres(factor):
+  x = jax.random.normal(jax.random.key(0), (2, 5, 3, 4))
+  shape = (2, 5 * factor, 3 * factor, 4)
+  expected = jax.image.resize(x, shape, 'bilinear', antialias=False)
+  found = upsampling.bilinear(x, factor)
+  np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
+  half = upsampling.bilinear(x.astype(jnp.bfloat16), factor)
+  assert half.dtype == jnp.bfloat16
+
+
+@pytest.mark.parametrize('padding', resnet.STEM_POOL_PADDINGS)
+def test_the_stem_is_convolution_and_pooling_as_they_are_written(padding):
+  keys = jax.random.split(jax.random.key(0), 2)
+  x = jax.random.normal(keys[0], (2, 12, 16, 4))
+  kernel = jax.random.normal(keys[1], (7, 7, 4, 5))
+  convolved = jax.lax.conv_general_dilated(
+    x, kernel, (2, 2), [(3, 3)] * 2,
+    dimension_numbers=('NHWC', 'HWIO', 'NHWC'),
+  )  # fmt: skip
+  found = convolutions.convolve_7x7_stride_2(x, kernel)
+  np.testing.assert_allclose(found, convolved, rtol=1e-4, atol=1e-4)
+  # Below zero everywhere: a border of zeros would be seen.
+  below = -jnp.exp(convolved)
+  pooled = nn.max_pool(below, (3, 3), (2, 2), padding=[padding] * 2)
+  found = convolutions.max_pool_3x3_stride_2(below, padding)
+  np.testing.assert_array_equal(found, pooled)
 
 
 @pytest.mark.parametrize(

@@ -88,7 +88,8 @@ def _probabilities(
       size if view.plain else None,
       method=savos.SAVOS.segment,
     )
-    found = jax.nn.softmax(logits)[..., 1]
+    # The softmax of two.
+    found = jax.nn.sigmoid(logits[..., 1] - logits[..., 0])
     total += _unseen(found, view, static_size, guidance.shape[1:])
   return total / len(views)
 

@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 
 from savos_jax.models import global_convolution
+from savos_jax.models import upsampling
 
 
 class ChannelGate(nn.Module):
@@ -101,7 +102,5 @@ class AttentionModule(nn.Module):
       s = a + f if self.residual else f
     else:
       s = global_convolution.ResidualPair(self.dtype, name='skip_refine')(a)
-    shape = (*skip.shape[:3], self.features)
-    # Half-pixel centres; antialias only matters when shrinking.
-    m = s + jax.image.resize(below, shape, 'bilinear', antialias=False)
+    m = s + upsampling.bilinear(below, 2)
     return global_convolution.ResidualPair(self.dtype, name='refine')(m)

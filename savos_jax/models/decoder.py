@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from savos_jax.models import attention
+from savos_jax.models import convolutions
 
 
 class Decoder(nn.Module):
@@ -50,5 +51,11 @@ class Decoder(nn.Module):
         dtype=self.dtype,
         name=f'attention_{stage}',
       )(skips[stage], x)
-    x = nn.Conv(2, (3, 3), dtype=self.dtype, name='predict')(nn.relu(x))
+    x = nn.Conv(
+      2,
+      (3, 3),
+      dtype=self.dtype,
+      conv_general_dilated=convolutions.by_products,
+      name='predict',
+    )(nn.relu(x))
     return x.astype(jnp.float32)

@@ -10,6 +10,8 @@ from flax import linen as nn
 import jax
 import jax.numpy as jnp
 
+from savos_jax.models import convolutions
+
 
 class ResidualPair(nn.Module):
   """x + conv3x3(relu(conv3x3(relu(x))))."""
@@ -25,8 +27,54 @@ class ResidualPair(nn.Module):
     return x + y
 
 
+class LineConvolution(nn.Module):
+  """A 1 x k or k x 1 convolution with bias, of one part of its input channels.
+
+  It is linear: what one part of the channels adds can be computed once and
+  kept. Parameters as `nn.Conv` has them.
+
+  Attributes:
+    features: channels out.
+    kernel_size: (k, 1) or (1, k), k odd.
+    parts: into how many equal parts the input's channels are divided.
+    dtype: of the computation.
+  """
+
+  features: int
+  kernel_size: tuple[int, int]
+  parts: int
+  dtype: Any = jnp.float32
+
+  @nn.compact
+  def __call__(self, x: jax.Array, part: int, with_bias: bool) -> jax.Array:
+    """Convolves one part.
+
+    Args:
+      x: [B, H, W, C / parts].
+      part: which one it is, from 0.
+      with_bias: whether the bias is added; once in the sum of all parts.
+
+    Returns:
+      [B, H, W, features].
+    """
+    channels = x.shape[-1]
+    shape = (*self.kernel_size, channels * self.parts, self.features)
+    kernel = self.param('kernel', nn.initializers.lecun_normal(), shape)
+    bias = self.param('bias', nn.initializers.zeros, (self.features,))
+    kernel = kernel[:, :, part * channels : (part + 1) * channels]
+    y = convolutions.by_products(
+      x.astype(self.dtype), kernel.astype(self.dtype)
+    )
+    if with_bias:
+      y += bias.astype(self.dtype).reshape(1, 1, 1, -1)
+    return y
+
+
 class GlobalConvolutionBlock(nn.Module):
   """Matches the target with the reference over a large neighbourhood.
+
+  Its two branches are linear up to where they meet, so the reference's share of
+  them is the same for all frames of a video: `of_reference`.
 
   Attributes:
     features: channels inside and out.
@@ -38,20 +86,43 @@ class GlobalConvolutionBlock(nn.Module):
   kernel_size: int = 7
   dtype: Any = jnp.float32
 
-  @nn.compact
-  def __call__(self, target: jax.Array, reference: jax.Array) -> jax.Array:
-    """Maps two [B, H, W, C] feature maps to [B, H, W, features].
-
-    Args:
-      target: res5 of the current frame.
-      reference: res5 of the reference frame.
-    """
-    x = jnp.concatenate([target, reference], axis=-1).astype(self.dtype)
+  def setup(self):
+    """Builds two branches; target and reference are parts of their input."""
     row, column = (1, self.kernel_size), (self.kernel_size, 1)
 
-    def conv(kernel, name):
-      return nn.Conv(self.features, kernel, dtype=self.dtype, name=name)
+    def line(kernel_size, parts):
+      return LineConvolution(self.features, kernel_size, parts, self.dtype)
 
-    left = conv(column, 'left_kx1')(conv(row, 'left_1xk')(x))
-    right = conv(row, 'right_1xk')(conv(column, 'right_kx1')(x))
-    return ResidualPair(self.dtype, name='refine')(left + right)
+    self.left_1xk, self.left_kx1 = line(row, 2), line(column, 1)
+    self.right_kx1, self.right_1xk = line(column, 2), line(row, 1)
+    self.refine = ResidualPair(self.dtype)
+
+  def of_reference(self, reference: jax.Array) -> jax.Array:
+    """Returns the reference's share of both branches' sum.
+
+    Args:
+      reference: res5 of the reference frame, [B, H, W, C].
+
+    Returns:
+      [B, H, W, features].
+    """
+    return self._branches(reference, 1)
+
+  def __call__(self, target: jax.Array, share: jax.Array) -> jax.Array:
+    """Matches a frame.
+
+    Args:
+      target: res5 of the current frame, [B, H, W, C].
+      share: from `of_reference`.
+
+    Returns:
+      [B, H, W, features].
+    """
+    return self.refine(self._branches(target, 0) + share)
+
+  def _branches(self, x, part):
+    # The reference's share has no bias: the target's has it.
+    first, second = (part, part == 0), (0, part == 0)
+    left = self.left_kx1(self.left_1xk(x, *first), *second)
+    right = self.right_1xk(self.right_kx1(x, *first), *second)
+    return left + right

@@ -13,6 +13,8 @@ from flax import linen as nn
 import jax
 import jax.numpy as jnp
 
+from savos_jax.models import convolutions
+
 STRIDE_VARIANTS = ('v1', 'v1.5')
 STEM_POOL_PADDINGS = ((1, 1), (0, 1))
 STAGES = ('res2', 'res3', 'res4', 'res5')
@@ -70,6 +72,7 @@ def _conv(features, size, stride, dtype, name):
     use_bias=False,
     dtype=dtype,
     kernel_init=_he_normal,
+    conv_general_dilated=convolutions.by_products if size == 1 else None,
     name=name,
   )
 
@@ -96,13 +99,7 @@ class FirstConvolution(nn.Module):
     kernel = kernel.astype(self.dtype)
 
     def convolve(x, part):
-      return jax.lax.conv_general_dilated(
-        x.astype(self.dtype),
-        part,
-        window_strides=(2, 2),
-        padding=[(3, 3), (3, 3)],
-        dimension_numbers=('NHWC', 'HWIO', 'NHWC'),
-      )
+      return convolutions.convolve_7x7_stride_2(x.astype(self.dtype), part)
 
     if frames.shape[0] == masks.shape[0]:
       return convolve(jnp.concatenate([frames, masks], axis=-1), kernel)
@@ -189,8 +186,7 @@ class ResNet(nn.Module):
     stem = self.stem_features or width
     x = FirstConvolution(stem, self.dtype, name='conv1')(frames, masks)
     x = nn.relu(FrozenBatchNorm(dtype=self.dtype, name='bn1')(x))
-    padding = [tuple(self.stem_pool_padding)] * 2
-    x = nn.max_pool(x, (3, 3), strides=(2, 2), padding=padding)
+    x = convolutions.max_pool_3x3_stride_2(x, self.stem_pool_padding)
     features = {'stem': x}
     residual_scale_init = 1.0 / math.sqrt(sum(self.block_counts))
     for number, (stage, blocks) in enumerate(

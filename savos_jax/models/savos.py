@@ -13,6 +13,7 @@ import jax.numpy as jnp
 from savos_jax.models import decoder
 from savos_jax.models import global_convolution
 from savos_jax.models import resnet
+from savos_jax.models import upsampling
 
 # Every stage halves the size without remainder.
 SIZE_MULTIPLE = 32
@@ -175,6 +176,9 @@ class SAVOS(nn.Module):
   ) -> jax.Array:
     """Encodes the reference frame: once a video.
 
+    Of res5 only what the global convolution adds up from it is kept: it is
+    linear there, and the same for every frame.
+
     Args:
       frame: RGB in [0, 1], float32 [B, H, W, 3]; or [1, H, W, 3], the same for
         all masks.
@@ -184,9 +188,11 @@ class SAVOS(nn.Module):
         is compiled.
 
     Returns:
-      res5 features [B, ceil(H/32), ceil(W/32), 2048 * width_multiplier].
+      The reference's share in the global convolution block,
+      [B, ceil(H/32), ceil(W/32), decoder_features].
     """
-    return self._encode(frame, mask, size)['res5']
+    features = self._encode(frame, mask, size)
+    return self.global_convolution.of_reference(features['res5'])
 
   def segment(
     self,
@@ -208,13 +214,10 @@ class SAVOS(nn.Module):
       Logits {background, object} at full size, float32 [B, H, W, 2].
     """
     height, width = frame.shape[1:3]
-    bottom, right = padding_to_multiple(height, width)
     features = self._encode(frame, guidance, size)
     x = self.global_convolution(features['res5'], reference)
     logits = self.decoder(x, features)
-    shape = (guidance.shape[0], height + bottom, width + right, 2)
-    logits = jax.image.resize(logits, shape, 'bilinear', antialias=False)
-    return logits[:, :height, :width]
+    return upsampling.bilinear(logits, 4)[:, :height, :width]
 
   def __call__(
     self,

@@ -1,0 +1,111 @@
+"""Convolutions and pooling in the form in which XLA computes them fastest.
+
+The results are those of `jax.lax.conv_general_dilated` and `nn.max_pool`, but
+for rounding. On CPUs XLA's own are slow where channels are few on one side or
+the kernel is 1x1, and most of all backwards; accelerators compile both forms to
+much the same.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+
+def by_products(
+  x: jax.Array,
+  kernel: jax.Array,
+  strides: Sequence[int] = (1, 1),
+  *unused: Any,
+  **also_unused: Any,
+) -> jax.Array:
+  """Convolves by one matrix product for all places of the kernel.
+
+  Their results are moved and added. For 1x1 kernels, and for many channels in
+  and few out. May be given to `nn.Conv` as its `conv_general_dilated`.
+
+  Args:
+    x: [B, H, W, C].
+    kernel: [h, w, C, features], h and w odd; zeros are beyond the border.
+    strides: 1, or anything for a 1x1 kernel.
+    *unused: what `nn.Conv` gives besides.
+    **also_unused: the same.
+
+  Returns:
+    [B, H / stride, W / stride, features].
+  """
+  height, width = kernel.shape[:2]
+  if height == width == 1:
+    x = x[:, :: strides[0], :: strides[1]]
+    product = x.reshape(-1, x.shape[-1]) @ kernel[0, 0]
+    return product.reshape(*x.shape[:3], kernel.shape[-1])
+  assert tuple(strides) == (1, 1), strides
+  products = jnp.einsum('bhwc,ijcf->bhwijf', x, kernel)
+  ends = [(side // 2, side // 2) for side in (height, width)]
+  products = jnp.pad(products, [(0, 0), *ends] + [(0, 0)] * 3)
+  rows, columns = x.shape[1:3]
+  return sum(
+    products[:, i : i + rows, j : j + columns, i, j]
+    for i in range(height)
+    for j in range(width)
+  )
+
+
+def _by_blocks(x: jax.Array) -> jax.Array:
+  """Puts each 2x2 pixels side by side: [B, H, W, C] to [B, H/2, W/2, 4C]."""
+  batch, height, width, channels = x.shape
+  x = x.reshape(batch, height // 2, 2, width // 2, 2, channels)
+  x = x.transpose(0, 1, 3, 2, 4, 5)
+  return x.reshape(batch, height // 2, width // 2, 4 * channels)
+
+
+def convolve_7x7_stride_2(x: jax.Array, kernel: jax.Array) -> jax.Array:
+  """Convolves as torch does with stride 2 and padding 3.
+
+  Few channels at stride 2 leave vector and matrix units idle. Over blocks of
+  2x2 pixels it is a 4x4 convolution at stride 1, of four times the channels:
+  the kernel begins one pixel earlier, with zeros.
+
+  Args:
+    x: [B, H, W, C], H and W even.
+    kernel: [7, 7, C, features].
+
+  Returns:
+    [B, H/2, W/2, features].
+  """
+  channels, features = kernel.shape[2:]
+  kernel = jnp.pad(kernel, ((1, 0), (1, 0), (0, 0), (0, 0)))
+  kernel = kernel.reshape(4, 2, 4, 2, channels, features)
+  kernel = kernel.transpose(0, 2, 1, 3, 4, 5)
+  return jax.lax.conv_general_dilated(
+    _by_blocks(x),
+    kernel.reshape(4, 4, 4 * channels, features),
+    window_strides=(1, 1),
+    padding=[(2, 1), (2, 1)],
+    dimension_numbers=('NHWC', 'HWIO', 'NHWC'),
+  )
+
+
+def max_pool_3x3_stride_2(x: jax.Array, padding: Sequence[int]) -> jax.Array:
+  """Takes the maximum of each 3x3, one axis after the other.
+
+  Args:
+    x: [B, H, W, C], H and W even.
+    padding: pixels before and after, on both axes: (1, 1) or (0, 1).
+
+  Returns:
+    [B, H/2, W/2, C].
+  """
+  low = jnp.array(-jnp.inf, x.dtype)
+  for axis in (1, 2):
+    ends = [(0, 0, 0)] * x.ndim
+    ends[axis] = (*padding, 0)
+    half = x.shape[axis] // 2
+    padded = jax.lax.pad(x, low, ends)
+    a, b, c = (
+      jax.lax.slice_in_dim(padded, i, i + 2 * half - 1, stride=2, axis=axis)
+      for i in range(3)
+    )
+    x = jnp.maximum(jnp.maximum(a, b), c)
+  return x
