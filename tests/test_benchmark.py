@@ -6,8 +6,10 @@ import json
 import jax
 import pytest
 
+from savos_jax.inference import options
 from savos_jax.models import savos
 from savos_jax.tools.benchmark import __main__ as benchmark
+from savos_jax.tools.benchmark import inference
 from savos_jax.tools.benchmark import training
 from savos_jax.training import state as state_lib
 
@@ -27,6 +29,29 @@ def test_inference_reports_setting_and_figures(capsys):
   assert 0 <= fastest <= median <= slowest
   assert result['first_frames_with_compilation_s'] > median
   assert 0.05 < result['peak_memory_gib'] < 24
+  rate = result['gflop_per_frame'] / median
+  assert result['gflop_per_s'] == pytest.approx(rate, rel=0.05)
+  assert result['matrix_product_gflop_per_s'] > 0
+
+
+def test_operations_count_objects_and_scales():
+  config = savos.SavosConfig(
+    block_counts=(1, 1, 1, 1), width_multiplier=0.0625, decoder_features=8
+  )
+  model = savos.SAVOS(config)
+  params = jax.eval_shape(
+    functools.partial(state_lib.init_params, model), jax.random.key(0)
+  )
+  one, two, scaled = (
+    inference._operations(
+      model, params, options.InferenceConfig(scales=scales), (64, 96), objects
+    )
+    for objects, scales in ((1, (1.0,)), (2, (1.0,)), (1, (1.0, 0.5)))
+  )
+  # The RGB part of the first convolution is shared: 49 * 3 products a pixel
+  # and feature, of 49 * 4.
+  assert 1.7 * one < two < 2 * one
+  assert 1.2 * one < scaled < 1.35 * one
 
 
 @pytest.mark.usefixtures('library_promotion')

@@ -4,8 +4,10 @@ import argparse
 import dataclasses
 import os
 import platform
+import time
 
 import jax
+import jax.numpy as jnp
 
 from savos_jax import errors
 from savos_jax import network
@@ -58,6 +60,24 @@ def architecture(arguments: argparse.Namespace) -> savos.SavosConfig:
     )
   except ValueError as error:
     raise errors.SavosError(f'--{error}.') from None
+
+
+def matrix_product_rate(size: int = 2048, repeats: int = 5) -> float:
+  """Measures floating-point operations a second in a float32 matrix product.
+
+  Args:
+    size: rows and columns of both matrices.
+    repeats: the fastest of them counts, after one that compiles.
+  """
+  product = jax.jit(jnp.matmul)
+  matrix = jnp.ones((size, size), jnp.float32)
+  product(matrix, matrix).block_until_ready()
+  seconds = []
+  for _ in range(repeats):
+    started = time.perf_counter()
+    product(matrix, matrix).block_until_ready()
+    seconds.append(time.perf_counter() - started)
+  return 2 * size**3 / min(seconds)
 
 
 def setting(arguments: argparse.Namespace) -> dict:

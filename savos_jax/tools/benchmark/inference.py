@@ -1,7 +1,8 @@
 """Seconds a frame and peak memory of the tracker, on random frames.
 
-Prints a line of JSON: the setting, the device, seconds and GiB. Weights are
-random: they change neither.
+Prints a line of JSON: the setting, the device, seconds, GiB, and the network's
+rate beside that of a large matrix product in the same process. Weights are
+random: they change nothing.
 """
 
 import argparse
@@ -10,15 +11,42 @@ import statistics
 import time
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from savos_jax import errors
 from savos_jax import memory
+from savos_jax.inference import geometry as geometry_lib
 from savos_jax.inference import options
 from savos_jax.inference import tracker as tracker_lib
 from savos_jax.models import savos
 from savos_jax.tools.benchmark import common
 from savos_jax.training import state as state_lib
+
+
+def _operations(model, params, config, size, objects) -> float:
+  """Returns the network's floating-point operations a frame, for all views."""
+  geometry = geometry_lib.of(size, config)
+  total = 0.0
+  for view in geometry.views:
+    height, width = geometry.size if view.plain else (view.height, view.width)
+    frame = jax.ShapeDtypeStruct((1, height, width, 3), jnp.float32)
+    mask = jax.ShapeDtypeStruct((objects, height, width), jnp.float32)
+
+    def encode(params, frame, mask):
+      return model.apply(
+        {'params': params}, frame, mask, method='encode_reference'
+      )
+
+    def segment(params, frame, mask, reference):
+      return model.apply(
+        {'params': params}, frame, mask, reference, method='segment'
+      )
+
+    reference = jax.eval_shape(encode, params, frame, mask)
+    lowered = jax.jit(segment).lower(params, frame, mask, reference)
+    total += lowered.cost_analysis()['flops']
+  return total
 
 
 def measure(
@@ -41,7 +69,9 @@ def measure(
 
   Returns:
     Seconds of the first frames with compilation, median, fastest and slowest
-    seconds a frame after them, peak memory in GiB.
+    seconds a frame after them, peak memory in GiB; 10^9 floating-point
+    operations of the network a frame and a second, and of a large matrix
+    product a second.
   """
   model = savos.SAVOS(architecture)
   params = jax.jit(lambda key: state_lib.init_params(model, key))(
@@ -61,12 +91,17 @@ def measure(
     started = time.perf_counter()
     tracker.step(frame)
     seconds.append(time.perf_counter() - started)
+  median = statistics.median(seconds)
+  gflop = _operations(model, params, config, (height, width), objects) / 1e9
   return {
     'first_frames_with_compilation_s': first,
-    'median_s_per_frame': statistics.median(seconds),
+    'median_s_per_frame': median,
     'fastest_s_per_frame': min(seconds),
     'slowest_s_per_frame': max(seconds),
     'peak_memory_gib': memory.peak_gib(),
+    'gflop_per_frame': gflop,
+    'gflop_per_s': gflop / median,
+    'matrix_product_gflop_per_s': common.matrix_product_rate() / 1e9,
   }
 
 
