@@ -39,10 +39,13 @@ def get_config() -> config_dict.ConfigDict:
   config.data = data = config_dict.ConfigDict()
   # 'davis': a folder in the layout of the DAVIS zip files.
   # 'tfds': a prepared tensorflow_datasets `davis`; root is its data_dir.
+  # 'segtrack': SegTrack v2 as its zip file unpacks, for evaluation.
   # 'embedded': clips made from scikit-image's photographs, no download.
   data.source = 'davis'
-  data.root = config_dict.placeholder(str)  # Folder; must be given for DAVIS.
-  data.year = '2017'  # '2017': each id an object; '2016': all ids are one.
+  # Folder; must be given for all but 'embedded'.
+  data.root = config_dict.placeholder(str)
+  # Of DAVIS: '2017': each id an object; '2016': all ids are one.
+  data.year = '2017'
   data.resolution = '480p'  # Folder below JPEGImages and Annotations.
   data.train_split = 'train'  # Image list in ImageSets; '': photos alone.
   data.val_split = 'val'
@@ -173,6 +176,8 @@ def get_config() -> config_dict.ConfigDict:
   # tells what the network is; '': this workdir.
   evaluation.checkpoint = ''
   evaluation.checkpoint_step = -1  # Of a workdir; -1: the newest.
+  # Of a workdir, in place of the newest: the best one that validation found.
+  evaluation.use_best = False
   evaluation.use_ema = True  # The averaged weights, when there are any.
   # Frames are shrunk to it for the network, labels enlarged back; 0: never.
   evaluation.short_side = 0  # Pixels.
@@ -190,7 +195,17 @@ def get_config() -> config_dict.ConfigDict:
   # Scored beside the network: 'first_mask' (copied), 'background' (empty).
   evaluation.baselines = ('first_mask', 'background')
   evaluation.strips = True  # A picture a sequence: prediction over truth.
+  # results/report.html: scores, charts and the worst frames, to look at.
+  evaluation.report = True
   evaluation.video = False  # An overlay video a sequence.
   evaluation.video_fps = 12.0  # Frames a second.
+  # Validation: a small part of a split is scored while the network trains, in
+  # the way that is set above. The checkpoint with the highest J&F is kept in
+  # workdir/checkpoints_best. Whoever chooses it on the split that is reported
+  # in the end reports a little too much.
+  evaluation.every_steps = 0  # Steps, and after the last; 0: never.
+  evaluation.every_split = ''  # Image list; '': data.val_split.
+  evaluation.every_sequences = 3  # The first of the split, at most.
+  evaluation.every_frames = 20  # The first of each, at most; 3 or more.
   # A misspelt field is an error from here on.
   return config.lock()

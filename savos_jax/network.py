@@ -12,6 +12,7 @@ import numpy as np
 from savos_jax import errors
 from savos_jax.models import fields
 from savos_jax.models import savos
+from savos_jax.training import best
 from savos_jax.training import checkpoint
 from savos_jax.training import state as state_lib
 from savos_jax.weights import pretrained
@@ -42,7 +43,10 @@ class Trained:
 
 
 def load(
-  path: str | os.PathLike, step: int | None = None, use_ema: bool = True
+  path: str | os.PathLike,
+  step: int | None = None,
+  use_ema: bool = True,
+  use_best: bool = False,
 ) -> Trained:
   """Loads a trained network; what it is, the checkpoint tells.
 
@@ -50,6 +54,8 @@ def load(
     path: a file of `tools.export_checkpoint`, or the --workdir of a training.
     step: which checkpoint of a training; None is the newest whole one.
     use_ema: the averaged parameters of a training, where there are any.
+    use_best: the best checkpoint of a training that validated, in place of its
+      newest.
 
   Returns:
     The network.
@@ -60,12 +66,23 @@ def load(
   """
   path = pathlib.Path(path).expanduser()
   if path.is_dir():
-    return _load_workdir(path, step, use_ema)
+    return _load_workdir(path, step, use_ema, use_best)
+  if use_best and path.exists():
+    raise errors.SavosError(
+      f'{path}: holds one checkpoint, so none is the best.\n'
+      '  Expected the --workdir of a training; or leave use_best out.'
+    )
   return _read(path, step)
 
 
-def _load_workdir(workdir, step, use_ema) -> Trained:
-  folder = workdir / 'checkpoints'
+def _load_workdir(workdir, step, use_ema, use_best) -> Trained:
+  folder = workdir / (best.FOLDER if use_best else 'checkpoints')
+  if use_best and not folder.is_dir():
+    raise errors.SavosError(
+      f'{folder}: no such folder, so there is no best checkpoint.\n'
+      '  Expected a training with config.eval.every_steps above 0; or leave '
+      'use_best out, for the newest.'
+    )
   if not folder.is_dir():
     raise errors.SavosError(
       f'{folder}: no such folder, so there is no checkpoint.\n'

@@ -13,8 +13,10 @@ from savos_jax.data import embedded_clips
 from savos_jax.data import lucid
 from savos_jax.data import perturb
 from savos_jax.data import sampling
+from savos_jax.data import segtrack
 from savos_jax.data import sequences
 from savos_jax.data import stills
+from savos_jax.evaluation import attributes
 from savos_jax.inference import options
 from savos_jax.models import fields as model_fields
 from savos_jax.models import savos
@@ -22,7 +24,7 @@ from savos_jax.weights import pretrained
 
 logger = logging.getLogger(__name__)
 
-SOURCES = ('davis', 'tfds', 'embedded')
+SOURCES = ('davis', 'tfds', 'embedded', 'segtrack')
 
 
 def model_config(config: config_dict.ConfigDict) -> savos.SavosConfig:
@@ -221,6 +223,12 @@ def make_sampler(
         f'config.{name} is {value}.\n  Expected at least {least}.'
       )
   ranges = sampling_config(config)
+  if data.source == 'segtrack' and not (data.train_split or data.stills):
+    raise errors.SavosError(
+      'SegTrack v2 has no training part.\n'
+      '  Evaluate a network that was trained elsewhere: --mode=evaluate '
+      '--config.eval.checkpoint=runs/davis17.'
+    )
   videos = []
   if data.train_split:
     videos = load_split(config, workdir, data.train_split)
@@ -284,12 +292,30 @@ def load_split(
       f'config.data.source is {data.source!r}.\n  Expected one of {SOURCES}.'
     )
   if not data.root:
+    layout = segtrack.LAYOUT if data.source == 'segtrack' else davis.LAYOUT
     raise errors.SavosError(
-      f'config.data.root is not set: where is the data?\n{davis.LAYOUT}'
+      f'config.data.root is not set: where is the data?\n{layout}'
     )
   if data.source == 'tfds':
     return _load_tfds(data, workdir, split)
+  if data.source == 'segtrack':
+    return segtrack.load(data.root, split)
   return davis.load(data.root, split, data.year, data.resolution)
+
+
+def sequence_attributes(
+  config: config_dict.ConfigDict,
+) -> dict[str, tuple[str, ...]]:
+  """Returns what DAVIS says of its sequences: name -> attributes.
+
+  Empty where the data set has no such file.
+
+  Raises:
+    SavosError: the file is malformed.
+  """
+  if config.data.source != 'davis' or not config.data.root:
+    return {}
+  return attributes.read(config.data.root)
 
 
 def _load_tfds(data, workdir, split) -> list[sequences.Sequence]:

@@ -6,9 +6,11 @@ import json
 import jax
 import pytest
 
+from savos_jax.evaluation import protocol
 from savos_jax.inference import options
 from savos_jax.models import savos
 from savos_jax.tools.benchmark import __main__ as benchmark
+from savos_jax.tools.benchmark import evaluation
 from savos_jax.tools.benchmark import inference
 from savos_jax.tools.benchmark import training
 from savos_jax.training import state as state_lib
@@ -125,6 +127,59 @@ def test_data_reports_dreams_steps_and_the_pipeline(capsys, davis_folder):
     assert row['dreams_per_second_and_core'] > 0
   assert pipeline['pipeline_examples_per_second'] > 0
   assert {'clip_ms', 'dream_ms'} & set(pipeline)
+
+
+SCORED = ('--repeats=1', '--workers=2')
+STEPS = ('reading', 'j', 'f')
+
+
+def test_evaluation_scores_made_up_masks(capsys):
+  benchmark.main([
+    'evaluation', '--height=48', '--width=80', '--objects=2', '--frames=3',
+    *SCORED,
+  ])  # fmt: skip
+  row = json.loads(capsys.readouterr().out)
+  assert (row['scored_frames'], row['scored_objects']) == (3, 2)
+  slowest, median, fastest = (
+    row[f'{name}_frames_per_s'] for name in ('slowest', 'median', 'fastest')
+  )
+  assert 0 < slowest <= median <= fastest
+  assert min(row[f'{name}_alone_frames_per_s'] for name in STEPS) > 0
+
+
+def test_made_up_masks_are_neither_perfect_nor_hopeless(tmp_path):
+  videos = evaluation.write_masks(tmp_path, (60, 90), objects=2, frames=3)
+  scores = protocol.score_results(tmp_path / 'results', videos, progress=False)
+  assert len(scores.objects) == 2
+  for score in scores.objects:
+    assert len(score.j) == 3
+    assert 0.3 < score.j.min() <= score.j.max() < 1
+    assert 0.1 < score.f.min() <= score.f.max() < 1
+
+
+def test_evaluation_scores_given_folders(capsys, tmp_path):
+  evaluation.write_masks(tmp_path, (30, 40), objects=3, frames=2)
+  folders = (
+    f'--results={tmp_path / "results"}',
+    f'--annotations={tmp_path / "annotations"}',
+  )
+  for rules, objects in (('davis2016', 1), ('davis2017', 3)):
+    benchmark.main(['evaluation', *folders, f'--protocol={rules}', *SCORED])
+    row = json.loads(capsys.readouterr().out)
+    assert (row['scored_frames'], row['scored_objects']) == (2, objects)
+
+
+@pytest.mark.parametrize(
+  ('given', 'lacking'),
+  [('results', 'annotations'), ('annotations', 'results')],
+)
+def test_evaluation_wants_both_folders_or_none(
+  capsys, tmp_path, given, lacking
+):
+  with pytest.raises(SystemExit) as caught:
+    benchmark.main(['evaluation', f'--{given}={tmp_path}'])
+  assert caught.value.code
+  assert f'--{given} without --{lacking}' in capsys.readouterr().err
 
 
 def test_one_frame_is_measured_once():

@@ -3,6 +3,8 @@
 import functools
 import gc
 import hashlib
+import io
+import json
 import os
 import pathlib
 import re
@@ -15,12 +17,18 @@ import time
 import jax
 import numpy as np
 import optax
+from PIL import Image
 import pytest
+from tensorboard.backend.event_processing import event_accumulator
+from tensorboard.util import tensor_util
 
 from configs import smoke
 from savos_jax import errors
+from savos_jax import network
 from savos_jax import settings
+from savos_jax.inference import compiled
 from savos_jax.models import savos
+from savos_jax.training import best
 from savos_jax.training import checkpoint
 from savos_jax.training import loop
 from savos_jax.training import state as state_lib
@@ -50,13 +58,18 @@ def clips(tmp_path_factory):
   return workdir / 'embedded'
 
 
-@pytest.fixture
-def config(clips):
+def pairs(clips):
+  """The smoke configuration with these clips."""
   config = smoke.get_config()
   config.data.root = str(clips)
   # Pairs compile in half of the time of longer clips.
   config.sampling.clip_frames = 1
   return config
+
+
+@pytest.fixture
+def config(clips):
+  return pairs(clips)
 
 
 def params_of(workdir, config, step=None, use_ema=False):
@@ -72,27 +85,102 @@ def assert_same(a, b):
   jax.tree.map(np.testing.assert_array_equal, a, b)
 
 
-def test_resumed_run_equals_the_uninterrupted_one_bit_for_bit(config, tmp_path):
+def validating(config):
+  """Six steps, saved and validated after three and six."""
   config.train.steps = 6
   config.train.checkpoint_every = 3
   config.train.keep_checkpoints = 5
-  assert loop.train(config, tmp_path / 'whole')
+  config.eval.every_steps = 3
+  config.eval.every_frames = 4
+  return config
 
-  # Interrupted after step 3: only what that checkpoint holds goes on.
-  shutil.copytree(
-    tmp_path / 'whole' / 'checkpoints' / '3',
-    tmp_path / 'resumed' / 'checkpoints' / '3',
-  )
-  assert loop.train(config, tmp_path / 'resumed')
+
+@pytest.fixture(scope='module')
+def whole(clips, tmp_path_factory):
+  """The folder of such a training."""
+  workdir = tmp_path_factory.mktemp('whole')
+  before = compiled.step._cache_size()
+  with jax.numpy_dtype_promotion('standard'):
+    assert loop.train(validating(pairs(clips)), workdir)
+  # Validated twice, and compiled once for each number of objects.
+  assert compiled.step._cache_size() - before <= 2
+  return workdir
+
+
+def interrupted(whole, workdir):
+  """Copies what a training that was killed after step 3 goes on from."""
+  shutil.copytree(whole / 'checkpoints' / '3', workdir / 'checkpoints' / '3')
+  return workdir
+
+
+def test_resumed_run_equals_the_validated_one_bit_for_bit(
+  whole, config, tmp_path
+):
+  # It does not validate: that changes nothing, either.
+  config = validating(config)
+  config.eval.every_steps = 0
+  resumed = interrupted(whole, tmp_path)
+  assert loop.train(config, resumed)
+  assert not (resumed / best.FOLDER).exists()
 
   for use_ema in (False, True):
-    step, whole = params_of(tmp_path / 'whole', config, 6, use_ema)
-    _, resumed = params_of(tmp_path / 'resumed', config, 6, use_ema)
+    step, expected = params_of(whole, config, 6, use_ema)
+    _, found = params_of(resumed, config, 6, use_ema)
     assert step == 6
-    assert_same(whole, resumed)
-  _, early = params_of(tmp_path / 'whole', config, 3)
-  moved = jax.tree.map(lambda a, b: float(np.abs(a - b).max()), early, whole)
+    assert_same(expected, found)
+  _, early = params_of(whole, config, 3)
+  _, late = params_of(whole, config, 6)
+  moved = jax.tree.map(lambda a, b: float(np.abs(a - b).max()), early, late)
   assert max(jax.tree.leaves(moved)) > 0
+
+
+def best_of(workdir):
+  """Step, score and averaged parameters of the best checkpoint."""
+  (folder,) = (workdir / best.FOLDER).iterdir()
+  meta = json.loads((folder / 'meta' / 'metadata').read_text())
+  found = network.load(workdir, use_best=True)
+  assert found.averaged
+  assert (found.step, meta['step']) == (int(folder.name),) * 2
+  return found.step, meta['note']['score'], found.params
+
+
+def test_the_best_is_kept_and_known_after_an_interruption(
+  whole, config, tmp_path
+):
+  step, score, params = best_of(whole)
+  assert_same(params, params_of(whole, config, step, use_ema=True)[1])
+  resumed = interrupted(whole, tmp_path)
+  shutil.copytree(whole / best.FOLDER, resumed / best.FOLDER)
+  assert loop.train(validating(config), resumed)
+  assert best_of(resumed)[:2] == (step, score)
+  assert_same(best_of(resumed)[2], params)
+
+
+def test_tensorboard_gets_the_curves_and_the_strips(whole):
+  (path,) = (whole / 'logs').glob('events.out.tfevents.*')
+  events = event_accumulator.EventAccumulator(str(path)).Reload()
+  tags = [f'validation/{name}' for name in ('J', 'F', 'J&F')]
+  rows = [
+    [(e.step, float(tensor_util.make_ndarray(e.tensor_proto))) for e in found]
+    for found in map(events.Tensors, tags)
+  ]
+  assert [step for step, _ in rows[0]] == [3, 6]
+  scores = {step: score for step, score in rows[2]}
+  np.testing.assert_allclose(
+    [(j + f) / 2 for (_, j), (_, f) in zip(*rows[:2], strict=True)],
+    list(scores.values()),
+    rtol=1e-6,
+  )
+  step, score, _ = best_of(whole)
+  np.testing.assert_allclose(score, scores[step], rtol=1e-6)
+  assert score == pytest.approx(max(scores.values()))
+  videos = settings.load_split(smoke.get_config(), whole, 'val')
+  for video in videos:
+    drawn = events.Tensors(f'validation/{video.name}')
+    assert [event.step for event in drawn] == [3, 6]
+    picture = tensor_util.make_ndarray(drawn[-1].tensor_proto)[2]
+    picture = np.asarray(Image.open(io.BytesIO(picture)))
+    assert picture.shape[0] == 2 * 120 + 4
 
 
 def test_training_lowers_the_loss_and_writes_its_logs(config, tmp_path, caplog):
@@ -257,7 +345,8 @@ def test_missing_checkpoints_are_explained(config, tmp_path):
 def test_data_wait_is_measured():
   window = loop._Window()
   window.metrics.append({'loss': np.float32(1.0)})
-  window.started = time.monotonic() - 2.0
+  window.started = time.monotonic() - 9.0
+  window.leave_out(7.0)
   window.waited = 0.5
   summary = window.summary(batch_size=3)
   np.testing.assert_allclose(summary['data_wait_fraction'], 0.25, rtol=0.05)

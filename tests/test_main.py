@@ -13,6 +13,8 @@ import cv2
 from ml_collections import config_dict
 import numpy as np
 import pytest
+from tensorboard.backend.event_processing import event_accumulator
+from tensorboard.util import tensor_util
 
 from configs import default
 from configs import smoke
@@ -70,11 +72,36 @@ def test_workdir_gets_config_logs_checkpoints_and_results(smoke_run):
     reader.release()
 
 
+def test_tensorboard_gets_the_scores_and_strips(smoke_run):
+  workdir, _ = smoke_run
+  scores = json.loads((workdir / 'results' / 'scores.json').read_text())
+  # The training writes one file, the evaluation after it another.
+  files = sorted((workdir / 'logs').glob('events.out.tfevents.*'))
+  events = event_accumulator.EventAccumulator(str(files[-1])).Reload()
+  for name in ('J', 'F', 'J&F'):
+    (event,) = events.Tensors(f'evaluation/{name}')
+    assert event.step == 4
+    found = float(tensor_util.make_ndarray(event.tensor_proto))
+    expected = scores['global'][name]
+    if isinstance(expected, dict):
+      expected = expected['mean']
+    np.testing.assert_allclose(found, expected, rtol=1e-6)
+  for video in settings.load_split(smoke.get_config(), workdir, 'val'):
+    (event,) = events.Tensors(f'evaluation/{video.name}')
+    picture = tensor_util.make_ndarray(event.tensor_proto)[2]
+    picture = cv2.imdecode(np.frombuffer(picture, np.uint8), cv2.IMREAD_COLOR)
+    strip = cv2.imread(
+      str(workdir / 'results' / 'strips' / f'{video.name}.png')
+    )
+    np.testing.assert_array_equal(picture, strip)
+
+
 def test_scores_are_printed_and_written_in_every_form(smoke_run):
   workdir, result = smoke_run
   results = workdir / 'results'
   scores = json.loads((results / 'scores.json').read_text())
-  assert set(scores) == {'global', 'sequences'}
+  assert set(scores) >= {'global', 'sequences', 'videos'}
+  assert scores['protocol'] == 'davis2017'
   assert set(scores['global']) == {'J', 'F', 'J&F'}
   videos = settings.load_split(smoke.get_config(), workdir, 'val')
   names = [f'{v.name}_{i}' for v in videos for i in v.object_ids]

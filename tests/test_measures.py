@@ -144,7 +144,7 @@ def test_boundary_accuracy_agrees_with_the_slow_one(shape, bound, radius, seed):
   shift = rng.integers(-3, 4, 2)
   prediction = np.roll(truth, shift, (0, 1)) ^ _blob(rng, shape, 1)
   expected = _slow_accuracy(prediction, truth, radius)
-  found = measures.boundary_accuracy(prediction, truth, bound)
+  found = measures.boundary_accuracy(prediction, truth, bound=bound)
   assert found == pytest.approx(expected, abs=1e-12)
   assert 0 < found < 1  # Else the case says nothing.
 
@@ -159,7 +159,7 @@ def test_match_is_within_a_disk_with_its_rim(radius):
       prediction[0, 0] = True  # Its boundary is itself alone.
       truth = np.zeros_like(prediction)
       truth[dy + 1, dx + 1] = True  # Its boundary is 2x2 from (dy, dx) on.
-      found = measures.boundary_accuracy(prediction, truth, radius)
+      found = measures.boundary_accuracy(prediction, truth, bound=radius)
       assert (found > 0) == (dy**2 + dx**2 <= radius**2), (dy, dx)
 
 
@@ -181,9 +181,9 @@ def test_objects_at_the_image_border_keep_the_rules_of_the_border():
     truth[top : top + 8, left : left + 9] = True
     prediction = np.zeros((60, 50), bool)
     prediction[max(top - 2, 0) : top + 5, left : left + 7] = True
-    assert measures.boundary_accuracy(prediction, truth, 1) == pytest.approx(
-      _slow_accuracy(prediction, truth, 1), abs=1e-12
-    )
+    assert measures.boundary_accuracy(
+      prediction, truth, bound=1
+    ) == pytest.approx(_slow_accuracy(prediction, truth, 1), abs=1e-12)
 
 
 def test_inputs_are_not_changed_and_may_be_slices():
@@ -191,11 +191,85 @@ def test_inputs_are_not_changed_and_may_be_slices():
   big = _blob(rng, (40, 60))
   prediction, truth = big[::2, ::3], big[1::2, 1::3]
   kept = big.copy()
-  assert measures.boundary_accuracy(prediction, truth, 1) == pytest.approx(
-    _slow_accuracy(prediction, truth, 1)
-  )
+  assert measures.boundary_accuracy(
+    prediction, truth, bound=1
+  ) == pytest.approx(_slow_accuracy(prediction, truth, 1))
   measures.region_similarity(prediction, truth)
   np.testing.assert_array_equal(big, kept)
+
+
+def _case(seed, shape, kind):
+  """Two masks: ragged blobs, single pixels, or one object at a border."""
+  rng = np.random.default_rng([seed, *shape])
+  truth, prediction = np.zeros((2, *shape), bool)
+  if kind == 'blobs':
+    return _blob(rng, shape), _blob(rng, shape)
+  if kind == 'pixels':
+    truth[rng.integers(shape[0]), rng.integers(shape[1])] = True
+    prediction[rng.integers(shape[0]), rng.integers(shape[1])] = True
+    return prediction, truth
+  y, x = (int(rng.choice([0, size - 4])) for size in shape)
+  truth[y : y + 4, x : x + 4] = True
+  prediction[max(y - 1, 0) : y + 3, max(x - 2, 0) : x + 4] = True
+  return prediction, truth
+
+
+@pytest.mark.parametrize('seed', range(12))
+@pytest.mark.parametrize('kind', ['blobs', 'pixels', 'border'])
+def test_measures_agree_with_the_slow_ones(kind, seed):
+  prediction, truth = _case(seed, (23, 31), kind)
+  union = (prediction | truth).sum()
+  assert measures.region_similarity(prediction, truth) == (
+    (prediction & truth).sum() / union
+  )
+  for radius in (1, 4):
+    assert measures.boundary_accuracy(
+      prediction, truth, bound=radius
+    ) == pytest.approx(_slow_accuracy(prediction, truth, radius), abs=1e-12)
+
+
+@pytest.mark.parametrize('seed', range(6))
+def test_far_away_background_changes_nothing(seed):
+  """F is computed in the box around the masks, whatever lies around it."""
+  small = _case(seed, (40, 50), 'blobs')
+  # A margin of one keeps the border's rules out of both.
+  near, far = (
+    [np.pad(mask, margin) for mask in small]
+    for margin in (1, ((90, 33), (7, 120)))
+  )
+  assert measures.boundary_accuracy(*near, bound=6) == (
+    measures.boundary_accuracy(*far, bound=6)
+  )
+
+
+@pytest.mark.parametrize('radius', [1, 2, 5, 8, 15])
+def test_several_maps_are_dilated_at_once_and_apart(radius):
+  """Also where the disk is larger than the image."""
+  rng = np.random.default_rng(radius)
+  maps = rng.random((8, 19, 13)) < 0.02
+  joined = sum(map_.astype(np.uint8) << bit for bit, map_ in enumerate(maps))
+  found = measures._dilate_by_disk(joined, radius)
+  y, x = np.mgrid[:19, :13]
+  for bit, map_ in enumerate(maps):
+    expected = np.zeros(map_.shape, bool)
+    for v, u in np.argwhere(map_):
+      expected |= (y - v) ** 2 + (x - u) ** 2 <= radius**2
+    np.testing.assert_array_equal(found >> bit & 1, expected)
+
+
+def test_void_pixels_are_background_in_both():
+  rng = np.random.default_rng(3)
+  prediction, truth = _case(3, (40, 50), 'blobs')
+  void = rng.random(truth.shape) < 0.1
+  void[10:20, 10:30] = True
+  for measure in (measures.region_similarity, measures.boundary_accuracy):
+    found = measure(prediction, truth, void)
+    assert found == measure(prediction & ~void, truth & ~void)
+    assert found == measure(prediction, truth, void.astype(np.uint8) * 255)
+    assert found != measure(prediction, truth)
+    assert measure(prediction, truth, np.ones_like(void)) == 1
+    with pytest.raises(ValueError, match=r'void \(40, 49\).*\(40, 50\)'):
+      measure(prediction, truth, void[:, 1:])
 
 
 @pytest.mark.parametrize(
@@ -212,7 +286,7 @@ def test_shapes_must_agree(measure):
 def test_bound_must_be_positive(bound):
   mask = np.ones((4, 4), bool)
   with pytest.raises(ValueError, match='positive'):
-    measures.boundary_accuracy(mask, mask, bound)
+    measures.boundary_accuracy(mask, mask, bound=bound)
 
 
 def test_recall_leaves_out_one_half_itself():

@@ -91,6 +91,28 @@ def test_a_file_gives_back_the_network(trained, tmp_path):
   assert_same(loaded.params, states[3].ema_params)
 
 
+def test_the_best_in_place_of_the_newest(workdir, tmp_path, capsys):
+  path = tmp_path / 'savos.safetensors'
+  export = [str(workdir), f'--out={path}', '--best']
+  with pytest.raises(SystemExit):
+    export_checkpoint.main(export)
+  assert 'config.eval.every_steps' in capsys.readouterr().err
+  # Step 3 of two; the folder that the training keeps it in is like the other.
+  shutil.copytree(
+    workdir / 'checkpoints' / '3', workdir / 'checkpoints_best' / '3'
+  )
+  export_checkpoint.main(export)
+  assert network.load(path).step == 3
+  config = smoke.get_config()
+  for use_best, step in ((False, 5), (True, 3)):
+    config.eval.use_best = use_best
+    assert evaluate._restore(config, workdir).step == step
+  with pytest.raises(errors.SavosError, match='no checkpoint 5'):
+    network.load(workdir, step=5, use_best=True)
+  with pytest.raises(errors.SavosError, match='holds one checkpoint'):
+    network.load(path, use_best=True)
+
+
 def test_no_path_leaves_with_the_file(workdir, tmp_path):
   config = json.loads((workdir / 'config.json').read_text())
   config['data']['root'] = '/home/somebody/DAVIS'

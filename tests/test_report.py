@@ -129,3 +129,39 @@ def test_an_impossible_path_is_an_error_that_names_it(scores, tmp_path):
   path = tmp_path / 'file' / 'scores.json'
   with pytest.raises(errors.SavosError, match=r'scores\.json: could not be'):
     report.write_json(path, scores)
+
+
+@pytest.fixture
+def of_two_videos():
+  """One video with two objects, one with one."""
+  return protocol.Scores(
+    (
+      protocol.ObjectScore('a_1', np.ones(2), np.ones(2), 'a', ('1', '2')),
+      protocol.ObjectScore('a_2', np.zeros(2), np.ones(2), 'a', ('1', '2')),
+      protocol.ObjectScore('b', np.zeros(1), np.ones(1), 'b', ('7',)),
+    ),
+    'segtrack',
+  )
+
+
+def test_json_of_a_known_protocol_has_videos_and_their_mean(of_two_videos):
+  found = report.to_json_dict(of_two_videos)
+  assert found['protocol'] == 'segtrack'
+  assert found['global']['J']['mean'] == pytest.approx(1 / 3)
+  assert found['sequences_mean']['J']['mean'] == pytest.approx(1 / 4)
+  assert found['sequences_mean']['J&F'] == pytest.approx(5 / 8)
+  assert found['videos']['a']['J']['mean'] == 0.5
+  assert found['videos']['a']['objects'] == ['a_1', 'a_2']
+  assert found['videos']['a']['frames'] == ['1', '2']
+  assert found['videos']['b']['objects'] == ['b']
+  merged = protocol.Scores(of_two_videos.objects, 'davis2016')
+  assert 'sequences_mean' not in report.to_json_dict(merged)
+
+
+def test_table_of_segtrack_shows_both_means(of_two_videos):
+  rows = [
+    ' '.join(line.split())
+    for line in report.format_table(of_two_videos).splitlines()
+  ]
+  assert rows[-2].startswith('mean of 3 objects 66.7 33.3')
+  assert rows[-1].startswith('mean of 2 sequences 62.5 25.0')

@@ -30,10 +30,11 @@ sequence): https://davischallenge.org/davis2016/code.html. Then:
 Without data, `make demo` or --config=configs/demo.py runs on embedded clips."""
 
 _FRAME_SUFFIXES = ('.jpg', '.jpeg', '.png')
+_MASK_SUFFIXES = ('.png',)
 
 
-def _listing(folder: pathlib.Path) -> str:
-  """Names what is in a folder, for an error message."""
+def listing(folder: pathlib.Path) -> str:
+  """Names some of what is in a folder, for an error message."""
   if not folder.is_dir():
     return f'{folder} is no folder'
   names = sorted(path.name for path in folder.iterdir())
@@ -41,9 +42,14 @@ def _listing(folder: pathlib.Path) -> str:
   return f'{folder} holds: {", ".join(names[:8]) or "nothing"}{more}'
 
 
-def _find_image_list(
+def image_list(
   root: pathlib.Path, year: str, resolution: str, split: str
 ) -> pathlib.Path:
+  """Returns the path of a split's list.
+
+  Raises:
+    SavosError: there is none.
+  """
   candidates = [
     root / 'ImageSets' / year / f'{split}.txt',
     root / 'ImageSets' / resolution / f'{split}.txt',
@@ -54,7 +60,7 @@ def _find_image_list(
   raise errors.SavosError(
     f'no image list for year {year}, split {split!r}; looked for\n'
     + ''.join(f'    {path}\n' for path in candidates)
-    + f'  {_listing(root / "ImageSets")}.\n'
+    + f'  {listing(root / "ImageSets")}.\n'
     '  Set config.data.year and the split to a list that is there.'
   )
 
@@ -131,27 +137,31 @@ def _check_numbering(folder: pathlib.Path, stems: list[str]) -> None:
     )
 
 
+def _files_of(folder: pathlib.Path, suffixes: tuple[str, ...], name: str):
+  """Returns a sequence's images, stem -> file; at least one."""
+  if not folder.is_dir():
+    raise errors.SavosError(
+      f'{folder}: no such folder, but the image list names {name!r}.\n'
+      f'  {listing(folder.parent)}.\n'
+      '  Unpack the missing sequence, take the name off the list, or set '
+      'config.data.resolution to a folder that is there.'
+    )
+  found = _files(folder, suffixes)
+  if not found:
+    raise errors.SavosError(
+      f'{folder}: no images.\n  Expected one file a frame (00000.jpg ... and '
+      '00000.png ...). Unpack the data again.'
+    )
+  return found
+
+
 def _open_one(
   root: pathlib.Path, resolution: str, name: str, merge_objects: bool
 ) -> sequences.Sequence:
   image_folder = root / 'JPEGImages' / resolution / name
   mask_folder = root / 'Annotations' / resolution / name
-  for folder in (image_folder, mask_folder):
-    if not folder.is_dir():
-      raise errors.SavosError(
-        f'{folder}: no such folder, but the image list names {name!r}.\n'
-        f'  {_listing(folder.parent)}.\n'
-        '  Unpack the missing sequence, take the name off the list, or set '
-        'config.data.resolution to a folder that is there.'
-      )
-  frames = _files(image_folder, _FRAME_SUFFIXES)
-  mask_files = _files(mask_folder, ('.png',))
-  if not frames or not mask_files:
-    empty = mask_folder if frames else image_folder
-    raise errors.SavosError(
-      f'{empty}: no images.\n  Expected one file a frame (00000.jpg ... and '
-      '00000.png ...). Unpack the data again.'
-    )
+  frames = _files_of(image_folder, _FRAME_SUFFIXES, name)
+  mask_files = _files_of(mask_folder, _MASK_SUFFIXES, name)
   for have, lack, folder, kind in (
     (frames, mask_files, mask_folder, 'mask'),
     (mask_files, frames, image_folder, 'frame'),
@@ -200,17 +210,45 @@ def load(
   for part in ('JPEGImages', 'Annotations', 'ImageSets'):
     if not (root / part).is_dir():
       raise errors.SavosError(
-        f'{root}: not a DAVIS folder: {_listing(root)}; no {part}.\n{LAYOUT}'
+        f'{root}: not a DAVIS folder: {listing(root)}; no {part}.\n{LAYOUT}'
       )
   for part in ('JPEGImages', 'Annotations'):
     if not (root / part / resolution).is_dir():
       raise errors.SavosError(
         f'{root / part / resolution}: no such folder; '
-        f'{_listing(root / part)}.\n'
+        f'{listing(root / part)}.\n'
         '  Set config.data.resolution to one that is there.'
       )
-  names = read_image_list(_find_image_list(root, year, resolution, split))
+  names = read_image_list(image_list(root, year, resolution, split))
   return [
     _open_one(root, resolution, name, merge_objects=year == '2016')
     for name in names
   ]
+
+
+def load_annotations(
+  folder: str | pathlib.Path, names: list[str], merge_objects: bool
+) -> list[sequences.Sequence]:
+  """Opens masks alone; frames are not looked for.
+
+  Args:
+    folder: holds `<sequence>/00000.png ...`: Annotations/480p.
+    names: of the sequences.
+    merge_objects: see `sequences.Sequence`.
+
+  Returns:
+    One record a sequence, without frames.
+
+  Raises:
+    SavosError: as `load`.
+  """
+  opened = []
+  for name in names:
+    mask_files = _files_of(pathlib.Path(folder) / name, _MASK_SUFFIXES, name)
+    _check_numbering(pathlib.Path(folder) / name, list(mask_files))
+    opened.append(
+      sequences.open_sequence(
+        name, [], list(mask_files.values()), merge_objects
+      )
+    )
+  return opened

@@ -1,5 +1,6 @@
 """The record that every data set is turned into: one annotated video."""
 
+from collections.abc import Iterator
 import dataclasses
 import pathlib
 
@@ -15,7 +16,7 @@ class Sequence:
 
   Attributes:
     name: the sequence's name, unique in its data set.
-    frames: image files in order of time.
+    frames: image files in order of time; none where only masks are wanted.
     masks: mask files, one a frame.
     height: of every frame and mask, pixels.
     width: of every frame and mask, pixels.
@@ -33,7 +34,41 @@ class Sequence:
   merge_objects: bool = False
 
   def __len__(self) -> int:
-    return len(self.frames)
+    return len(self.masks)
+
+  @property
+  def protocol(self) -> str:
+    """Name of the rules by which it is scored (`evaluation.protocol`)."""
+    return 'davis2016' if self.merge_objects else 'davis2017'
+
+  @property
+  def scored_ids(self) -> tuple[int, ...]:
+    """Ids of the objects that are scored, ascending."""
+    # As in the official code an id that the first frame skips is scored too.
+    return tuple(range(1, max(self.object_ids) + 1))
+
+  def object_name(self, object_id: int) -> str:
+    """Returns what an object is called in tables of scores."""
+    return self.name if self.merge_objects else f'{self.name}_{object_id}'
+
+  def truths(
+    self, index: int
+  ) -> Iterator[tuple[int, np.ndarray, np.ndarray | None]]:
+    """Yields what every scored object should be in frame `index`.
+
+    Args:
+      index: of the frame.
+
+    Yields:
+      Id, mask bool [H, W], and the pixels that do not count, bool [H, W], or
+      None where all do.
+
+    Raises:
+      SavosError: as `labels`.
+    """
+    labels = self.labels(index)
+    for object_id in self.scored_ids:
+      yield object_id, labels == object_id, None
 
   def frame(self, index: int) -> np.ndarray:
     """Returns frame `index`, RGB uint8 [H, W, 3].
@@ -42,7 +77,7 @@ class Sequence:
       SavosError: the file is damaged or of another size than the sequence.
     """
     image = masks.read_frame(self.frames[index])
-    self._check_size(self.frames[index], image)
+    self.check_size(self.frames[index], image)
     return image
 
   def labels(self, index: int) -> np.ndarray:
@@ -52,16 +87,18 @@ class Sequence:
       SavosError: the file is damaged, no mask, or of another size.
     """
     labels = masks.read_mask(self.masks[index])
-    self._check_size(self.masks[index], labels)
+    self.check_size(self.masks[index], labels)
     return (labels > 0).astype(np.uint8) if self.merge_objects else labels
 
-  def _check_size(self, path: pathlib.Path, image: np.ndarray) -> None:
+  def check_size(self, path: pathlib.Path, image: np.ndarray) -> None:
+    """Raises SavosError if an image is not of the sequence's size."""
     if image.shape[:2] != (self.height, self.width):
       raise errors.SavosError(
         f'{path}: {image.shape[1]}x{image.shape[0]} pixels (width x height).\n'
         f'  Expected {self.width}x{self.height}, as the first frame of '
-        f'{self.name}: {self.frames[0]}. Frames and masks of a sequence must '
-        'share one size: check that both come from the same resolution.'
+        f'{self.name}: {(self.frames or self.masks)[0]}. Frames and masks of a '
+        'sequence must share one size: check that both come from the same '
+        'resolution.'
       )
 
 
@@ -75,8 +112,9 @@ def open_sequence(
 
   Args:
     name: the sequence's name.
-    frames: image files in order of time; at least one.
-    mask_files: one a frame.
+    frames: image files in order of time, or none: then the first mask tells
+      the size.
+    mask_files: one a frame; at least one.
     merge_objects: see `Sequence`.
 
   Returns:
@@ -86,7 +124,7 @@ def open_sequence(
     SavosError: the first frame or mask is unreadable, their sizes differ, or
       the first mask is empty.
   """
-  height, width = masks.image_size(frames[0])
+  height, width = masks.image_size((frames or mask_files)[0])
   labels = masks.read_mask(mask_files[0])
   ids = tuple(int(i) for i in np.unique(labels) if i)
   sequence = Sequence(
@@ -98,7 +136,7 @@ def open_sequence(
     object_ids=(1,) if merge_objects and ids else ids,
     merge_objects=merge_objects,
   )
-  sequence._check_size(mask_files[0], labels)
+  sequence.check_size(mask_files[0], labels)
   if not ids:
     raise errors.SavosError(
       f'{mask_files[0]}: the mask of the first frame is empty.\n'

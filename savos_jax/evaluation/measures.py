@@ -32,22 +32,36 @@ class Statistics(NamedTuple):
 
 
 def _as_masks(
-  prediction: np.ndarray, truth: np.ndarray
+  prediction: np.ndarray, truth: np.ndarray, void: np.ndarray | None
 ) -> tuple[np.ndarray, np.ndarray]:
+  """Returns both as bool [H, W], void pixels as background."""
   if prediction.ndim != 2 or prediction.shape != truth.shape:
     raise ValueError(
       f'prediction {prediction.shape} and truth {truth.shape}: '
       'expected two masks [H, W] of one size'
     )
-  return prediction.astype(bool), truth.astype(bool)
+  # Fresh memory costs more than the sums below: no copy without a need.
+  prediction = prediction.astype(bool, copy=False)
+  truth = truth.astype(bool, copy=False)
+  if void is None:
+    return prediction, truth
+  if void.shape != truth.shape:
+    raise ValueError(
+      f'void {void.shape}: expected the size of the masks, {truth.shape}'
+    )
+  kept = ~void.astype(bool)
+  return prediction & kept, truth & kept
 
 
-def region_similarity(prediction: np.ndarray, truth: np.ndarray) -> float:
+def region_similarity(
+  prediction: np.ndarray, truth: np.ndarray, void: np.ndarray | None = None
+) -> float:
   """Region similarity J = |S ∩ G| / |S ∪ G|, the Jaccard index.
 
   Args:
     prediction: bool [H, W] or numbers, true where not 0.
     truth: as prediction.
+    void: pixels that do not count, as prediction; None for none.
 
   Returns:
     J in [0, 1]; 1 where both are empty.
@@ -55,11 +69,15 @@ def region_similarity(prediction: np.ndarray, truth: np.ndarray) -> float:
   Raises:
     ValueError: the shapes differ or are not [H, W].
   """
-  prediction, truth = _as_masks(prediction, truth)
-  union = np.count_nonzero(prediction | truth)
-  if not union:
+  prediction, truth = _as_masks(prediction, truth, void)
+  # Both masks together have |∪| + |∩| pixels, and differ in |∪| - |∩|.
+  pixels = np.count_nonzero(prediction) + np.count_nonzero(truth)
+  if not pixels:
     return 1.0
-  return np.count_nonzero(prediction & truth) / union
+  differing = cv2.norm(
+    prediction.view(np.uint8), truth.view(np.uint8), cv2.NORM_L1
+  )
+  return (pixels - differing) / (pixels + differing)
 
 
 def boundary_map(mask: np.ndarray) -> np.ndarray:
@@ -76,59 +94,95 @@ def boundary_map(mask: np.ndarray) -> np.ndarray:
   Returns:
     bool [H, W].
   """
-  mask = mask.astype(bool)
-  right = mask[:, :-1] ^ mask[:, 1:]
-  below = mask[:-1] ^ mask[1:]
-  boundary = np.zeros(mask.shape, bool)
-  boundary[:, :-1] = right
-  boundary[:-1] |= below
-  boundary[:-1, :-1] |= mask[:-1, :-1] ^ mask[1:, 1:]
-  return boundary
+  return _boundaries(mask.astype(bool).view(np.uint8)).view(bool)
 
 
-def _crop(
-  prediction: np.ndarray, truth: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-  """Cuts both masks to the box around them and one more pixel.
+def _boundaries(maps: np.ndarray) -> np.ndarray:
+  """As `boundary_map`, for up to eight masks at once.
+
+  Args:
+    maps: uint8 [H, W], one mask a bit.
+
+  Returns:
+    Their boundaries, as `maps`.
+  """
+  boundaries = np.zeros_like(maps)
+  np.bitwise_xor(maps[:, :-1], maps[:, 1:], out=boundaries[:, :-1])
+  boundaries[:-1] |= maps[:-1] ^ maps[1:]
+  boundaries[:-1, :-1] |= maps[:-1, :-1] ^ maps[1:, 1:]
+  return boundaries
+
+
+def _cropped_pair(prediction: np.ndarray, truth: np.ndarray) -> np.ndarray:
+  """Joins both masks, cut to the box around them and one more pixel.
 
   That pixel keeps the boundary: where the box ends inside the image its outer
   row is empty, so the rules for the image's last row find nothing there.
-  """
-  x, y, width, height = cv2.boundingRect((prediction | truth).view(np.uint8))
-  box = (
-    slice(max(y - 1, 0), y + height + 1),
-    slice(max(x - 1, 0), x + width + 1),
-  )
-  return prediction[box], truth[box]
-
-
-def _dilate_by_disk(mask: np.ndarray, radius: int) -> np.ndarray:
-  """Marks every pixel within `radius` of a true one, bounds included.
-
-  A disk on the pixel grid is the union of one rectangle for each of its
-  different widths; a rectangle dilates in time that is independent of its size,
-  so this is exact and cheaper than one dilation by the disk.
 
   Args:
-    mask: bool [H, W].
+    prediction: bool [H, W].
+    truth: bool [H, W].
+
+  Returns:
+    uint8 [h, w], the prediction in bit 0, the truth in bit 1; [0, 0] where
+    both are empty.
+  """
+  both = prediction.view(np.uint8), truth.view(np.uint8)
+  boxes = [box for box in map(cv2.boundingRect, both) if box[2]]
+  if not boxes:
+    return np.zeros((0, 0), np.uint8)
+  left, top = (max(min(box[i] for box in boxes) - 1, 0) for i in (0, 1))
+  right, bottom = (max(box[i] + box[i + 2] for box in boxes) for i in (0, 1))
+  prediction, truth = (
+    mask[top : bottom + 1, left : right + 1] for mask in both
+  )
+  return prediction | truth + truth
+
+
+def _dilate_by_disk(maps: np.ndarray, radius: int) -> np.ndarray:
+  """Sets each bit at every pixel within `radius` of one that has it.
+
+  The disk is taken row by row: `row` holds the maps dilated by one of its
+  rows, from the shortest at the top to the longest at the middle, and is laid
+  that many rows further up and down. Bounds are included. Several maps go at
+  once, in loops that are nothing but `or` of bytes: that is faster than
+  OpenCV's dilations by the disk, or by the rectangles that make it up.
+
+  Args:
+    maps: uint8 [H, W], one map a bit.
     radius: at least 1.
 
   Returns:
-    bool [H, W].
+    As `maps`.
   """
-  heights = {}  # Half width -> the largest half height that has it.
-  for dy in range(radius + 1):
-    heights[math.isqrt(radius * radius - dy * dy)] = dy
-  source = mask.view(np.uint8)
-  dilated = np.zeros_like(source)
-  for dx, dy in heights.items():
-    rectangle = np.ones((2 * dy + 1, 2 * dx + 1), np.uint8)
-    cv2.bitwise_or(dilated, cv2.dilate(source, rectangle), dst=dilated)
-  return dilated.view(bool)
+  height, width = maps.shape
+  # The margin keeps what leaves a row from entering the next one.
+  margin = (radius,) * 4
+  padded = cv2.copyMakeBorder(maps, *margin, cv2.BORDER_CONSTANT, value=0)
+  row, wider = padded.ravel(), np.zeros(padded.size, np.uint8)
+  dilated = np.zeros((height, padded.shape[1]), np.uint8)
+  reach = 0
+  for dy in range(radius, -1, -1):
+    wanted = math.isqrt(radius * radius - dy * dy)
+    while reach < wanted:
+      # A run of 2 * reach + 1, moved both ways by `step`: no gap is left.
+      step = min(wanted - reach, max(reach, 1))
+      np.bitwise_or(row[: -2 * step], row[2 * step :], out=wider[step:-step])
+      if not reach:  # The run is one pixel: the two leave out the middle.
+        wider |= row
+      row, wider = wider, row
+      reach += step
+    rows = row.reshape(padded.shape)
+    for top in {radius - dy, radius + dy}:
+      dilated |= rows[top : top + height]
+  return dilated[:, radius : radius + width]
 
 
 def boundary_accuracy(
-  prediction: np.ndarray, truth: np.ndarray, bound: float = BOUND
+  prediction: np.ndarray,
+  truth: np.ndarray,
+  void: np.ndarray | None = None,
+  bound: float = BOUND,
 ) -> float:
   """Boundary accuracy F = 2PR / (P + R) of the boundary pixels.
 
@@ -139,6 +193,8 @@ def boundary_accuracy(
   Args:
     prediction: bool [H, W] or numbers, true where not 0.
     truth: as prediction.
+    void: pixels that are background in both masks before their boundaries are
+      taken, as prediction; None for none.
     bound: tolerance; below 1 a share of the image diagonal, else pixels.
 
   Returns:
@@ -147,23 +203,23 @@ def boundary_accuracy(
   Raises:
     ValueError: the shapes differ or are not [H, W]; bound is not positive.
   """
-  prediction, truth = _as_masks(prediction, truth)
+  prediction, truth = _as_masks(prediction, truth, void)
   if not bound > 0:
     raise ValueError(f'bound {bound}: expected a positive number')
   pixels = bound if bound >= 1 else bound * np.linalg.norm(truth.shape)
   radius = int(np.ceil(pixels))
 
-  predicted, true = map(boundary_map, _crop(prediction, truth))
+  boundaries = _boundaries(_cropped_pair(prediction, truth))
+  predicted, true = boundaries & 1, boundaries >> 1
   predicted_count = np.count_nonzero(predicted)
   true_count = np.count_nonzero(true)
   if not predicted_count and not true_count:
     return 1.0
   if not predicted_count or not true_count:
     return 0.0
-  hits = np.count_nonzero(predicted & _dilate_by_disk(true, radius))
-  precision = hits / predicted_count
-  found = np.count_nonzero(true & _dilate_by_disk(predicted, radius))
-  recall = found / true_count
+  near = _dilate_by_disk(boundaries, radius)
+  precision = np.count_nonzero(predicted & near >> 1) / predicted_count
+  recall = np.count_nonzero(true & near) / true_count
   if not precision + recall:
     return 0.0
   return 2 * precision * recall / (precision + recall)

@@ -1,9 +1,11 @@
-"""What is scored with what: the DAVIS 2016 and 2017 protocols.
+"""What is scored with what: the rules of DAVIS 2016, 2017 and SegTrack v2.
 
-Both leave out the first frame (its mask is given) and the last. DAVIS 2016
-scores all ids of a sequence as one object, DAVIS 2017 each of the ids
-1..max id of the first frame. Predictions come from a folder of mask files or
-from a callable, so that baselines go through the same code.
+The first frame is left out (its mask is given), in DAVIS the last one, too.
+DAVIS 2016 scores all ids of a sequence as one object, DAVIS 2017 each of the
+ids 1..max id of the first frame, SegTrack each object against its own masks,
+without the void pixels. A sequence says which rules are its own. Predictions
+come from a folder of mask files or from a callable, so that baselines go
+through the same code.
 """
 
 from collections.abc import Callable
@@ -17,33 +19,48 @@ import pathlib
 import numpy as np
 import tqdm
 
-from savos_jax import errors
-from savos_jax.data import masks
 from savos_jax.data import sequences
 from savos_jax.evaluation import measures
+from savos_jax.evaluation import predictions
 
-# Frame index -> labels, uint8 [H, W].
-Predicted = Callable[[int], np.ndarray]
+Predicted = predictions.Predicted
 
 
 @dataclasses.dataclass(frozen=True)
 class Protocol:
-  """Which frames of a sequence count.
+  """Which frames of a sequence count, and which means are reported.
 
   Attributes:
+    name: as in `sequences.Sequence.protocol`.
     leave_out_first: frames at the start that are not scored.
     leave_out_last: frames at the end that are not scored.
+    sequence_mean: whether tables show the mean over sequences beside the mean
+      over objects.
   """
 
+  name: str
   leave_out_first: int = 1
   leave_out_last: int = 1
+  sequence_mean: bool = False
 
   def frames(self, sequence: sequences.Sequence) -> range:
     """Returns the indices of the scored frames."""
     return range(self.leave_out_first, len(sequence) - self.leave_out_last)
 
 
-DAVIS = Protocol()
+PROTOCOLS = {
+  protocol.name: protocol
+  for protocol in (
+    Protocol('davis2016'),
+    Protocol('davis2017'),
+    Protocol('segtrack', leave_out_last=0, sequence_mean=True),
+  )
+}
+
+
+def scored_frames(sequence: sequences.Sequence) -> range:
+  """Returns the indices of the frames that a sequence's protocol scores."""
+  return PROTOCOLS[sequence.protocol].frames(sequence)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -51,14 +68,18 @@ class ObjectScore:
   """The scores of one object through a video.
 
   Attributes:
-    name: `<sequence>_<id>`, or `<sequence>` where all ids are merged.
+    name: `<sequence>_<id>`, or `<sequence>` where there is but one object.
     j: region similarity, float64 [n], one a scored frame; n may be 0.
     f: boundary accuracy, float64 [n].
+    sequence: name of the video; '' where it is `name`.
+    frames: names of the scored frames, [n], where they are known.
   """
 
   name: str
   j: np.ndarray
   f: np.ndarray
+  sequence: str = ''
+  frames: tuple[str, ...] = ()
 
   @functools.cached_property
   def j_statistics(self) -> measures.Statistics:
@@ -77,9 +98,11 @@ class Scores:
 
   Attributes:
     objects: one score an object, in the order of the sequences.
+    protocol: name of the rules; '' where it is not known.
   """
 
   objects: tuple[ObjectScore, ...]
+  protocol: str = ''
 
   @functools.cached_property
   def j(self) -> measures.Statistics:
@@ -99,6 +122,27 @@ class Scores:
     """Mean of the mean of J and the mean of F."""
     return (self.j.mean + self.f.mean) / 2
 
+  @functools.cached_property
+  def by_sequence(self) -> dict[str, 'Scores']:
+    """The scores of each sequence, in order."""
+    objects: dict[str, list[ObjectScore]] = {}
+    for score in self.objects:
+      objects.setdefault(score.sequence or score.name, []).append(score)
+    return {
+      name: Scores(tuple(found), self.protocol)
+      for name, found in objects.items()
+    }
+
+  @functools.cached_property
+  def sequences_j(self) -> measures.Statistics:
+    """Means over sequences of the means over their objects."""
+    return _mean_statistics(scores.j for scores in self.by_sequence.values())
+
+  @functools.cached_property
+  def sequences_f(self) -> measures.Statistics:
+    """As `sequences_j`, for F."""
+    return _mean_statistics(scores.f for scores in self.by_sequence.values())
+
 
 def _mean_statistics(
   statistics: Iterable[measures.Statistics],
@@ -109,29 +153,29 @@ def _mean_statistics(
   return measures.Statistics(*map(float, np.mean(rows, axis=0)))
 
 
-def _prediction_path(
-  folder: pathlib.Path, sequence: sequences.Sequence, index: int
-) -> pathlib.Path:
-  return folder / sequence.name / f'{sequence.masks[index].stem}.png'
-
-
 def read_predictions(
   folder: str | os.PathLike, sequence: sequences.Sequence
 ) -> Predicted:
   """Predictions from files, read when asked for.
 
   Args:
-    folder: holds `<sequence>/<stem>.png`, the stems as the sequence's masks.
+    folder: the results, as `predictions` describes them.
     sequence: the video.
 
   Returns:
-    Frame index -> labels. It raises SavosError where a file is missing,
-    damaged or no mask, naming it.
+    Frame index -> labels uint8 [H, W]. It raises SavosError where a file is
+    missing, damaged or no mask of this sequence, naming it.
   """
-  folder = pathlib.Path(folder)
-  return lambda index: masks.read_mask(
-    _prediction_path(folder, sequence, index)
-  )
+
+  def labels_of(index: int) -> np.ndarray:
+    labels = np.zeros((sequence.height, sequence.width), np.uint8)
+    for object_id, mask in predictions.by_object(
+      sequence, folder, index
+    ).items():
+      labels[mask] = object_id
+    return labels
+
+  return labels_of
 
 
 def first_mask_baseline(sequence: sequences.Sequence) -> Predicted:
@@ -150,82 +194,34 @@ def background_baseline(sequence: sequences.Sequence) -> Predicted:
   return lambda index: labels
 
 
-def _source(predicted, sequence: sequences.Sequence, index: int) -> str:
-  """Names a prediction for an error message."""
-  if callable(predicted):
-    return (
-      f'{sequence.name}, frame {sequence.masks[index].stem}: the prediction'
-    )
-  return str(_prediction_path(pathlib.Path(predicted), sequence, index))
-
-
-def _prediction(
-  sequence: sequences.Sequence, predicted, index: int
-) -> np.ndarray:
-  """Returns a prediction's labels, checked, merged where the protocol says."""
-  if callable(predicted):
-    labels = np.asarray(predicted(index))
-  else:
-    labels = read_predictions(predicted, sequence)(index)
-  expected = (sequence.height, sequence.width)
-  if labels.ndim != 2:
-    raise ValueError(f'predicted labels {labels.shape}: expected [H, W]')
-  if labels.shape != expected:
-    size = f'{labels.shape[1]}x{labels.shape[0]}'
-    raise errors.SavosError(
-      f'{_source(predicted, sequence, index)}: {size} pixels (width x height).'
-      f'\n  Expected {sequence.width}x{sequence.height}, as '
-      f'{sequence.masks[index]}. Write predictions at the size of the '
-      'annotations (resize labels with nearest neighbour), or score against '
-      'the resolution that they were made at.'
-    )
-  if sequence.merge_objects:
-    return labels > 0
-  highest = max(sequence.object_ids)
-  found = int(labels.max(initial=0))
-  if found > highest:
-    raise errors.SavosError(
-      f'{_source(predicted, sequence, index)}: holds object id {found}.\n'
-      f'  Expected ids 0..{highest}, the objects of the first frame '
-      f'({sequence.masks[0]}). Write each object under its id of the first '
-      'frame, the rest as 0; to score all ids as one object, use the year 2016.'
-    )
-  return labels
-
-
 def _score_frame(
   sequence: sequences.Sequence, predicted, index: int
 ) -> list[tuple[float, float]]:
   """Returns (J, F) of every object in one frame."""
-  labels = _prediction(sequence, predicted, index)
-  truth = sequence.labels(index)
-  scored = []
-  for object_id in _scored_ids(sequence):
-    pair = labels == object_id, truth == object_id
-    scored.append(
-      (measures.region_similarity(*pair), measures.boundary_accuracy(*pair))
+  found = predictions.by_object(sequence, predicted, index)
+  return [
+    (
+      measures.region_similarity(found[object_id], truth, void=void),
+      measures.boundary_accuracy(found[object_id], truth, void=void),
     )
-  return scored
-
-
-def _scored_ids(sequence: sequences.Sequence) -> range:
-  # As in the official code an id that the first frame skips is scored too.
-  return range(1, max(sequence.object_ids) + 1)
+    for object_id, truth, void in sequence.truths(index)
+  ]
 
 
 def _object_scores(
   sequence: sequences.Sequence, frames: list[list[tuple[float, float]]]
 ) -> list[ObjectScore]:
   """Turns (J, F) a frame and object into one score an object."""
-  ids = _scored_ids(sequence)
+  ids = sequence.scored_ids
   values = np.array(frames, np.float64).reshape(len(frames), len(ids), 2)
+  names = tuple(sequence.masks[i].stem for i in scored_frames(sequence))
   return [
     ObjectScore(
-      sequence.name
-      if sequence.merge_objects
-      else f'{sequence.name}_{object_id}',
+      sequence.object_name(object_id),
       j=values[:, column, 0],
       f=values[:, column, 1],
+      sequence=sequence.name,
+      frames=names,
     )
     for column, object_id in enumerate(ids)
   ]
@@ -234,29 +230,26 @@ def _object_scores(
 def score_sequence(
   sequence: sequences.Sequence,
   predicted: Predicted | str | os.PathLike,
-  protocol: Protocol = DAVIS,
 ) -> list[ObjectScore]:
-  """Scores the predictions for one video.
+  """Scores the predictions for one video, by the video's own protocol.
 
   Args:
-    sequence: the video; its `merge_objects` selects DAVIS 2016 (one score) or
-      2017 (one for each of the ids 1..max id of the first frame).
+    sequence: the video.
     predicted: frame index -> labels uint8 [H, W], called once a scored frame in
-      order of time; or a folder as for `read_predictions`.
-    protocol: which frames are scored.
+      order of time; or a folder of results.
 
   Returns:
     One score an object, ids ascending.
 
   Raises:
     SavosError: a prediction or annotation is missing, unreadable or of another
-      size; a prediction holds an id above the first frame's (2017).
+      size; a prediction holds ids that the first frame does not have.
   """
   return _object_scores(
     sequence,
     [
       _score_frame(sequence, predicted, index)
-      for index in protocol.frames(sequence)
+      for index in scored_frames(sequence)
     ],
   )
 
@@ -267,7 +260,6 @@ def _score_all(
   title: str,
   progress: bool,
   workers: int | None,
-  protocol: Protocol,
 ) -> Scores:
   """Scores frames of all videos side by side.
 
@@ -275,7 +267,7 @@ def _score_all(
   interpreter's lock, and since forking a program that runs JAX can deadlock.
   """
   bar = tqdm.tqdm(
-    total=sum(len(protocol.frames(video)) for video in videos),
+    total=sum(len(scored_frames(video)) for video in videos),
     desc=title,
     unit='frame',
     disable=None if progress else True,  # None: where stderr is no terminal.
@@ -289,7 +281,7 @@ def _score_all(
       pending.append(
         [
           pool.submit(_score_frame, video, predicted, index)
-          for index in protocol.frames(video)
+          for index in scored_frames(video)
         ]
       )
     for video, tasks in zip(videos, pending, strict=True):
@@ -302,7 +294,8 @@ def _score_all(
   finally:
     pool.shutdown(cancel_futures=True)
     bar.close()
-  return Scores(tuple(scores))
+  names = {video.protocol for video in videos}
+  return Scores(tuple(scores), names.pop() if len(names) == 1 else '')
 
 
 def score_predictions(
@@ -311,7 +304,6 @@ def score_predictions(
   title: str = 'scoring',
   progress: bool = True,
   workers: int | None = None,
-  protocol: Protocol = DAVIS,
 ) -> Scores:
   """Scores predictions that are computed, such as the baselines.
 
@@ -322,7 +314,6 @@ def score_predictions(
     title: stands before the progress bar.
     progress: show a progress bar (only on a terminal).
     workers: threads; None for one a core.
-    protocol: which frames are scored.
 
   Returns:
     The scores.
@@ -330,39 +321,7 @@ def score_predictions(
   Raises:
     SavosError: as `score_sequence`.
   """
-  return _score_all(videos, predicted_of, title, progress, workers, protocol)
-
-
-def _check_complete(
-  folder: pathlib.Path, videos: list[sequences.Sequence], protocol: Protocol
-) -> None:
-  """Raises SavosError if a sequence or a scored frame has no file."""
-  if not folder.is_dir():
-    raise errors.SavosError(
-      f'{folder}: no such folder.\n  Expected the results: one folder a '
-      'sequence, one PNG a frame. Segment first, or correct the path.'
-    )
-  absent = [v.name for v in videos if not (folder / v.name).is_dir()]
-  if absent:
-    raise errors.SavosError(
-      f'{folder}: no results for {len(absent)} of {len(videos)} sequences: '
-      f'{", ".join(absent[:5])}{", ..." if len(absent) > 5 else ""}.\n'
-      f'  Expected a folder {folder / absent[0]}. Segment these sequences too, '
-      'or score with an image list that leaves them out.'
-    )
-  for video in videos:
-    paths = [
-      _prediction_path(folder, video, index) for index in protocol.frames(video)
-    ]
-    missing = [path for path in paths if not path.is_file()]
-    if missing:
-      raise errors.SavosError(
-        f'{missing[0]}: no such file, one of {len(missing)} missing out of '
-        f'{len(paths)} scored frames of {video.name}.\n'
-        '  Expected one mask a frame, named as the annotation '
-        f'({video.masks[protocol.leave_out_first].name}, ...). Segment the '
-        'sequence again, or rename the files.'
-      )
+  return _score_all(videos, predicted_of, title, progress, workers)
 
 
 def score_results(
@@ -370,28 +329,24 @@ def score_results(
   videos: list[sequences.Sequence],
   progress: bool = True,
   workers: int | None = None,
-  protocol: Protocol = DAVIS,
 ) -> Scores:
-  """Scores mask files: `<results>/<sequence>/<stem>.png`.
+  """Scores mask files: `<results>/<sequence>/<frame>.png`.
 
   The files of the frames that are not scored may be missing.
 
   Args:
-    results_folder: the results; the stems are those of the annotations.
+    results_folder: the results, as `predictions` describes them.
     videos: what is scored.
     progress: show a progress bar (only on a terminal).
     workers: threads; None for one a core.
-    protocol: which frames are scored.
 
   Returns:
     The scores.
 
   Raises:
-    SavosError: a sequence or a frame is missing (found before any is scored);
-      as `score_sequence`.
+    SavosError: a sequence or a frame is missing, or there are frames too many
+      (found before any is scored); as `score_sequence`.
   """
   folder = pathlib.Path(results_folder)
-  _check_complete(folder, videos, protocol)
-  return _score_all(
-    videos, lambda _: folder, 'scoring', progress, workers, protocol
-  )
+  predictions.check_folder(folder, videos, scored_frames)
+  return _score_all(videos, lambda _: folder, 'scoring', progress, workers)

@@ -1,5 +1,6 @@
 """Scores as JSON, as the official CSV files, and as a table to read."""
 
+from collections.abc import Mapping
 import csv
 import io
 import json
@@ -45,46 +46,115 @@ def _statistics_dict(statistics: measures.Statistics) -> dict:
   return {key: _number(v) for key, v in statistics._asdict().items()}
 
 
-def to_json_dict(scores: protocol.Scores) -> dict:
-  """Turns scores into plain dictionaries.
-
-  Args:
-    scores: the scores.
-
-  Returns:
-    {'global': {'J': {'mean', 'recall', 'decay'}, 'F': {...}, 'J&F': x},
-    'sequences': {name: {'J': {...}, 'F': {...}, 'frames': {'J': [...],
-    'F': [...]}}}}; fractions, None where a value is not defined (a video
-    without scored frames).
-  """
+def _means_dict(j: measures.Statistics, f: measures.Statistics) -> dict:
   return {
-    'global': {
-      'J': _statistics_dict(scores.j),
-      'F': _statistics_dict(scores.f),
-      'J&F': _number(scores.j_and_f),
-    },
-    'sequences': {
-      score.name: {
-        'J': _statistics_dict(score.j_statistics),
-        'F': _statistics_dict(score.f_statistics),
-        'frames': {
-          'J': [_number(value) for value in score.j],
-          'F': [_number(value) for value in score.f],
-        },
-      }
-      for score in scores.objects
+    'J': _statistics_dict(j),
+    'F': _statistics_dict(f),
+    'J&F': _number((j.mean + f.mean) / 2),
+  }
+
+
+def _object_dict(score: protocol.ObjectScore) -> dict:
+  return {
+    'J': _statistics_dict(score.j_statistics),
+    'F': _statistics_dict(score.f_statistics),
+    'frames': {
+      'J': [_number(value) for value in score.j],
+      'F': [_number(value) for value in score.f],
     },
   }
 
 
-def write_json(path: str | os.PathLike, scores: protocol.Scores) -> None:
-  """Writes `to_json_dict(scores)`, atomically.
+def _videos_dict(scores: protocol.Scores) -> dict:
+  return {
+    name: {
+      **_means_dict(video.j, video.f),
+      'objects': [score.name for score in video.objects],
+      'frames': list(video.objects[0].frames),
+    }
+    for name, video in scores.by_sequence.items()
+  }
+
+
+def _attributes_dict(
+  scores: protocol.Scores, attributes: Mapping[str, tuple[str, ...]]
+) -> dict:
+  """Means over the objects of the sequences that have an attribute."""
+  names = sorted(
+    {code for video in scores.by_sequence for code in attributes.get(video, ())}
+  )
+  found = {}
+  for code in names:
+    parts: tuple[list, list] = ([], [])
+    for video, part in scores.by_sequence.items():
+      parts[code in attributes.get(video, ())].append((video, part))
+    without, having = (
+      protocol.Scores(
+        tuple(score for _, part in some for score in part.objects)
+      )
+      for some in parts
+    )
+    found[code] = {
+      **_means_dict(having.j, having.f),
+      'sequences': [video for video, _ in parts[True]],
+      'without': _means_dict(without.j, without.f),
+    }
+  return found
+
+
+def to_json_dict(
+  scores: protocol.Scores,
+  attributes: Mapping[str, tuple[str, ...]] | None = None,
+) -> dict:
+  """Turns scores into plain dictionaries.
+
+  Args:
+    scores: the scores.
+    attributes: sequence -> its attributes, of those that have any.
+
+  Returns:
+    {'global': {'J': {'mean', 'recall', 'decay'}, 'F': {...}, 'J&F': x},
+    'sequences': {name: {'J': {...}, 'F': {...}, 'frames': {'J': [...],
+    'F': [...]}}}}, where 'sequences' has an entry an object; fractions, None
+    where a value is not defined (a video without scored frames). Where they
+    are known also:
+    'protocol': its name;
+    'sequences_mean': as 'global', the mean over videos of the means over
+    their objects; not in DAVIS 2016, where these are one;
+    'videos': {name: as 'global', and 'objects': keys of 'sequences', 'frames':
+    names of the scored frames};
+    'attributes': {code: as 'global', and 'sequences': names of the videos that
+    have it, 'without': as 'global', of all others}.
+  """
+  content = {
+    'global': _means_dict(scores.j, scores.f),
+    'sequences': {score.name: _object_dict(score) for score in scores.objects},
+  }
+  if scores.protocol:
+    content['protocol'] = scores.protocol
+    if scores.protocol != 'davis2016':
+      content['sequences_mean'] = _means_dict(
+        scores.sequences_j, scores.sequences_f
+      )
+    content['videos'] = _videos_dict(scores)
+  by_attribute = _attributes_dict(scores, attributes or {})
+  if by_attribute:
+    content['attributes'] = by_attribute
+  return content
+
+
+def write_json(
+  path: str | os.PathLike,
+  scores: protocol.Scores,
+  attributes: Mapping[str, tuple[str, ...]] | None = None,
+) -> None:
+  """Writes `to_json_dict(scores, attributes)`, atomically.
 
   Raises:
     SavosError: the file can't be written.
   """
-  text = json.dumps(to_json_dict(scores), indent=1, allow_nan=False)
-  _write_text(path, text + '\n')
+  content = to_json_dict(scores, attributes)
+  _write_text(path, json.dumps(content, indent=1, allow_nan=False) + '\n')
 
 
 def _csv_number(value: float) -> str:
@@ -147,6 +217,23 @@ def _cells(j: measures.Statistics, f: measures.Statistics) -> list[str]:
   ]
 
 
+def _shows_sequences(scores: protocol.Scores) -> bool:
+  rules = protocol.PROTOCOLS.get(scores.protocol)
+  return rules is not None and rules.sequence_mean
+
+
+def _mean_title(scores: protocol.Scores) -> str:
+  objects = ' objects' if _shows_sequences(scores) else ''
+  return f'mean of {len(scores.objects)}{objects}'
+
+
+def _sequence_mean(scores: protocol.Scores) -> list[list[str]]:
+  if not _shows_sequences(scores):
+    return []
+  title = f'mean of {len(scores.by_sequence)} sequences'
+  return [[title, *_cells(scores.sequences_j, scores.sequences_f)]]
+
+
 def format_table(
   scores: protocol.Scores,
   baselines: dict[str, protocol.Scores] | None = None,
@@ -154,7 +241,8 @@ def format_table(
   """Lays scores out as a plain text table, in percent.
 
   Args:
-    scores: the scores; one row an object, then their mean.
+    scores: the scores; one row an object, then their mean, and in SegTrack the
+      mean over sequences.
     baselines: title -> scores; their means, one row each below the mean.
 
   Returns:
@@ -165,9 +253,9 @@ def format_table(
     [score.name, *_cells(score.j_statistics, score.f_statistics)]
     for score in scores.objects
   ]
-  count = len(scores.objects)
   means = [
-    [f'mean of {count}', *_cells(scores.j, scores.f)],
+    [_mean_title(scores), *_cells(scores.j, scores.f)],
+    *_sequence_mean(scores),
     *(
       [f'baseline: {title}', *_cells(baseline.j, baseline.f)]
       for title, baseline in (baselines or {}).items()

@@ -3,7 +3,8 @@ r"""Exports a trained network to one safetensors file.
   python -m savos_jax.tools.export_checkpoint runs/davis16 \
       --out=savos.safetensors
 
-Averaged weights are taken where the training kept them. The file holds the
+Averaged weights are taken where the training kept them, those of the newest
+checkpoint; --best takes the one that validation found. The file holds the
 architecture, the training's settings and a checksum. To evaluate it, or to
 train on from it:
 
@@ -51,6 +52,11 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     help='of the checkpoint; the newest whole one if left out',
   )
   parser.add_argument(
+    '--best',
+    action='store_true',
+    help='the best checkpoint, of a training with config.eval.every_steps',
+  )
+  parser.add_argument(
     '--ema',
     action=argparse.BooleanOptionalAction,
     default=True,
@@ -71,7 +77,9 @@ def run(arguments: argparse.Namespace) -> None:
   Raises:
     SavosError: no such checkpoint, or the file can't be written.
   """
-  trained = network.load(arguments.checkpoint, arguments.step, arguments.ema)
+  trained = network.load(
+    arguments.checkpoint, arguments.step, arguments.ema, arguments.best
+  )
   checksum = network.write(arguments.out, trained, arguments.dtype)
   count = sum(leaf.size for leaf in jax.tree.leaves(trained.params))
   size = arguments.out.stat().st_size / 1e6

@@ -1,8 +1,8 @@
 """Checkpoints: saved whole, verified when read, older ones as a fallback.
 
 An Orbax step folder holds the items `params`, `ema_params` (where averaging is
-on), `optimizer` and `meta`. `meta` carries a fingerprint of every item: a
-flipped bit would otherwise restore silently.
+on), `optimizer` (not in the best one) and `meta`. `meta` carries a fingerprint
+of every item: a flipped bit would otherwise restore silently.
 """
 
 from collections.abc import Iterator
@@ -25,8 +25,12 @@ from savos_jax.weights import pretrained
 logger = logging.getLogger(__name__)
 
 
-def _items(state: state_lib.TrainState) -> dict[str, Any]:
-  items = {'params': state.params, 'optimizer': state.opt_state}
+def _items(
+  state: state_lib.TrainState, with_optimizer: bool = True
+) -> dict[str, Any]:
+  items = {'params': state.params}
+  if with_optimizer:
+    items['optimizer'] = state.opt_state
   if state.ema_params:
     items['ema_params'] = state.ema_params
   return items
@@ -95,6 +99,7 @@ class Checkpoints:
     """
     self._folder = folder.resolve()
     self._model_config = model_config
+    self._written: int | None = None
     self._manager = ocp.CheckpointManager(
       self._folder,
       options=ocp.CheckpointManagerOptions(max_to_keep=keep, create=True),
@@ -106,19 +111,43 @@ class Checkpoints:
 
   def __exit__(self, *_):
     """Waits for the save in progress."""
+    self.close()
+
+  def close(self) -> None:
+    """Waits for the save in progress."""
     self._manager.close()
 
   def steps(self) -> list[int]:
     """Returns the saved steps, newest first."""
     return sorted(self._manager.all_steps(), reverse=True)
 
-  def save(self, state: state_lib.TrainState) -> None:
-    """Saves in the background; does nothing if the step is there already."""
+  def save(
+    self,
+    state: state_lib.TrainState,
+    note: dict[str, Any] | None = None,
+    with_optimizer: bool = True,
+  ) -> None:
+    """Saves in the background; does nothing if it has saved this step last.
+
+    What lies there of this step or a later one is removed: a training that
+    takes these steps again went on from an earlier one, since they are damaged
+    or not its own.
+
+    Args:
+      state: the state.
+      note: is kept beside it, JSON; `note` reads it.
+      with_optimizer: False leaves the optimiser's state out, and
+        `restore_state` can't read it.
+    """
     step = int(state.step)
-    if step in self._manager.all_steps():
+    if step == self._written:
       return
-    items = _items(state)
+    for other in self.steps():
+      if other >= step:
+        self._manager.delete(other)
+    items = _items(state, with_optimizer)
     meta = {
+      'note': note or {},
       'step': step,
       'model': fields.as_fields(self._model_config),
       'fingerprints': {
@@ -133,6 +162,15 @@ class Checkpoints:
       args=ocp.args.Composite(meta=ocp.args.JsonSave(meta), **arguments),
       force=True,
     )
+    self._written = step
+
+  def note(self, step: int) -> dict[str, Any]:
+    """Returns what was noted in `save`, {} if nothing was.
+
+    Args:
+      step: of a checkpoint that was just restored.
+    """
+    return self._meta(step).get('note', {})
 
   def restore_state(
     self, like: state_lib.TrainState
@@ -208,10 +246,13 @@ class Checkpoints:
         '  Move the folder away to train from the start.'
       )
 
-  def _restore(self, step, wanted, params_like) -> dict[str, Any]:
-    meta = self._manager.restore(
+  def _meta(self, step: int) -> dict[str, Any]:
+    return self._manager.restore(
       step, args=ocp.args.Composite(meta=ocp.args.JsonRestore())
     )['meta']
+
+  def _restore(self, step, wanted, params_like) -> dict[str, Any]:
+    meta = self._meta(step)
     self._check_model(step, meta['model'])
     saved = meta['fingerprints']
     if params_like is not None and not set(wanted) <= set(saved):

@@ -1,4 +1,8 @@
-"""The training loop: restore, batch, step, log, save; in this order."""
+"""The training loop: restore, batch, step, log, save, validate; in this order.
+
+Saved before it is validated: what goes wrong there, or takes long, loses no
+step.
+"""
 
 import collections
 import contextlib
@@ -18,6 +22,7 @@ import numpy as np
 
 from savos_jax import errors
 from savos_jax import settings
+from savos_jax import validation
 from savos_jax.data import pipeline
 from savos_jax.data import sampling
 from savos_jax.models import savos
@@ -59,6 +64,10 @@ class _Window:
   metrics: list[dict[str, jax.Array]] = dataclasses.field(default_factory=list)
   started: float = dataclasses.field(default_factory=time.monotonic)
   waited: float = 0.0
+
+  def leave_out(self, seconds: float) -> None:
+    """Does not count a time in which nothing was trained."""
+    self.started += seconds
 
   def summary(self, batch_size: int) -> dict[str, float]:
     """Means of the metrics, and speed; waits for the device."""
@@ -165,8 +174,8 @@ def train(config: config_dict.ConfigDict, workdir: pathlib.Path) -> bool:
 
   Args:
     config: the configuration.
-    workdir: gets `logs` (TensorBoard), `checkpoints`; goes on from the newest
-      checkpoint that is there.
+    workdir: gets `logs` (TensorBoard), `checkpoints` and, if it validates,
+      `checkpoints_best`; goes on from the newest checkpoint that is there.
 
   Returns:
     True when all steps are done, False when a signal ended it early; either
@@ -182,6 +191,7 @@ def train(config: config_dict.ConfigDict, workdir: pathlib.Path) -> bool:
   sampler = settings.make_sampler(config, workdir)
 
   model = savos.SAVOS(model_config)
+  validator = validation.Validator(config, workdir, model)
   shapes = state_lib.param_shapes(model)
   schedule = optimizer_lib.make_schedule(train_config)
   optimizer = optimizer_lib.make_optimizer(
@@ -220,13 +230,27 @@ def train(config: config_dict.ConfigDict, workdir: pathlib.Path) -> bool:
       state = state_lib.start_from(state, params)
       logger.info('starting from the weights of %s', config.model.pretrained)
     state = _run(
-      config, workdir, state, step_function, sampler, checkpoints, schedule
+      config,
+      workdir,
+      state,
+      step_function,
+      sampler,
+      checkpoints,
+      schedule,
+      validator,
     )
   return int(state.step) >= train_config.steps
 
 
 def _run(
-  config, workdir, state, step_function, sampler, checkpoints, schedule
+  config,
+  workdir,
+  state,
+  step_function,
+  sampler,
+  checkpoints,
+  schedule,
+  validator,
 ) -> state_lib.TrainState:
   """The loop itself."""
   train_config = config.train
@@ -249,8 +273,13 @@ def _run(
   )
   check = _FiniteCheck(sampler)
   writer = metric_writers.SummaryWriter(str(workdir / 'logs'))
+  validator.begin(state)
   window = _Window()
-  with stop_request() as stop, contextlib.closing(batches):
+  with (
+    stop_request() as stop,
+    contextlib.closing(batches),
+    contextlib.closing(validator),
+  ):
     for step in range(start + 1, total + 1):
       waiting_since = time.monotonic()
       batch = next(batches)
@@ -282,14 +311,15 @@ def _run(
         _log_line(step, total, summary, schedule)
         window = _Window()
 
-      if (
-        step % train_config.checkpoint_every == 0
-        or step == total
-        or stop.is_set()
-      ):
+      if step % train_config.checkpoint_every == 0 or step == total:
         check.flush()
         checkpoints.save(state)
+      if validator.due(step) and not stop.is_set():
+        check.flush()
+        window.leave_out(validator.run(state, writer))
       if stop.is_set():
+        check.flush()
+        checkpoints.save(state)
         logger.info(
           'stopped by a signal after step %d; the state is saved. The same '
           'command goes on from here.',

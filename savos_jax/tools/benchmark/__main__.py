@@ -11,10 +11,16 @@ os.environ.setdefault('TF_ENABLE_ONEDNN_OPTS', '0')
 from savos_jax import errors
 from savos_jax.tools import benchmark
 from savos_jax.tools.benchmark import data
+from savos_jax.tools.benchmark import evaluation
 from savos_jax.tools.benchmark import inference
 from savos_jax.tools.benchmark import training
 
-_BENCHMARKS = {'data': data, 'inference': inference, 'training': training}
+_BENCHMARKS = {
+  'data': data,
+  'evaluation': evaluation,
+  'inference': inference,
+  'training': training,
+}
 
 
 def _parser() -> argparse.ArgumentParser:

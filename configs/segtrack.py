@@ -1,0 +1,25 @@
+r"""SegTrack v2, each object alone: the model of DAVIS 2017, unchanged.
+
+  python -m savos_jax.main --config=configs/segtrack.py --mode=evaluate \
+      --config.data.root=/path/to/SegTrackv2 --workdir=runs/segtrack \
+      --config.eval.checkpoint=runs/davis17
+
+eval.checkpoint may be any training's folder or file of tools.export_checkpoint.
+The first frame is left out, void pixels do not count; the mean over the 24
+objects and the one over the 14 sequences are reported. 976 frames, smaller than
+DAVIS'. Expected: J 70.5 (paper). Not measured here.
+"""
+
+from ml_collections import config_dict
+
+from configs import default
+
+
+def get_config() -> config_dict.ConfigDict:
+  """Returns the configuration."""
+  config = default.get_config()
+  config.data.source = 'segtrack'
+  # There is nothing to train on: the set has no other part.
+  config.data.train_split = ''
+  config.data.val_split = 'all'
+  return config

@@ -1,0 +1,214 @@
+"""From a path that a user gives to the annotations to score against.
+
+The path may be the root of a data set or the folder of its masks; frames are
+not needed. Which sequences are scored is decided here, too.
+"""
+
+import dataclasses
+import os
+import pathlib
+
+from savos_jax import errors
+from savos_jax.data import davis
+from savos_jax.data import segtrack
+from savos_jax.data import sequences
+from savos_jax.evaluation import predictions
+
+_DEFAULT_RESOLUTION = '480p'
+
+
+@dataclasses.dataclass(frozen=True)
+class Annotations:
+  """Opened annotations.
+
+  Attributes:
+    videos: what is to be scored, records without frames.
+    folder: of the masks, a folder a sequence.
+    root: of the data set, if `folder` is in its usual place.
+    split: name of the list, 'all' without one.
+    chosen_by: what decided which sequences these are, for people.
+  """
+
+  videos: list[sequences.Sequence]
+  folder: pathlib.Path
+  root: pathlib.Path
+  split: str
+  chosen_by: str
+
+
+def open_annotations(
+  path: str | os.PathLike,
+  protocol: str,
+  list_file: str | os.PathLike | None = None,
+) -> Annotations:
+  """Opens the annotations of a data set.
+
+  Args:
+    path: a data set's root, or its Annotations/<resolution> or GroundTruth.
+    protocol: 'davis2016', 'davis2017' or 'segtrack'.
+    list_file: names the sequences, one a line; None: the official list where
+      the data set has one (val; SegTrack: all), else all that are there.
+
+  Returns:
+    The annotations.
+
+  Raises:
+    SavosError: no such folder, or another one than was meant; a sequence of the
+      list is missing; the masks are malformed.
+  """
+  path = pathlib.Path(path).expanduser()
+  if not path.is_dir():
+    raise errors.SavosError(
+      f'{path}: no such folder.\n  Expected the annotations: the root of the '
+      'data set, or the folder with a folder of masks a sequence.'
+    )
+  is_segtrack = protocol == 'segtrack'
+  folder = _segtrack_folder(path) if is_segtrack else _davis_folder(path)
+  # A relative path may have no parent of its own.
+  root = folder.resolve().parent
+  root = root if is_segtrack else root.parent
+  official = _official_list(root, folder, protocol)
+  used = pathlib.Path(list_file).expanduser() if list_file else official
+  if used is None:
+    names, split = _all_names(folder, is_segtrack), 'all'
+    chosen_by = f'all sequences in {folder}'
+  else:
+    read = segtrack.read_names if is_segtrack else davis.read_image_list
+    names, split = read(used), used.stem
+    chosen_by = f'the list {used}'
+    _check_names(folder, names, used)
+  if is_segtrack:
+    videos = segtrack.load_annotations(folder, names)
+  else:
+    videos = davis.load_annotations(folder, names, protocol == 'davis2016')
+  return Annotations(videos, folder, root, split, chosen_by)
+
+
+def _folders(path: pathlib.Path) -> list[pathlib.Path]:
+  return sorted(
+    child
+    for child in path.iterdir()
+    if child.is_dir() and not child.name.startswith('.')
+  )
+
+
+def _has_masks(path: pathlib.Path) -> bool:
+  return any(path.glob('[!.]*.png'))
+
+
+def _sequences(path: pathlib.Path) -> list[pathlib.Path]:
+  return [child for child in _folders(path) if _has_masks(child)]
+
+
+def _all_names(folder: pathlib.Path, is_segtrack: bool) -> list[str]:
+  found = _folders(folder) if is_segtrack else _sequences(folder)
+  return [child.name for child in found]
+
+
+def _davis_folder(path: pathlib.Path) -> pathlib.Path:
+  """Returns the folder that holds a folder of masks a sequence."""
+  if (path / 'GroundTruth').is_dir():
+    raise errors.SavosError(
+      f'{path}: holds GroundTruth, as SegTrack v2 does.\n'
+      '  Expected annotations of DAVIS; for SegTrack use --protocol=segtrack.'
+    )
+  base = path / 'Annotations'
+  if not base.is_dir():
+    if _sequences(path):
+      return path
+    raise _wrong_folder(path)
+  if _sequences(base):
+    return base
+  choices = {child.name: child for child in _folders(base) if _sequences(child)}
+  if len(choices) == 1:
+    return next(iter(choices.values()))
+  if _DEFAULT_RESOLUTION in choices:
+    return choices[_DEFAULT_RESOLUTION]
+  if choices:
+    raise errors.SavosError(
+      f'{base}: several resolutions: {", ".join(choices)}.\n'
+      '  Expected one of them: give its folder, '
+      f'{next(iter(choices.values()))}.'
+    )
+  raise errors.SavosError(
+    f'{base}: no masks: {davis.listing(base)}.\n  Expected '
+    f'{base / _DEFAULT_RESOLUTION}/<sequence>/00000.png ... Unpack the data '
+    'again.'
+  )
+
+
+def _wrong_folder(path: pathlib.Path) -> errors.SavosError:
+  resolved = path.resolve()
+  if _has_masks(path):
+    hint = (
+      f'{resolved.parent} looks right: this is one sequence of it '
+      '(--sequences scores a part)'
+    )
+  else:
+    below = _folders(path)
+    roots = [child for child in below if (child / 'Annotations').is_dir()]
+    likely = roots + [child for child in below if _sequences(child)]
+    hint = davis.listing(path)
+    if likely:
+      hint = f'{likely[0]} looks right'
+    elif resolved.parent.name == 'JPEGImages' or path.name == 'JPEGImages':
+      hint = 'these are the frames; the masks are in Annotations'
+  return errors.SavosError(
+    f'{path}: no annotations here.\n  Expected the root of a data set, or a '
+    f'folder with a folder of PNG masks a sequence; {hint}.'
+  )
+
+
+def _segtrack_folder(path: pathlib.Path) -> pathlib.Path:
+  """Returns the folder GroundTruth."""
+  if (path / 'GroundTruth').is_dir():
+    return path / 'GroundTruth'
+  if (path / 'Annotations').is_dir():
+    raise errors.SavosError(
+      f'{path}: holds Annotations, as DAVIS does.\n'
+      '  Expected SegTrack v2, with GroundTruth; for DAVIS use '
+      '--protocol=davis2016 or davis2017.'
+    )
+  for child in _folders(path):
+    if (child / 'GroundTruth').is_dir():
+      raise errors.SavosError(
+        f'{path}: no GroundTruth here.\n  {child} looks right.'
+      )
+  resolved = path.resolve()
+  for parent in resolved.parents[:2]:
+    if parent.name == 'GroundTruth':
+      raise errors.SavosError(
+        f'{path}: a part of {parent}.\n  {parent} looks right; --sequences '
+        'scores a part.'
+      )
+  if not _folders(path) or path.name == 'JPEGImages':
+    raise errors.SavosError(
+      f'{path}: no GroundTruth here; {davis.listing(path)}.\n{segtrack.LAYOUT}'
+    )
+  return path
+
+
+def _official_list(root, folder, protocol: str) -> pathlib.Path | None:
+  """Returns the list that the official tools score, if it is there."""
+  if protocol == 'segtrack':
+    path = root / 'ImageSets' / 'all.txt'
+    return path if path.is_file() else None
+  try:
+    year = protocol.removeprefix('davis')
+    return davis.image_list(root, year, folder.name, 'val')
+  except errors.SavosError:
+    return None
+
+
+def _check_names(folder: pathlib.Path, names: list[str], used) -> None:
+  absent = [name for name in names if not (folder / name).is_dir()]
+  if not absent:
+    return
+  hint = 'Unpack them, or give --sequences a list without them.'
+  if len(absent) == len(names):
+    hint = predictions.looks_right(folder, names)
+  raise errors.SavosError(
+    f'{folder}: no annotations for {len(absent)} of {len(names)} sequences of '
+    f'{used}: {predictions.shown(absent)}.\n  Expected a folder '
+    f'{folder / absent[0]}. {hint}'
+  )

@@ -1,0 +1,198 @@
+"""A folder of results as the main program writes it, read back and checked."""
+
+from collections.abc import Mapping
+import dataclasses
+import datetime
+import json
+import os
+import pathlib
+from typing import Any
+
+import numpy as np
+
+from savos_jax import errors
+from savos_jax import files
+from savos_jax.evaluation import protocol
+from savos_jax.evaluation import report
+
+_SCORES = 'scores.json'
+_RUN = 'run.json'
+_SPEED = 'speed.json'
+_STATISTICS = ('mean', 'recall', 'decay')
+
+
+@dataclasses.dataclass(frozen=True)
+class Results:
+  """What is known of one evaluation.
+
+  Attributes:
+    folder: holds the files.
+    scores: as `report.to_json_dict`.
+    config: the configuration; None where no file tells.
+    run: date, revision, device, checkpoint and baselines, where recorded.
+    speed: as `write_speed`; empty where it was not recorded.
+    date: of the evaluation, ISO, to the minute.
+  """
+
+  folder: pathlib.Path
+  scores: Mapping[str, Any]
+  config: Mapping[str, Any] | None
+  run: Mapping[str, Any]
+  speed: Mapping[str, Any]
+  date: str
+
+  @property
+  def objects(self) -> list[str]:
+    """Names of the scored objects, in order."""
+    return list(self.scores['sequences'])
+
+  @property
+  def workdir(self) -> pathlib.Path:
+    """The folder that the evaluation was given."""
+    folder = self.folder.resolve()
+    return folder.parent if folder.name == 'results' else folder
+
+  def mean(self, name: str, measure: str) -> float:
+    """Mean of 'J' or 'F' of an object, fraction; nan where there is none."""
+    return number(self.scores['sequences'][name][measure]['mean'])
+
+  def frames(self, name: str, measure: str) -> np.ndarray:
+    """Values of 'J' or 'F' of an object, float64 [n], one a scored frame."""
+    values = self.scores['sequences'][name]['frames'][measure]
+    return np.array([number(v) for v in values], np.float64)
+
+
+def number(value: float | None) -> float:
+  """Undoes JSON's null: nan."""
+  return float('nan') if value is None else float(value)
+
+
+def _read(path: pathlib.Path) -> Any:
+  """Returns a JSON file's content, None where there is no file.
+
+  Raises:
+    SavosError: it can't be read or is no JSON.
+  """
+  try:
+    return json.loads(path.read_text('utf-8'))
+  except FileNotFoundError:
+    return None
+  except (OSError, ValueError) as error:
+    raise errors.SavosError(
+      f'{path}: can not be read as JSON: {error}.\n'
+      '  Expected the file as the evaluation wrote it; evaluate again.'
+    ) from None
+
+
+def _mapping(path: pathlib.Path) -> dict[str, Any]:
+  content = _read(path)
+  return content if isinstance(content, dict) else {}
+
+
+def _is_measured(entry: Any) -> bool:
+  """Whether an entry holds J and F with their statistics."""
+  return all(
+    isinstance(entry[measure][key], int | float | None)
+    for measure in ('J', 'F')
+    for key in _STATISTICS
+  )
+
+
+def _check_scores(path: pathlib.Path, scores: Any) -> None:
+  try:
+    valid = _is_measured(scores['global']) and 'J&F' in scores['global']
+    for entry in scores['sequences'].values():
+      frames = entry['frames']
+      valid &= _is_measured(entry) and len(frames['J']) == len(frames['F'])
+    valid &= bool(scores['sequences'])
+  except (KeyError, TypeError, AttributeError):
+    valid = False
+  if not valid:
+    raise errors.SavosError(
+      f'{path}: not the scores of this program.\n'
+      "  Expected 'global' and 'sequences', each with J and F and, for a "
+      'sequence, those of every frame. Evaluate again, or score the masks '
+      'with savos_jax.tools.score --json.'
+    )
+
+
+def load(folder: str | os.PathLike) -> Results:
+  """Reads what an evaluation has left.
+
+  Args:
+    folder: `results` of a working directory, or the working directory.
+
+  Raises:
+    SavosError: no scores there, or a file that is none of ours.
+  """
+  given = pathlib.Path(folder).expanduser()
+  places = [given, given / 'results']
+  folder = next((p for p in places if (p / _SCORES).is_file()), None)
+  if folder is None:
+    what = 'no scores.json' if given.is_dir() else 'no such folder'
+    raise errors.SavosError(
+      f'{given}: {what}.\n  Expected the folder `results` of a --workdir, with '
+      'scores.json and masks/. Evaluate first: python -m savos_jax.main '
+      '--mode=evaluate.'
+    )
+  path = folder / _SCORES
+  scores = _read(path)
+  _check_scores(path, scores)
+  run = _mapping(folder / _RUN)
+  # A training writes its configuration beside the results.
+  config = run.get('config') or _mapping(folder.parent / 'config.json')
+  written = datetime.datetime.fromtimestamp(path.stat().st_mtime).astimezone()
+  date = run.get('date') or written.isoformat(' ', 'minutes')
+  speed = _mapping(folder / _SPEED)
+  return Results(folder, scores, config or None, run, speed, date)
+
+
+def _write(path: pathlib.Path, content: dict[str, Any]) -> None:
+  with files.replacing(path) as partial:
+    partial.write_text(json.dumps(content, indent=1) + '\n', 'utf-8')
+
+
+def write_speed(folder: str | os.PathLike, speed: Mapping[str, float]) -> None:
+  """Writes how long an evaluation took and what memory it needed.
+
+  Args:
+    folder: the results.
+    speed: 'sequences', 'frames', 'total_seconds' (from the first frame's
+      decoding to the last mask on disk), 'network_share' of that,
+      'seconds_a_frame' (of the network, compiled), 'first_seconds' (first
+      frames and compilation), 'peak_gib' (memory of the process).
+
+  Raises:
+    SavosError: the file can't be written.
+  """
+  _write(pathlib.Path(folder) / _SPEED, dict(speed))
+
+
+def write_run(
+  folder: str | os.PathLike,
+  config: Mapping[str, Any],
+  facts: Mapping[str, Any],
+  baselines: Mapping[str, protocol.Scores],
+) -> None:
+  """Writes what an evaluation was: its settings and its surroundings.
+
+  Args:
+    folder: the results.
+    config: the configuration as plain dictionaries.
+    facts: 'revision', 'device', 'checkpoint', 'step', 'averaged'.
+    baselines: title -> scores.
+
+  Raises:
+    SavosError: the file can't be written.
+  """
+  now = datetime.datetime.now().astimezone()
+  content = {
+    'date': now.isoformat(' ', 'minutes'),
+    **facts,
+    'baselines': {
+      title: report.to_json_dict(scores)['global']
+      for title, scores in baselines.items()
+    },
+    'config': dict(config),
+  }
+  _write(pathlib.Path(folder) / _RUN, content)

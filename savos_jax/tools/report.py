@@ -1,0 +1,121 @@
+r"""Makes the report of an evaluation again, or compares several.
+
+  python -m savos_jax.tools.report runs/davis16/results
+  python -m savos_jax.tools.report runs/davis16/results \
+      --compare runs/basic/results runs/other/results --out comparison.html
+
+writes report.html into the folder, and the charts as PNG into plots/ beside
+it. The page needs no network. Its pictures need the data set's frames, where
+the recorded configuration says or --data does.
+"""
+
+import argparse
+from collections.abc import Sequence
+import pathlib
+
+from ml_collections import config_dict
+
+from savos_jax import errors
+from savos_jax import settings
+from savos_jax.data import sequences
+from savos_jax.evaluation import comparison as comparison_lib
+from savos_jax.evaluation import html_report
+from savos_jax.evaluation import results_folder
+
+
+def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
+  parser = argparse.ArgumentParser(
+    prog='python -m savos_jax.tools.report',
+    description=__doc__,
+    formatter_class=argparse.RawDescriptionHelpFormatter,
+  )
+  parser.add_argument(
+    'results',
+    type=pathlib.Path,
+    metavar='RESULTS',
+    help='the folder `results` of a --workdir',
+  )
+  parser.add_argument(
+    '--compare',
+    type=pathlib.Path,
+    nargs='+',
+    default=[],
+    metavar='RESULTS',
+    help='other folders, to stand side by side with the first',
+  )
+  parser.add_argument(
+    '--out',
+    type=pathlib.Path,
+    metavar='FILE',
+    help='the page to write; default: RESULTS/report.html',
+  )
+  parser.add_argument(
+    '--data',
+    type=pathlib.Path,
+    metavar='ROOT',
+    help="the data set's folder, where it is not at config.data.root",
+  )
+  return parser.parse_args(argv)
+
+
+def _videos(
+  results: results_folder.Results, root: pathlib.Path | None
+) -> tuple[list[sequences.Sequence], str]:
+  """Opens the data set that was evaluated.
+
+  Returns:
+    The videos; none where they can't be opened, and why.
+
+  Raises:
+    SavosError: `root` is given and is not the data set.
+  """
+  if results.config is None:
+    return [], 'no configuration is recorded that says where the frames are.'
+  config = config_dict.ConfigDict(dict(results.config))
+  try:
+    if root is not None:
+      config.data.root = str(root)
+    split = config.data.val_split
+    return settings.load_split(config, results.workdir, split), ''
+  except errors.SavosError as error:
+    if root is not None:
+      raise
+    found = str(error).splitlines()[0]
+    return [], f'the frames could not be opened: {found}'
+  except (AttributeError, KeyError, TypeError) as error:
+    return [], f'the recorded configuration is of another version: {error}'
+
+
+def run(arguments: argparse.Namespace) -> pathlib.Path:
+  """Reads, compares and writes.
+
+  Returns:
+    The page's path.
+
+  Raises:
+    SavosError: no results, nothing in common, no such data, or the page can't
+      be written.
+  """
+  results = results_folder.load(arguments.results)
+  others = [results_folder.load(folder) for folder in arguments.compare]
+  comparison = comparison_lib.compare([results, *others]) if others else None
+  videos, missing = _videos(results, arguments.data)
+  path = arguments.out or results.folder / 'report.html'
+  html_report.write(path, results, videos, missing, comparison)
+  if missing:
+    print(f'no pictures: {missing}')
+  for note in comparison.notes if comparison else ():
+    print(note)
+  print(f'wrote {path}, {path.stat().st_size / 1e6:.1f} MB')
+  return path
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+  """Makes the report; errors without a traceback."""
+  arguments = _parse(argv)
+  with errors.reported():
+    run(arguments)
+
+
+if __name__ == '__main__':
+  main()

@@ -1,0 +1,130 @@
+r"""Scores a folder of masks, of any method, as the official tools do.
+
+  python -m savos_jax.tools.score --results=masks --annotations=DAVIS \
+      --protocol=davis2017 --json=scores.json --csv=tables
+
+--results holds a folder a sequence with an indexed PNG a frame, named as the
+annotations; 0 is the background, every object has its id of the first frame.
+The first frame's mask may be missing, and in DAVIS the last one's.
+
+  davis2016   all objects of a sequence are one; masks may be 0/255
+  davis2017   objects 1..max id of the first frame. Masks of 0/255 are taken
+              where a sequence has one object, else refused: 255 names none
+  segtrack    each object alone, void pixels left out; ids, or a folder an
+              object: <sequence>/<object>/<frame>.png with 0/255
+
+--annotations is the data set's root or its folder of masks (Annotations/480p,
+GroundTruth). Without --sequences the official list is scored where the data set
+has one in ImageSets (val; SegTrack: all), else every sequence that is there.
+
+Nothing is read back from earlier runs. Exit status 0 only if every frame of
+every sequence was scored; else 2, and nothing is written.
+"""
+
+import argparse
+from collections.abc import Sequence
+import pathlib
+
+from savos_jax import errors
+from savos_jax.evaluation import annotations as annotations_lib
+from savos_jax.evaluation import attributes
+from savos_jax.evaluation import predictions
+from savos_jax.evaluation import protocol
+from savos_jax.evaluation import report
+
+
+def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
+  parser = argparse.ArgumentParser(
+    prog='python -m savos_jax.tools.score',
+    description=__doc__,
+    formatter_class=argparse.RawDescriptionHelpFormatter,
+  )
+  add = parser.add_argument
+  path = {'type': pathlib.Path}
+  add(
+    '--results', **path, required=True, metavar='FOLDER',
+    help='the masks to score: FOLDER/<sequence>/<frame>.png',
+  )  # fmt: skip
+  add(
+    '--annotations', **path, required=True, metavar='FOLDER',
+    help='the true masks: root of the data set, or the folder of its masks',
+  )  # fmt: skip
+  add(
+    '--protocol', required=True, choices=tuple(protocol.PROTOCOLS),
+    help='what is scored: see above',
+  )  # fmt: skip
+  add(
+    '--sequences', **path, metavar='LIST.txt',
+    help='names of the sequences to score, one a line',
+  )  # fmt: skip
+  add(
+    '--json', **path, metavar='FILE',
+    help='gets all figures, those of every frame, too',
+  )  # fmt: skip
+  add(
+    '--csv', **path, metavar='FOLDER',
+    help='gets global_results-LIST.csv and per-sequence_results-LIST.csv, '
+    'as davis2017-evaluation writes them',
+  )  # fmt: skip
+  return parser.parse_args(argv)
+
+
+def _not_scored(results: pathlib.Path, names: set[str]) -> list[str]:
+  """Returns the folders of results that nobody asked for."""
+  return sorted(
+    path.name
+    for path in results.iterdir()
+    if path.is_dir()
+    and path.name not in names
+    and not path.name.startswith('.')
+    and next(path.glob('*.png'), None)
+  )
+
+
+def run(arguments: argparse.Namespace) -> protocol.Scores:
+  """Scores, prints the table and writes the files.
+
+  Returns:
+    The scores.
+
+  Raises:
+    SavosError: something that the user can put right.
+  """
+  truth = annotations_lib.open_annotations(
+    arguments.annotations, arguments.protocol, arguments.sequences
+  )
+  described = attributes.read(truth.root)
+  results = arguments.results.expanduser()
+  # Before anything can go wrong: a list that was not meant explains much.
+  print(
+    f'{arguments.protocol}: {len(truth.videos)} sequences, '
+    f'{sum(len(video.scored_ids) for video in truth.videos)} objects, by '
+    f'{truth.chosen_by}\nannotations: {truth.folder}\nresults: {results}',
+    flush=True,
+  )
+  scores = protocol.score_results(results, truth.videos)
+  others = _not_scored(results, {video.name for video in truth.videos})
+  if others:
+    print(
+      f'note: {len(others)} more sequences in the results are not scored: '
+      f'{predictions.shown(others)}'
+    )
+  print(report.format_table(scores))
+  if arguments.json is not None:
+    report.write_json(arguments.json, scores, described)
+    print(f'wrote {arguments.json}')
+  if arguments.csv is not None:
+    for path in report.write_csv(arguments.csv, scores, truth.split):
+      print(f'wrote {path}')
+  return scores
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+  """Scores; errors without a traceback."""
+  arguments = _parse(argv)
+  with errors.reported():
+    run(arguments)
+
+
+if __name__ == '__main__':
+  main()

@@ -1,0 +1,212 @@
+"""Scores a small part of a split again and again while a network trains.
+
+What is called validation is this part; what `evaluate` does, on a whole split
+and once, is called evaluation.
+"""
+
+from collections.abc import Mapping
+import dataclasses
+import logging
+import pathlib
+import tempfile
+import time
+from typing import Any
+
+from clu import metric_writers
+from ml_collections import config_dict
+import numpy as np
+
+from savos_jax import errors
+from savos_jax import settings
+from savos_jax.data import sequences
+from savos_jax.evaluation import overlay
+from savos_jax.evaluation import protocol
+from savos_jax.inference import segment
+from savos_jax.inference import tracker as tracker_lib
+from savos_jax.models import savos
+from savos_jax.training import best as best_lib
+from savos_jax.training import state as state_lib
+
+logger = logging.getLogger(__name__)
+
+_FEWEST_FRAMES = 3  # The first is not scored, nor is DAVIS' last.
+# TensorBoard keeps every picture: small ones.
+_STRIP_FRAMES = 4
+_STRIP_HEIGHT = 120  # Pixels.
+
+
+def write_scores(
+  writer: metric_writers.MetricWriter,
+  step: int,
+  name: str,
+  scores: protocol.Scores,
+  pictures: Mapping[str, np.ndarray],
+) -> None:
+  """Writes J, F, J&F and pictures where TensorBoard finds them.
+
+  Args:
+    writer: of the folder of logs.
+    step: of the training.
+    name: what the tags begin with: `<name>/J`.
+    scores: means of J and F, 0..1.
+    pictures: sequence -> RGB uint8 [H, W, 3], tag `<name>/<sequence>`.
+  """
+  values = {'J': scores.j.mean, 'F': scores.f.mean, 'J&F': scores.j_and_f}
+  writer.write_scalars(step, {f'{name}/{k}': v for k, v in values.items()})
+  writer.write_images(step, {f'{name}/{k}': v for k, v in pictures.items()})
+
+
+def _check(fields: config_dict.ConfigDict) -> None:
+  for name, least in (
+    ('every_steps', 0),
+    ('every_sequences', 1),
+    ('every_frames', _FEWEST_FRAMES),
+  ):
+    if fields[name] < least:
+      raise errors.SavosError(
+        f'config.eval.{name} is {fields[name]}.\n  Expected at least {least}.'
+      )
+
+
+def _open(
+  config: config_dict.ConfigDict, workdir: pathlib.Path
+) -> list[sequences.Sequence]:
+  """Opens the first frames of the first sequences."""
+  split = config.eval.every_split or config.data.val_split
+  videos = settings.load_split(config, workdir, split)
+  count = config.eval.every_frames
+  videos = [
+    dataclasses.replace(
+      video, frames=video.frames[:count], masks=video.masks[:count]
+    )
+    for video in videos[: config.eval.every_sequences]
+  ]
+  if not any(len(protocol.scored_frames(video)) for video in videos):
+    raise errors.SavosError(
+      f'{", ".join(video.name for video in videos)}: no frame to score.\n'
+      f'  Expected a video of {_FEWEST_FRAMES} frames or more among them: the '
+      'first frame and the last do not count. Raise config.eval.'
+      'every_sequences, or set config.eval.every_steps=0.'
+    )
+  return videos
+
+
+class Validator:
+  """Segments and scores the same videos every `config.eval.every_steps`.
+
+  Nothing of a training depends on it: no random number is drawn, and the
+  parameters are only read.
+  """
+
+  def __init__(
+    self,
+    config: config_dict.ConfigDict,
+    workdir: pathlib.Path,
+    model: savos.SAVOS,
+  ):
+    """Opens the videos, unless every_steps is 0.
+
+    Args:
+      config: the configuration.
+      workdir: gets `checkpoints_best`; holds embedded clips.
+      model: the network.
+
+    Raises:
+      SavosError: a field of `config.eval` is out of its range, or no data.
+    """
+    _check(config.eval)
+    self._model = model
+    self._every = config.eval.every_steps
+    self._last = config.train.steps
+    self._use_ema = config.eval.use_ema
+    self._folder = workdir / best_lib.FOLDER
+    self._best: best_lib.Best | None = None
+    if self._every:
+      self._inference = settings.inference_config(config)
+      self._side_by_side = settings.videos_at_once(config)
+      self._videos = _open(config, workdir)
+
+  def begin(self, state: state_lib.TrainState) -> None:
+    """Finds the best so far of the training that goes on from a state."""
+    if self._every:
+      self._best = best_lib.Best(
+        self._folder,
+        self._model.config,
+        state.params,
+        int(state.step),
+        self._scored(),
+      )
+
+  def close(self) -> None:
+    """Waits for the save in progress."""
+    if self._best:
+      self._best.close()
+
+  def due(self, step: int) -> bool:
+    """Tells whether the state after this step is to be scored."""
+    return bool(self._every) and (step % self._every == 0 or step == self._last)
+
+  def run(
+    self, state: state_lib.TrainState, writer: metric_writers.MetricWriter
+  ) -> float:
+    """Scores a state, logs it, and keeps it if it is the best.
+
+    Args:
+      state: the state; its averaged parameters, where `config.eval.use_ema`.
+      writer: gets the scores and a strip a sequence.
+
+    Returns:
+      How long it took, seconds.
+
+    Raises:
+      SavosError: a frame or mask can't be read, or the disk is full.
+    """
+    began = time.monotonic()
+    step = int(state.step)
+    scores, pictures = self._score(
+      state.best_params if self._use_ema else state.params
+    )
+    write_scores(writer, step, 'validation', scores, pictures)
+    kept = self._best.offer(state, scores.j_and_f)
+    seconds = time.monotonic() - began
+    logger.info(
+      'validation at step %d: J %.1f  F %.1f  J&F %.1f  (%d sequences, %.1f s)'
+      '  %s',
+      step, 100 * scores.j.mean, 100 * scores.f.mean, 100 * scores.j_and_f,
+      len(self._videos), seconds,
+      'the best so far: kept' if kept else
+      f'best: {100 * self._best.score:.1f} at step {self._best.step}',
+    )  # fmt: skip
+    return seconds
+
+  def _score(
+    self, params: Any
+  ) -> tuple[protocol.Scores, dict[str, np.ndarray]]:
+    """Returns the scores, and a strip a sequence."""
+    # What is compiled is found again: network, shapes and config are the same.
+    trackers = [
+      tracker_lib.Tracker(self._model, params, self._inference)
+      for _ in range(min(self._side_by_side, len(self._videos)))
+    ]
+    with tempfile.TemporaryDirectory(prefix='savos_jax_') as name:
+      folder = pathlib.Path(name)
+      segment.segment_sequences(trackers, self._videos, folder)
+      scores = protocol.score_results(folder, self._videos, progress=False)
+      pictures = {
+        video.name: overlay.strip(
+          video,
+          protocol.read_predictions(folder, video),
+          _STRIP_FRAMES,
+          height=_STRIP_HEIGHT,
+        )
+        for video in self._videos
+      }
+    return scores, pictures
+
+  def _scored(self) -> dict[str, Any]:
+    """Tells what the scores are of."""
+    return {
+      'sequences': {video.name: len(video) for video in self._videos},
+      'inference': dataclasses.asdict(self._inference),
+      'use_ema': self._use_ema,
+    }

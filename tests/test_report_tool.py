@@ -1,0 +1,99 @@
+"""The program that makes and compares reports."""
+
+import json
+
+import pytest
+
+from savos_jax import errors
+from savos_jax.evaluation import results_folder
+from savos_jax.tools import report
+from tests import results_folders
+
+
+@pytest.fixture
+def evaluated(davis_folder, tmp_path):
+  root = davis_folder(splits={'val': 1}, frames=5, year='2016')
+  results_folders.write(tmp_path / 'run', root)
+  return tmp_path / 'run'
+
+
+def test_report_is_made_again_from_the_folder(evaluated, capsys):
+  report.main([str(evaluated / 'results')])
+  page = (evaluated / 'results' / 'report.html').read_text()
+  assert page.count('<img') == 9
+  assert (evaluated / 'results' / 'plots' / 'time_val0.png').is_file()
+  assert 'report.html' in capsys.readouterr().out
+
+
+def test_the_working_directory_will_do(evaluated, tmp_path):
+  out = tmp_path / 'page.html'
+  report.main([str(evaluated), '--out', str(out)])
+  assert out.is_file()
+  assert not (evaluated / 'results' / 'report.html').exists()
+
+
+def test_moved_data_are_named_and_can_be_given(evaluated, tmp_path, capsys):
+  (tmp_path / 'DAVIS').rename(tmp_path / 'moved')
+  report.main([str(evaluated)])
+  page = (evaluated / 'results' / 'report.html').read_text()
+  assert '<img' not in page
+  assert 'no pictures' in capsys.readouterr().out
+  report.main([str(evaluated), '--data', str(tmp_path / 'moved')])
+  assert '<img' in (evaluated / 'results' / 'report.html').read_text()
+
+
+def test_without_a_configuration_there_are_no_pictures(evaluated, capsys):
+  (evaluated / 'config.json').unlink()
+  report.main([str(evaluated)])
+  page = (evaluated / 'results' / 'report.html').read_text()
+  assert 'no configuration is recorded' in page
+  assert 'configuration is not recorded' in page
+
+
+def test_comparison_says_what_is_left_out(
+  evaluated, davis_folder, tmp_path, capsys
+):
+  root = davis_folder(folder='B', splits={'val': 2}, frames=5, year='2016')
+  results_folders.write(tmp_path / 'more', root)
+  report.main([str(evaluated), '--compare', str(tmp_path / 'more')])
+  assert 'val1 of more' in capsys.readouterr().out
+  page = (evaluated / 'results' / 'report.html').read_text()
+  assert 'more − run' in page
+  assert (evaluated / 'results' / 'plots' / 'comparison.png').is_file()
+
+
+@pytest.mark.parametrize(
+  ('content', 'message'),
+  [
+    (None, r'no scores\.json'),
+    ('{', 'can not be read as JSON'),
+    ('{"global": {}}', 'not the scores of this program'),
+    ('[]', 'not the scores of this program'),
+  ],
+)
+def test_folders_without_scores_are_explained(tmp_path, content, message):
+  if content is not None:
+    (tmp_path / 'scores.json').write_text(content)
+  with pytest.raises(errors.SavosError, match=message):
+    results_folder.load(tmp_path)
+
+
+def test_mistakes_end_with_status_2_and_no_traceback(tmp_path, capsys):
+  with pytest.raises(SystemExit) as caught:
+    report.main([str(tmp_path / 'nowhere')])
+  assert caught.value.code == 2
+  assert 'no such folder' in capsys.readouterr().err
+
+
+def test_undefined_scores_are_dashes(evaluated):
+  path = evaluated / 'results' / 'scores.json'
+  content = json.loads(path.read_text())
+  nothing = {'mean': None, 'recall': None, 'decay': None}
+  empty = {'J': nothing, 'F': nothing, 'frames': {'J': [], 'F': []}}
+  content['sequences']['val0'] = empty
+  content['global'] = {'J': nothing, 'F': nothing, 'J&F': None}
+  path.write_text(json.dumps(content))
+  report.main([str(evaluated)])
+  page = (evaluated / 'results' / 'report.html').read_text()
+  assert 'No scored frames.' in page
+  assert 'nan' not in page
