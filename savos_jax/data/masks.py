@@ -114,8 +114,12 @@ def _without_void(values: np.ndarray) -> np.ndarray:
 
   Masks of only 0 and 255 are binary, as in DAVIS 2016.
   """
-  only_255 = not ((values != 0) & (values != VOID)).any()
-  return np.where(values == VOID, int(only_255), values).astype(np.uint8)
+  void = values == VOID
+  if not void.any():
+    return values.copy()  # An image's own pixels can't be written to.
+  if np.count_nonzero(void) == np.count_nonzero(values):
+    return void.view(np.uint8)
+  return np.where(void, np.uint8(0), values)
 
 
 def grey_to_labels(path: str | os.PathLike, values: np.ndarray) -> np.ndarray:
@@ -131,9 +135,10 @@ def grey_to_labels(path: str | os.PathLike, values: np.ndarray) -> np.ndarray:
   Raises:
     SavosError: they look like an anti-aliased picture of a mask.
   """
-  found = np.flatnonzero(np.bincount(values.ravel(), minlength=256))
-  ids = found[(found != 0) & (found != VOID)]
-  if ids.size and ids.max() > _MAX_GREY_ID:
+  labels = _without_void(values)
+  # Counting all values takes about as long as decoding: only where one is off.
+  if labels.max(initial=0) > _MAX_GREY_ID:
+    found = np.unique(values)
     shown = ', '.join(map(str, found[:8])) + (', ...' if found.size > 8 else '')
     raise _image_error(
       path,
@@ -142,7 +147,7 @@ def grey_to_labels(path: str | os.PathLike, values: np.ndarray) -> np.ndarray:
       'anti-aliased, as after a resize with interpolation or a save as JPEG: '
       'resize masks with nearest neighbour and save them as PNG.',
     )
-  return _without_void(values)
+  return labels
 
 
 def read_mask(path: str | os.PathLike) -> np.ndarray:
@@ -176,7 +181,7 @@ def read_mask(path: str | os.PathLike) -> np.ndarray:
         f'a {image.mode} mask with values up to {values.max()}.',
         'Expected 8 bits a pixel: 0/255 or object ids 0, 1, 2, ...',
       )
-    return grey_to_labels(path, values.astype(np.uint8))
+    return grey_to_labels(path, values.astype(np.uint8, copy=False))
   raise _image_error(
     path,
     f'a {image.mode} picture.',

@@ -88,7 +88,7 @@ class Sequence:
     """
     labels = masks.read_mask(self.masks[index])
     self.check_size(self.masks[index], labels)
-    return (labels > 0).astype(np.uint8) if self.merge_objects else labels
+    return (labels > 0).view(np.uint8) if self.merge_objects else labels
 
   def check_size(self, path: pathlib.Path, image: np.ndarray) -> None:
     """Raises SavosError if an image is not of the sequence's size."""
