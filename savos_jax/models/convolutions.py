@@ -2,8 +2,8 @@
 
 The results are those of `jax.lax.conv_general_dilated` and `nn.max_pool`, but
 for rounding. On CPUs XLA's own are slow where channels are few on one side or
-the kernel is 1x1, and most of all backwards; accelerators compile both forms to
-much the same.
+the kernel is 1x1, and most of all backwards. Matrix products and slices should
+suit accelerators as well; that is not measured.
 """
 
 from collections.abc import Sequence
