@@ -90,11 +90,10 @@ class AttentionModule(nn.Module):
     Returns:
       F, [B, H, W, features].
     """
-    a = nn.Conv(self.features, (3, 3), dtype=self.dtype, name='conv1')(skip)
+    conv = global_convolution.conv3x3
+    a = conv(self.features, self.dtype, 'conv1')(skip)
     if self.attention:
-      f = nn.Conv(self.features, (3, 3), dtype=self.dtype, name='conv2')(
-        nn.relu(a)
-      )
+      f = conv(self.features, self.dtype, 'conv2')(nn.relu(a))
       f = f * ChannelGate(self.reduction, self.dtype, name='channel_gate')(f)
       f = f * SpatialGate(
         self.spatial_kernel_size, self.dtype, name='spatial_gate'

@@ -13,6 +13,17 @@ import jax.numpy as jnp
 from savos_jax.models import convolutions
 
 
+def conv3x3(features: int, dtype: Any, name: str) -> nn.Conv:
+  """Makes the 3x3 convolution of the decoder."""
+  return nn.Conv(
+    features,
+    (3, 3),
+    dtype=dtype,
+    conv_general_dilated=convolutions.convolve_3x3,
+    name=name,
+  )
+
+
 class ResidualPair(nn.Module):
   """x + conv3x3(relu(conv3x3(relu(x))))."""
 
@@ -21,9 +32,8 @@ class ResidualPair(nn.Module):
   @nn.compact
   def __call__(self, x: jax.Array) -> jax.Array:
     """Maps [B, H, W, C] to [B, H, W, C]."""
-    features = x.shape[-1]
-    y = nn.Conv(features, (3, 3), dtype=self.dtype, name='conv1')(nn.relu(x))
-    y = nn.Conv(features, (3, 3), dtype=self.dtype, name='conv2')(nn.relu(y))
+    y = conv3x3(x.shape[-1], self.dtype, 'conv1')(nn.relu(x))
+    y = conv3x3(x.shape[-1], self.dtype, 'conv2')(nn.relu(y))
     return x + y
 
 
