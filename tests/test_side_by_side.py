@@ -1,8 +1,5 @@
 """Several videos in one compiled call: as each of them alone."""
 
-import functools
-
-import jax
 import numpy as np
 import pytest
 
@@ -17,18 +14,11 @@ from savos_jax.inference import compiled
 from savos_jax.inference import options
 from savos_jax.inference import segment
 from savos_jax.inference import tracker as tracker_lib
-from savos_jax.training import state as state_lib
 from tests import tiny_resnets
 from tests import tiny_videos
 
 MODEL = tiny_resnets.MODEL
-
-
-@functools.cache
-def params():
-  # Those of tiny_resnets hardly look at the picture.
-  init = jax.jit(lambda key: state_lib.init_params(MODEL, key))
-  return init(jax.random.key(0))
+params = tiny_resnets.drawn_params
 
 
 @pytest.fixture(scope='module')

@@ -13,7 +13,6 @@ from savos_jax.inference import geometry
 from savos_jax.inference import options
 from savos_jax.inference import scales
 from savos_jax.inference import tracker as tracker_lib
-from savos_jax.training import state as state_lib
 from tests import tiny_resnets
 from tests import tiny_videos
 
@@ -23,8 +22,7 @@ SIZE = tiny_videos.SIZE
 
 @pytest.fixture(scope='module')
 def params():
-  init = jax.jit(lambda key: state_lib.init_params(MODEL, key))
-  return init(jax.random.key(0))
+  return tiny_resnets.drawn_params()
 
 
 @pytest.fixture(scope='module')

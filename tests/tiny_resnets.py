@@ -1,5 +1,7 @@
 """Small ResNets under torchvision's names, with weights drawn at random."""
 
+import functools
+
 import jax
 import numpy as np
 
@@ -70,3 +72,10 @@ def network_params(model, seed=0):
     lambda leaf: rng.normal(0.0, 0.05, leaf.shape).astype(np.float32),
     state_lib.param_shapes(model),
   )
+
+
+@functools.cache
+def drawn_params():
+  """Parameters of `MODEL` as a training draws them: they see the picture."""
+  init = jax.jit(lambda key: state_lib.init_params(MODEL, key))
+  return init(jax.random.key(0))

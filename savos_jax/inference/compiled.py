@@ -131,12 +131,16 @@ def _finish(probabilities, mode, background, labels_size):
 finish = jax.jit(_finish, static_argnames=('mode', 'background', 'labels_size'))
 
 
-@functools.partial(
+# A frame from network to labels.
+_jit_step = functools.partial(
   jax.jit,
   static_argnames=(
     'model', 'views', 'static_size', 'mode', 'background', 'labels_size',
   ),
 )  # fmt: skip
+
+
+@_jit_step
 def step(
   model,
   params,
@@ -212,12 +216,7 @@ def step_in_chunks(
   return finish(jnp.concatenate(parts), **finishing)
 
 
-@functools.partial(
-  jax.jit,
-  static_argnames=(
-    'model', 'views', 'static_size', 'mode', 'background', 'labels_size',
-  ),
-)  # fmt: skip
+@_jit_step
 def step_videos(
   model, params, videos: tuple[Inputs, ...], **static
 ) -> list[Outputs]:

@@ -1,0 +1,61 @@
+"""Convolutions, pooling and enlarging against their plain definitions."""
+
+from flax import linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from savos_jax.models import convolutions
+from savos_jax.models import resnet
+from savos_jax.models import upsampling
+
+
+@pytest.mark.parametrize(
+  ('kernel', 'strides'),
+  [
+    ((1, 1, 3, 4), (1, 1)),
+    ((1, 1, 3, 4), (2, 2)),
+    ((3, 3, 3, 2), (1, 1)),
+    ((1, 7, 3, 4), (1, 1)),
+    ((7, 1, 3, 4), (1, 1)),
+  ],
+)
+def test_convolution_by_products_is_that_convolution(kernel, strides):
+  keys = jax.random.split(jax.random.key(0), 2)
+  x = jax.random.normal(keys[0], (2, 8, 10, 3))
+  kernel = jax.random.normal(keys[1], kernel)
+  expected = jax.lax.conv_general_dilated(
+    x, kernel, strides, 'SAME', dimension_numbers=('NHWC', 'HWIO', 'NHWC')
+  )
+  found = convolutions.by_products(x, kernel, strides)
+  np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize('factor', [1, 2, 4])
+def test_upsampling_is_bilinear_with_half_pixel_centres(factor):
+  x = jax.random.normal(jax.random.key(0), (2, 5, 3, 4))
+  shape = (2, 5 * factor, 3 * factor, 4)
+  expected = jax.image.resize(x, shape, 'bilinear', antialias=False)
+  found = upsampling.bilinear(x, factor)
+  np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
+  half = upsampling.bilinear(x.astype(jnp.bfloat16), factor)
+  assert half.dtype == jnp.bfloat16
+
+
+@pytest.mark.parametrize('padding', resnet.STEM_POOL_PADDINGS)
+def test_the_stem_is_convolution_and_pooling_as_they_are_written(padding):
+  keys = jax.random.split(jax.random.key(0), 2)
+  x = jax.random.normal(keys[0], (2, 12, 16, 4))
+  kernel = jax.random.normal(keys[1], (7, 7, 4, 5))
+  convolved = jax.lax.conv_general_dilated(
+    x, kernel, (2, 2), [(3, 3)] * 2,
+    dimension_numbers=('NHWC', 'HWIO', 'NHWC'),
+  )  # fmt: skip
+  found = convolutions.convolve_7x7_stride_2(x, kernel)
+  np.testing.assert_allclose(found, convolved, rtol=1e-4, atol=1e-4)
+  # Below zero everywhere: a border of zeros would be seen.
+  below = -jnp.exp(convolved)
+  pooled = nn.max_pool(below, (3, 3), (2, 2), padding=[padding] * 2)
+  found = convolutions.max_pool_3x3_stride_2(below, padding)
+  np.testing.assert_array_equal(found, pooled)
