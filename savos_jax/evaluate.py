@@ -169,6 +169,7 @@ def evaluate(
   attributes = settings.sequence_attributes(config)
   trained = _restore(config, workdir)
   results = workdir / 'results'
+  results_folder.clear(results)
   trackers = [
     tracker_lib.Tracker(trained.model, trained.params, inference)
     for _ in range(min(side_by_side, len(videos)))

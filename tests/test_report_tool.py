@@ -97,3 +97,27 @@ def test_undefined_scores_are_dashes(evaluated):
   page = (evaluated / 'results' / 'report.html').read_text()
   assert 'No scored frames.' in page
   assert 'nan' not in page
+
+
+def test_clearing_leaves_masks_and_strangers_alone(evaluated):
+  results = evaluated / 'results'
+  report.main([str(evaluated)])
+  written = [
+    'global_results-val.csv',
+    'per-sequence_results-val.csv',
+    'run.json',
+    'speed.json',
+    'strips/val0.png',
+    'videos/val0.mp4',
+  ]
+  for name in (*written, 'notes.txt', 'plots/mine.svg'):
+    (results / name).parent.mkdir(exist_ok=True)
+    (results / name).write_text('text')
+  results_folder.clear(results)
+  left = {p.relative_to(results) for p in results.rglob('*') if p.is_file()}
+  assert {str(p) for p in left if p.parts[0] != 'masks'} == {
+    'notes.txt',
+    'plots/mine.svg',
+  }
+  assert len([p for p in left if p.parts[0] == 'masks']) == 5
+  results_folder.clear(evaluated / 'nothing here')

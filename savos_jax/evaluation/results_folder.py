@@ -19,6 +19,17 @@ _SCORES = 'scores.json'
 _RUN = 'run.json'
 _SPEED = 'speed.json'
 _STATISTICS = ('mean', 'recall', 'decay')
+# What an evaluation writes of its masks, as patterns.
+_WRITTEN = (
+  _SCORES,
+  _RUN,
+  _SPEED,
+  'report.html',
+  '*_results-*.csv',
+  'plots/*.png',
+  'strips/*.png',
+  'videos/*.mp4',
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -145,6 +156,31 @@ def load(folder: str | os.PathLike) -> Results:
   date = run.get('date') or written.isoformat(' ', 'minutes')
   speed = _mapping(folder / _SPEED)
   return Results(folder, scores, config or None, run, speed, date)
+
+
+def clear(folder: str | os.PathLike) -> None:
+  """Removes what an earlier evaluation wrote about its masks.
+
+  The masks are written anew: should the evaluation be cut short, no scores or
+  pictures of other masks stand beside them.
+
+  Args:
+    folder: the results; need not be there.
+
+  Raises:
+    SavosError: a file can't be removed.
+  """
+  folder = pathlib.Path(folder)
+  for pattern in _WRITTEN:
+    for path in folder.glob(pattern):
+      try:
+        path.unlink(missing_ok=True)
+      except OSError as error:
+        raise errors.SavosError(
+          f'{path}: of an earlier evaluation, and can not be removed: {error}.'
+          '\n  Expected a folder that can be written to; or give another '
+          '--workdir.'
+        ) from None
 
 
 def _write(path: pathlib.Path, content: dict[str, Any]) -> None:
