@@ -18,7 +18,8 @@ $(STAMP): requirements.txt pyproject.toml
 	touch $@
 
 demo: install
-	$(BIN)/python -m savos_jax.main --config=configs/demo.py --workdir=runs/demo
+	$(BIN)/python -m savos_jax.main --config=configs/demo.py --mode=evaluate \
+	  --config.eval.checkpoint=default --workdir=runs/demo
 
 test: install lint
 	$(BIN)/python -m pytest

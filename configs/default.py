@@ -17,8 +17,8 @@ def get_config() -> config_dict.ConfigDict:
   # --- The network; see savos_jax.models.savos.SavosConfig. -----------------
   config.model = model = config_dict.ConfigDict()
   # File of tools.import_backbone (the encoder) or tools.export_checkpoint (the
-  # whole network) to start from; '': random weights. It decides the five fields
-  # marked *.
+  # whole network) to start from; 'default': the shipped network; '': random
+  # weights. It decides the five fields marked *.
   model.pretrained = ''
   model.block_counts = (3, 4, 6, 3)  # Residual blocks in res2..res5.
   model.width_multiplier = 1.0  # Of the encoder; 1 = ResNet-50's 256..2048.
@@ -49,6 +49,9 @@ def get_config() -> config_dict.ConfigDict:
   data.resolution = '480p'  # Folder below JPEGImages and Annotations.
   data.train_split = 'train'  # Image list in ImageSets; '': photos alone.
   data.val_split = 'val'
+  # Sequences that train_split is left without; the split 'held_out' is made of
+  # them. To choose a recipe on other sequences than those of val.
+  data.held_out = ()
   # Folders with images/ and masks/: photos that only lucid dreams are made of.
   data.stills = ()
   # Folder that keeps inpainted backgrounds; runs may share it. '': in workdir.
@@ -173,7 +176,7 @@ def get_config() -> config_dict.ConfigDict:
   # --- Evaluation on data.val_split. ----------------------------------------
   config.eval = evaluation = config_dict.ConfigDict()
   # File of tools.export_checkpoint, or another training's workdir, which then
-  # tells what the network is; '': this workdir.
+  # tells what the network is; 'default': the shipped network; '': this workdir.
   evaluation.checkpoint = ''
   evaluation.checkpoint_step = -1  # Of a workdir; -1: the newest.
   # Of a workdir, in place of the newest: the best one that validation found.

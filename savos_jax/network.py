@@ -9,6 +9,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from savos_jax import checkpoints
 from savos_jax import errors
 from savos_jax.models import fields
 from savos_jax.models import savos
@@ -51,7 +52,8 @@ def load(
   """Loads a trained network; what it is, the checkpoint tells.
 
   Args:
-    path: a file of `tools.export_checkpoint`, or the --workdir of a training.
+    path: a file of `tools.export_checkpoint`, or the --workdir of a training;
+      'default' is the network that is shipped.
     step: which checkpoint of a training; None is the newest whole one.
     use_ema: the averaged parameters of a training, where there are any.
     use_best: the best checkpoint of a training that validated, in place of its
@@ -64,7 +66,7 @@ def load(
     SavosError: nothing there, damaged, no such step, or a file of a backbone
       alone.
   """
-  path = pathlib.Path(path).expanduser()
+  path = checkpoints.find(path)
   if path.is_dir():
     return _load_workdir(path, step, use_ema, use_best)
   if use_best and path.exists():
@@ -90,8 +92,8 @@ def _load_workdir(workdir, step, use_ema, use_best) -> Trained:
       'file of savos_jax.tools.export_checkpoint.'
     )
   model = savos.SAVOS(checkpoint.stored_architecture(folder, step))
-  with checkpoint.Checkpoints(folder, model.config) as checkpoints:
-    found, averaged, params = checkpoints.restore_params(
+  with checkpoint.Checkpoints(folder, model.config) as saved:
+    found, averaged, params = saved.restore_params(
       state_lib.param_shapes(model), use_ema, step
     )
   return Trained(model, params, found, averaged, _training_config(workdir))

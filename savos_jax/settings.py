@@ -24,6 +24,7 @@ from savos_jax.weights import pretrained
 
 logger = logging.getLogger(__name__)
 
+HELD_OUT = 'held_out'  # The split of the sequences of config.data.held_out.
 SOURCES = ('davis', 'tfds', 'embedded', 'segtrack')
 
 
@@ -267,14 +268,38 @@ def load_split(
   Args:
     config: the configuration.
     workdir: where embedded clips are put when no root is given.
-    split: name of the image list.
+    split: name of the image list; or 'held_out', the sequences of the training
+      split that `config.data.held_out` names. That split is without them.
 
   Returns:
     The records.
 
   Raises:
-    SavosError: no data, or data that are malformed.
+    SavosError: no data, or data that are malformed; a sequence that is held
+      out is none of the training split's.
   """
+  train_split, held_out = config.data.train_split, config.data.held_out
+  if split == HELD_OUT and not held_out:
+    raise errors.SavosError(
+      "a split is 'held_out', but config.data.held_out names no sequence.\n"
+      f'  Expected names of sequences of {train_split!r}.'
+    )
+  if split not in (HELD_OUT, train_split) or not held_out:
+    return _load(config, workdir, split)
+  videos = _load(config, workdir, train_split)
+  unknown = set(held_out) - {video.name for video in videos}
+  if unknown:
+    raise errors.SavosError(
+      f'config.data.held_out names {", ".join(sorted(unknown))}.\n'
+      f'  Expected names of sequences of {train_split!r}: '
+      f'{", ".join(video.name for video in videos[:4])}, ...'
+    )
+  return [
+    video for video in videos if (video.name in held_out) == (split == HELD_OUT)
+  ]
+
+
+def _load(config, workdir, split) -> list[sequences.Sequence]:
   data = config.data
   if data.source == 'embedded':
     root = pathlib.Path(data.root) if data.root else workdir / 'embedded'

@@ -384,11 +384,11 @@ def test_bars_and_lines_show_the_values():
   assert widths[0] * 2 == pytest.approx(widths[1], abs=0.2)
   assert widths[2:] == [0, 0]
   values = [0.2, float('nan'), 0.4, 0.6]
-  chart = charts.lines('x', [charts.Series('J', values)], first=1)
+  chart = charts.lines('x', [charts.Series('J', values)], range(1, 5))
   assert 'lowest 20.0 at frame 1, highest 60.0 at frame 4' in chart.label
   # A gap at the missing value: two pieces, and one key in the legend.
   assert charts.to_svg(chart).count(f'stroke:var(--{charts.SERIES[0]})') == 3
-  assert charts.lines('empty', [charts.Series('J', [])]).shapes
+  assert charts.lines('empty', [charts.Series('J', [])], []).shapes
 
 
 def test_png_has_the_paint_of_the_svg(tmp_path):

@@ -1,7 +1,7 @@
 """docs/segment.ipynb: runs from top to bottom, and is committed with outputs.
 
-`python -m tests.test_notebook` runs it and keeps the outputs, after `make demo`
-and whenever one of its cells has changed.
+`python -m tests.test_notebook` runs it and keeps the outputs, whenever one of
+its cells or the shipped network has changed.
 """
 
 import base64
@@ -15,9 +15,10 @@ import nbformat
 import numpy as np
 import pytest
 
-from configs import demo
-from configs import smoke
+from savos_jax import checkpoints
+from savos_jax import network
 from savos_jax.data import video as video_lib
+from tests import tiny_resnets
 
 ROOT = pathlib.Path(__file__).parents[1]
 PATH = ROOT / 'docs' / 'segment.ipynb'
@@ -27,12 +28,18 @@ _TABLE_ROW = re.compile(r'^(\D.*?) +(\d+\.\d) +(\d+\.\d)$', re.MULTILINE)
 _MACHINE_PATH = re.compile(r'(?<![\w.:/<])/\w[\w.-]*/|\b[A-Z]:\\|~/|/site-pack')
 
 
-def run(folder: pathlib.Path, root: pathlib.Path, **environment: str):
+def run(
+  folder: pathlib.Path,
+  root: pathlib.Path,
+  checkpoint: str | pathlib.Path = checkpoints.DEFAULT,
+  **environment: str,
+):
   """Executes the notebook in a kernel of its own.
 
   Args:
     folder: where the kernel starts.
-    root: has savos_jax and configs; the notebook reads and writes root/runs.
+    root: has savos_jax; the notebook writes root/runs.
+    checkpoint: the network in place of the shipped one.
     **environment: more variables of the kernel.
 
   Returns:
@@ -42,6 +49,11 @@ def run(folder: pathlib.Path, root: pathlib.Path, **environment: str):
     nbclient.exceptions.CellExecutionError: a cell raised.
   """
   notebook = nbformat.read(PATH, as_version=4)
+  cell = code_cells(notebook)['load']
+  shipped = f'CHECKPOINT = {checkpoints.DEFAULT!r}'
+  assert shipped in cell.source
+  source = cell.source
+  cell.source = source.replace(shipped, f'CHECKPOINT = {str(checkpoint)!r}')
   client = nbclient.NotebookClient(
     notebook,
     timeout=300,  # Seconds a cell: against hanging.
@@ -53,7 +65,9 @@ def run(folder: pathlib.Path, root: pathlib.Path, **environment: str):
   environment = {**os.environ, 'PYTHONPATH': str(root), **environment}
   # With it a kernel shows less: not what C++ writes to standard error.
   environment.pop('PYTEST_CURRENT_TEST', None)
-  return client.execute(env=environment)
+  notebook = client.execute(env=environment)
+  cell.source = source
+  return notebook
 
 
 def code_cells(notebook):
@@ -100,19 +114,23 @@ def table(notebook) -> dict[str, tuple[float, float]]:
 
 @pytest.fixture(scope='module')
 def root(tmp_path_factory):
-  """A repository without runs: no network of the demo, nothing overwritten."""
+  """A repository without runs: nothing is overwritten."""
   folder = tmp_path_factory.mktemp('repository')
-  for name in ('savos_jax', 'configs'):
-    (folder / name).symlink_to(ROOT / name, target_is_directory=True)
+  (folder / 'savos_jax').symlink_to(ROOT / 'savos_jax', True)
   return folder
 
 
 @pytest.fixture(scope='module')
 def executed(root, tmp_path_factory):
   elsewhere = tmp_path_factory.mktemp('elsewhere')
+  # The shipped network takes a minute to compile in all its variants.
+  tiny = tmp_path_factory.mktemp('network') / 'tiny.safetensors'
+  params = tiny_resnets.drawn_params()
+  network.write(tiny, network.Trained(tiny_resnets.MODEL, params, 4, False, {}))
   notebook = run(
     elsewhere,
     root,
+    tiny,
     IPYTHONDIR=str(elsewhere / 'ipython'),  # Nobody's start-up files.
     JAX_DISABLE_MOST_OPTIMIZATIONS='1',  # Nearly all of the time is compiling.
   )
@@ -127,12 +145,6 @@ def committed():
 
 def test_it_runs_without_a_word_of_warning(executed):
   assert noise(executed) == []
-
-
-def test_without_a_checkpoint_it_trains_the_tiny_network(executed):
-  text = printed(code_cells(executed)['load'])
-  assert 'poor masks' in text
-  assert f'trained for {smoke.get_config().train.steps} steps' in text
 
 
 def test_every_option_is_scored(executed):
@@ -163,9 +175,9 @@ def test_pictures_are_shown_and_written(executed, root):
   assert len(list(video.frames())) == 20
 
 
-def test_committed_outputs_are_the_demos(committed):
+def test_committed_outputs_are_the_shipped_networks(committed):
   text = printed(code_cells(committed)['load'])
-  assert text == f'trained for {demo.get_config().train.steps} steps\n'
+  assert text == f'trained for {network.load("default").step} steps\n'
   scores = table(committed)
   assert scores['one scale'] > scores['first mask copied']
   assert noise(committed) == []

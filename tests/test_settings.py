@@ -181,3 +181,34 @@ def test_absent_photos_are_named(config, tmp_path):
   config.data.stills = (str(tmp_path / 'nowhere'),)
   with pytest.raises(errors.SavosError, match='nowhere'):
     settings.make_sampler(config, tmp_path)
+
+
+def held_out_config(davis_folder, held_out):
+  config = default.get_config()
+  config.data.root = str(davis_folder(splits={'train': 3, 'val': 1}))
+  config.data.held_out = held_out
+  return config
+
+
+def test_held_out_sequences_are_a_split_of_their_own(davis_folder, tmp_path):
+  config = held_out_config(davis_folder, ('train1',))
+
+  def names(split):
+    videos = settings.load_split(config, tmp_path, split)
+    return [video.name for video in videos]
+
+  assert names('train') == ['train0', 'train2']
+  assert names('held_out') == ['train1']
+  assert names('val') == ['val0']
+  config.data.held_out = ()
+  assert names('train') == ['train0', 'train1', 'train2']
+
+
+@pytest.mark.parametrize(
+  ('held_out', 'message'),
+  [((), 'names no sequence'), (('val0', 'train1'), 'names val0')],
+)
+def test_held_out_mistakes_are_named(davis_folder, tmp_path, held_out, message):
+  config = held_out_config(davis_folder, held_out)
+  with pytest.raises(errors.SavosError, match=message):
+    settings.load_split(config, tmp_path, 'held_out')

@@ -179,63 +179,70 @@ def _pieces(points: list[tuple[float, float]]) -> list[tuple]:
   return pieces
 
 
-def _range_text(one: Series, first: int) -> str:
+def _range_text(one: Series, at: Sequence[int], unit: str) -> str:
   finite = [(v, i) for i, v in enumerate(one.values) if math.isfinite(v)]
   if not finite:
-    return f'{one.name}: no scored frames'
+    return f'{one.name}: no values'
   (low, at_low), (high, at_high) = min(finite), max(finite)
   mean = sum(v for v, _ in finite) / len(finite)
   return (
-    f'{one.name}: mean {percent(mean)}, lowest {percent(low)} at frame '
-    f'{at_low + first}, highest {percent(high)} at frame {at_high + first}, '
+    f'{one.name}: mean {percent(mean)}, lowest {percent(low)} at {unit} '
+    f'{at[at_low]}, highest {percent(high)} at {unit} {at[at_high]}, '
     f'last {percent(finite[-1][0])}'
   )
 
 
 def lines(
-  title: str, series: Sequence[Series], first: int = 1, marks=()
+  title: str,
+  series: Sequence[Series],
+  at: Sequence[int],
+  marks: Sequence[int] = (),
+  unit: str = 'frame',
 ) -> Chart:
-  """Lines over the frames of a video; every second one is dashed.
+  """Lines over frames or steps; every second one is dashed.
 
   Args:
     title: the chart's.
-    series: one line each, values a scored frame, all as many.
-    first: index of the first scored frame.
-    marks: frame indices to point out.
+    series: one line each, of as many values as `at`.
+    at: where on the axis the values are, ascending: indices of frames.
+    marks: places on the axis to point out.
+    unit: what is counted along the axis.
   """
   left, right, plot_height = 28.0, _WIDTH - 6.0, 110.0
   shapes, top = _legend([one.name for one in series], dashed=True)
   top += 4
   bottom = top + plot_height
-  count = max((len(one.values) for one in series), default=0)
-  step = (right - left) / max(1, count - 1)
+  count = len(at)
+  scale = (right - left) / max(1, at[-1] - at[0]) if count else 0.0
 
-  def place(index, value):
-    return left + step * index, bottom - plot_height * min(max(value, 0), 1)
+  def place(where, value):
+    x = left + scale * (where - at[0])
+    return x, bottom - plot_height * min(max(value, 0), 1)
 
   for part in (0, 0.25, 0.5, 0.75, 1):
     y = bottom - part * plot_height
     shapes.append(_Path(((left, y), (right, y)), 'grid'))
     shapes.append(_Text(left - 4, y + 4, f'{100 * part:.0f}', 'end', 'faint'))
   for mark in marks:
-    x, _ = place(mark - first, 0)
+    x, _ = place(mark, 0)
     shapes.append(_Path(((x, top), (x, bottom)), 'faint', 1.0, 2.0))
   for index in sorted({0, count // 2, count - 1} if count else set()):
     anchor = 'end' if index and index == count - 1 else 'middle'
-    x, _ = place(index, 0)
-    shapes.append(_Text(x, bottom + 13, str(index + first), anchor, 'faint'))
+    x, _ = place(at[index], 0)
+    shapes.append(_Text(x, bottom + 13, str(at[index]), anchor, 'faint'))
   for index, one in enumerate(series):
     points = [
-      (place(i, v) if math.isfinite(v) else (0.0, math.nan))
-      for i, v in enumerate(one.values)
+      (place(where, v) if math.isfinite(v) else (0.0, math.nan))
+      for where, v in zip(at, one.values, strict=True)
     ]
     dash = 4.0 if index % 2 else 0.0
     paint = SERIES[index % len(SERIES)]
     shapes += [_Path(piece, paint, 1.8, dash) for piece in _pieces(points)]
   middle = (left + right) / 2
-  shapes.append(_Text(middle, bottom + 26, 'frame', 'middle', 'faint'))
+  shapes.append(_Text(middle, bottom + 26, unit, 'middle', 'faint'))
   label = (
-    f'{title}, percent. {". ".join(_range_text(s, first) for s in series)}.'
+    f'{title}, percent. '
+    f'{". ".join(_range_text(one, at, unit) for one in series)}.'
   )
   return Chart(title, label, _WIDTH, bottom + 31, tuple(shapes))
 

@@ -89,7 +89,8 @@ def course(
 ) -> charts.Chart:
   """Draws J and F of one object over the frames."""
   series = [charts.Series(m, results.frames(name, m)) for m in ('J', 'F')]
-  return charts.lines(f'{name} over time', series, FIRST_SCORED, marks)
+  frames = range(FIRST_SCORED, FIRST_SCORED + len(series[0].values))
+  return charts.lines(f'{name} over time', series, frames, marks)
 
 
 def _image(picture: error_frames.Picture, where: str, text: str):

@@ -20,6 +20,7 @@ import sys
 
 import tqdm
 
+from savos_jax import checkpoints
 from savos_jax import compilation_cache
 from savos_jax import errors
 from savos_jax import memory
@@ -53,11 +54,10 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
   add('--mask', **path, nargs='+', help='of the first frame: see above')
   add('--out', **path, help='the folder that gets the results')
   add(
-    '--checkpoint',
-    **path,
+    '--checkpoint', type=pathlib.Path, default=checkpoints.DEFAULT,
     help='the network: a file of savos_jax.tools.export_checkpoint, or a '
-    "training's --workdir",
-  )
+    "training's --workdir; default: the network that is shipped",
+  )  # fmt: skip
   add(
     '--colours', action='store_true',
     help='the mask is a picture in which each colour but black is an object',

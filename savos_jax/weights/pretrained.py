@@ -9,6 +9,7 @@ from flax import traverse_util
 import jax
 import numpy as np
 
+from savos_jax import checkpoints
 from savos_jax import errors
 from savos_jax.models import fields as fields_lib
 from savos_jax.models import savos
@@ -86,7 +87,8 @@ def architecture(
   """Returns the architecture of a network that starts from a file.
 
   Args:
-    path: a file of an encoder or of a whole network; its header alone is read.
+    path: a file of an encoder or of a whole network, 'default' for the one that
+      is shipped; its header alone is read.
     wanted: the architecture otherwise.
 
   Returns:
@@ -95,6 +97,7 @@ def architecture(
   Raises:
     SavosError: no such file, a damaged one, or one of another architecture.
   """
+  path = checkpoints.find(path)
   kind, description = tensor_file.read_description(path)
   # A backbone tells of the encoder alone: the rest is as wanted.
   rest = fields_lib.as_fields(wanted) if kind == 'backbone' else {}
@@ -127,6 +130,7 @@ def load(path: str | os.PathLike, params: Any) -> Any:
   Raises:
     SavosError: the file is damaged, or its arrays are not the network's.
   """
+  path = checkpoints.find(path)
   kind, _ = tensor_file.read_description(path)
   loaded = tensor_file.read_params(path)
   params = jax.device_get(params)

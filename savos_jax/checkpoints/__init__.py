@@ -1,0 +1,30 @@
+"""The trained network that comes with the package; README.md is its card."""
+
+import os
+import pathlib
+
+from savos_jax import errors
+
+DEFAULT = 'default'  # Its name, wherever a file of a network is asked for.
+_FILE = 'savos.safetensors'
+
+
+def find(path: str | os.PathLike) -> pathlib.Path:
+  """Returns the path of a network: what was given, or the one that is shipped.
+
+  Args:
+    path: a file or folder; `DEFAULT` is the shipped file.
+
+  Raises:
+    SavosError: the shipped file is not there.
+  """
+  if str(path) != DEFAULT:
+    return pathlib.Path(path).expanduser()
+  shipped = pathlib.Path(__file__).with_name(_FILE)
+  if not shipped.is_file():
+    raise errors.SavosError(
+      f'{shipped}: the network that comes with savos_jax is not there.\n'
+      '  Expected a file of 25 MB: check the repository out whole, or install '
+      'the package again.'
+    )
+  return shipped

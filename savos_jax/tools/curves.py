@@ -1,0 +1,155 @@
+r"""Writes the curves of a training as a table and as a picture.
+
+  python -m savos_jax.tools.curves runs/davis16_cpu \
+      --csv=curves.csv --png=curves.png
+
+The table has a row a step and a column a curve: all numbers that TensorBoard
+shows of the training. The picture has the IoU on the training examples and,
+where the training validated, J and F.
+"""
+
+import argparse
+from collections.abc import Mapping
+from collections.abc import Sequence
+import csv
+import math
+import os
+import pathlib
+
+# TensorFlow only decodes numbers here: its start-up messages are of no use.
+os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')
+os.environ.setdefault('TF_ENABLE_ONEDNN_OPTS', '0')
+
+import numpy as np
+from tensorboard.backend.event_processing import event_accumulator
+from tensorboard.util import tensor_util
+
+from savos_jax import errors
+from savos_jax import files
+from savos_jax.evaluation import charts
+
+# Name in the picture -> curve.
+_DRAWN = {
+  'IoU, training': 'iou',
+  'J, validation': 'validation/J',
+  'F, validation': 'validation/F',
+}
+
+
+def read(workdir: str | os.PathLike) -> dict[str, dict[int, float]]:
+  """Reads all curves of a training.
+
+  Args:
+    workdir: of the training.
+
+  Returns:
+    Curve -> step -> value. Where a training was resumed, the steps that it
+    took again count as the last time.
+
+  Raises:
+    SavosError: no curves there.
+  """
+  folder = pathlib.Path(workdir).expanduser() / 'logs'
+  paths = sorted(folder.glob('events.out.tfevents.*'))
+  curves: dict[str, dict[int, float]] = {}
+  for path in paths:
+    events = event_accumulator.EventAccumulator(
+      str(path), size_guidance={event_accumulator.TENSORS: 0}
+    ).Reload()
+    for tag in events.Tags()['tensors']:
+      values = {
+        event.step: tensor_util.make_ndarray(event.tensor_proto)
+        for event in events.Tensors(tag)
+      }
+      # Pictures have a dimension.
+      if all(value.ndim == 0 for value in values.values()):
+        earlier = curves.get(tag, {})
+        kept = {s: v for s, v in earlier.items() if s < min(values)}
+        curves[tag] = kept | {s: float(v) for s, v in values.items()}
+  if not curves:
+    raise errors.SavosError(
+      f'{folder}: no curves.\n  Expected the --workdir of a training, with '
+      'events.out.tfevents.* in its logs.'
+    )
+  return curves
+
+
+def write_csv(
+  path: str | os.PathLike, curves: Mapping[str, Mapping[int, float]]
+) -> None:
+  """Writes a row a step, a column a curve; empty where it has no value.
+
+  Raises:
+    SavosError: it can't be written.
+  """
+  steps = sorted({step for values in curves.values() for step in values})
+  with (
+    files.replacing(path) as partial,
+    partial.open('w', newline='', encoding='utf-8') as file,
+  ):
+    writer = csv.writer(file, lineterminator='\n')
+    writer.writerow(['step', *curves])
+    for step in steps:
+      row = [values.get(step) for values in curves.values()]
+      writer.writerow([step, *('' if v is None else f'{v:.6g}' for v in row)])
+
+
+def chart(curves: Mapping[str, Mapping[int, float]]) -> charts.Chart:
+  """Draws IoU, J and F over the steps at which they were written.
+
+  Raises:
+    SavosError: none of them is there.
+  """
+  drawn = {name: curves[tag] for name, tag in _DRAWN.items() if tag in curves}
+  steps = sorted({step for values in drawn.values() for step in values})
+  if not steps:
+    raise errors.SavosError(
+      f'none of {", ".join(_DRAWN.values())} among the curves.\n'
+      '  Expected the --workdir of a training of savos_jax.'
+    )
+  # From one value to the next goes a line, whatever lies at the steps between.
+  series = [
+    charts.Series(
+      name,
+      np.interp(
+        steps, list(values), list(values.values()), math.nan, math.nan
+      ).tolist(),
+    )
+    for name, values in drawn.items()
+  ]
+  return charts.lines('Training', series, steps, unit='step')
+
+
+def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
+  parser = argparse.ArgumentParser(
+    prog='python -m savos_jax.tools.curves',
+    description=__doc__,
+    formatter_class=argparse.RawDescriptionHelpFormatter,
+  )
+  path = {'type': pathlib.Path, 'metavar': 'FILE'}
+  parser.add_argument(
+    'workdir', type=pathlib.Path, help='the --workdir of a training'
+  )
+  parser.add_argument('--csv', **path, help='the table to write')
+  parser.add_argument('--png', **path, help='the picture to write')
+  arguments = parser.parse_args(argv)
+  if not (arguments.csv or arguments.png):
+    parser.error('expected --csv, --png or both: what to write')
+  return arguments
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+  """Reads and writes; errors without a traceback."""
+  arguments = _parse(argv)
+  with errors.reported():
+    curves = read(arguments.workdir)
+    if arguments.csv:
+      write_csv(arguments.csv, curves)
+      print(f'wrote {arguments.csv}')
+    if arguments.png:
+      charts.write_png(arguments.png, chart(curves))
+      print(f'wrote {arguments.png}')
+
+
+if __name__ == '__main__':
+  main()

@@ -1,0 +1,92 @@
+"""The network that is shipped: found by its name, whole, as its card says."""
+
+import hashlib
+import pathlib
+import re
+
+import numpy as np
+import pytest
+
+from configs import davis16_cpu
+from savos_jax import checkpoints
+from savos_jax import errors
+from savos_jax import network
+from savos_jax import settings
+from savos_jax.models import fields
+from savos_jax.tools import segment
+from savos_jax.weights import pretrained
+from tests import tiny_resnets
+
+_MOST_BYTES = 30_000_000
+
+
+@pytest.fixture(scope='module')
+def shipped():
+  return network.load(checkpoints.DEFAULT)
+
+
+@pytest.fixture(scope='module')
+def card():
+  path = checkpoints.find(checkpoints.DEFAULT).with_name('README.md')
+  return path.read_text('utf-8')
+
+
+def test_it_is_of_its_recipe(shipped):
+  recipe = settings.model_config(davis16_cpu.get_config())
+  # The backbone's file decides what this leaves.
+  found = fields.differences(shipped.model.config, recipe)
+  assert {text.split(':')[0] for text in found} <= set(
+    pretrained.DECIDED_BY_FILE
+  )
+  assert shipped.averaged
+
+
+def test_card_names_the_file(card):
+  path = checkpoints.find(checkpoints.DEFAULT)
+  assert path.stat().st_size < _MOST_BYTES
+  digest = hashlib.sha256(path.read_bytes()).hexdigest()
+  assert digest in card
+
+
+def test_card_counts_and_ranks(card):
+  """The means below the table are those of its rows."""
+  rows = re.findall(r'^\| ([a-z-]+) \|(.*)\|$', card, re.MULTILINE)
+  table = {
+    name: [float(cell) for cell in cells.split('|')]
+    for name, cells in rows
+    if re.fullmatch(r'[\d\s.|-]+', cells)
+  }
+  mean = table.pop('mean')
+  assert len(table) == 10
+  np.testing.assert_allclose(
+    np.mean(list(table.values()), axis=0), mean, atol=0.06
+  )
+
+
+def test_any_program_finds_it_by_default():
+  arguments = segment._parse(['--video=a', '--mask=b', '--out=c'])
+  assert str(arguments.checkpoint) == checkpoints.DEFAULT
+
+
+def test_other_paths_are_taken_as_they_are(tmp_path):
+  assert checkpoints.find(tmp_path / 'default') == tmp_path / 'default'
+  assert checkpoints.find('~/a') == pathlib.Path.home() / 'a'
+
+
+def test_a_training_may_start_from_it(shipped):
+  config = davis16_cpu.get_config()
+  config.model.pretrained = checkpoints.DEFAULT
+  found = pretrained.load(
+    config.model.pretrained, tiny_resnets.network_params(shipped.model)
+  )
+  np.testing.assert_array_equal(
+    found['encoder']['conv1']['kernel'],
+    shipped.params['encoder']['conv1']['kernel'],
+  )
+  assert settings.model_config(config) == shipped.model.config
+
+
+def test_a_checkout_without_it_is_explained(monkeypatch):
+  monkeypatch.setattr(checkpoints, '_FILE', 'absent.safetensors')
+  with pytest.raises(errors.SavosError, match=r'absent\.safetensors'):
+    network.load(checkpoints.DEFAULT)

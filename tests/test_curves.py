@@ -1,0 +1,71 @@
+"""The curves of a training as table and picture."""
+
+import csv
+
+from clu import metric_writers
+import pytest
+
+from savos_jax import errors
+from savos_jax.tools import curves
+
+
+def write_logs(workdir, rows):
+  """Writes one file of events: step -> curves."""
+  writer = metric_writers.SummaryWriter(str(workdir / 'logs'))
+  for step, values in rows.items():
+    writer.write_scalars(step, values)
+  writer.close()
+
+
+@pytest.fixture
+def trained(tmp_path):
+  write_logs(
+    tmp_path,
+    {
+      10: {'iou': 0.25, 'loss': 2.0},
+      15: {'validation/J': 0.5},
+      20: {'iou': 0.5, 'loss': 1.0},
+      30: {'iou': 0.75, 'loss': 0.5},
+    },
+  )
+  return tmp_path
+
+
+def test_table_has_a_row_a_step_and_a_column_a_curve(trained):
+  path = trained / 'curves.csv'
+  curves.main([str(trained), '--csv', str(path)])
+  with path.open(newline='') as file:
+    rows = list(csv.DictReader(file))
+  assert [row['step'] for row in rows] == ['10', '15', '20', '30']
+  assert [row['iou'] for row in rows] == ['0.25', '', '0.5', '0.75']
+  assert [row['validation/J'] for row in rows] == ['', '0.5', '', '']
+
+
+def test_steps_taken_again_count_as_the_last_time(trained):
+  # What a file of events is called begins with the second it was made in.
+  (first,) = (trained / 'logs').iterdir()
+  first.rename(first.with_name('events.out.tfevents.1.a'))
+  write_logs(trained, {20: {'iou': 0.1}, 25: {'iou': 0.2}})
+  found = curves.read(trained)
+  assert found['iou'] == pytest.approx({10: 0.25, 20: 0.1, 25: 0.2})
+  assert found['loss'][30] == 0.5
+
+
+def test_lines_go_from_value_to_value(trained, tmp_path):
+  chart = curves.chart(curves.read(trained))
+  assert 'IoU, training: mean 46.9' in chart.label
+  assert 'lowest 25.0 at step 10, highest 75.0 at step 30' in chart.label
+  assert 'J, validation: mean 50.0' in chart.label
+  curves.main([str(trained), '--png', str(tmp_path / 'a' / 'curves.png')])
+  assert (tmp_path / 'a' / 'curves.png').stat().st_size > 1000
+
+
+def test_a_folder_without_curves_is_named(tmp_path, capsys):
+  with pytest.raises(errors.SavosError, match='no curves'):
+    curves.read(tmp_path)
+  write_logs(tmp_path, {1: {'evaluation/J': 0.5}})
+  with pytest.raises(errors.SavosError, match='none of iou'):
+    curves.chart(curves.read(tmp_path))
+  with pytest.raises(SystemExit):
+    curves.main([str(tmp_path)])
+  assert 'expected --csv, --png or both' in capsys.readouterr().err
