@@ -135,7 +135,11 @@ def get_config() -> config_dict.ConfigDict:
   # --- Training; see savos_jax.training. ------------------------------------
   config.train = train = config_dict.ConfigDict()
   train.steps = 60_000
-  train.batch_size = 4  # Examples a step.
+  # Examples a step, of all devices together: the same training on any number
+  # of devices that divides it.
+  train.batch_size = 4
+  # Parts in which each device takes its share, to save memory.
+  train.accumulation = 1
   train.optimizer = 'sgd'  # 'sgd' or 'adamw'.
   train.learning_rate = 1e-5  # Paper; with the sum over pixels below.
   train.momentum = 0.5  # SGD's. Paper.

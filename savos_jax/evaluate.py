@@ -5,10 +5,12 @@ import logging
 import pathlib
 
 from clu import metric_writers
+import jax
 from ml_collections import config_dict
 import numpy as np
 import tqdm
 
+from savos_jax import distributed
 from savos_jax import errors
 from savos_jax import memory
 from savos_jax import network
@@ -138,8 +140,11 @@ def _log_scores(
 
 def evaluate(
   config: config_dict.ConfigDict, workdir: pathlib.Path
-) -> protocol.Scores:
+) -> protocol.Scores | None:
   """Segments config.data.val_split, scores it and writes the report.
+
+  Of several processes each segments its share of the sequences, and the first
+  one does the rest: all must see one `workdir`.
 
   Args:
     config: the configuration.
@@ -150,7 +155,7 @@ def evaluate(
       (TensorBoard) the means and a few strips.
 
   Returns:
-    The scores.
+    The scores; None in all processes but the first.
 
   Raises:
     SavosError: no checkpoint, bad data, a field of `config.eval` out of its
@@ -169,12 +174,20 @@ def evaluate(
   attributes = settings.sequence_attributes(config)
   trained = _restore(config, workdir)
   results = workdir / 'results'
-  results_folder.clear(results)
+  first = distributed.is_first()
+  if first:
+    results_folder.clear(results)
+  distributed.wait_for_all('cleared')
   trackers = [
     tracker_lib.Tracker(trained.model, trained.params, inference)
     for _ in range(min(side_by_side, len(videos)))
   ]
-  _segment_all(trackers, videos, results)
+  own = videos[jax.process_index() :: jax.process_count()]
+  if own:
+    _segment_all(trackers, own, results)
+  distributed.wait_for_all('segmented')
+  if not first:
+    return None
 
   scores = protocol.score_results(results / 'masks', videos)
   baselines = {}

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 import contextlib
+import fcntl
 import os
 import pathlib
 import secrets
@@ -44,3 +45,39 @@ def replacing(path: str | os.PathLike) -> Iterator[pathlib.Path]:
   finally:
     with contextlib.suppress(OSError):
       partial.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def locked(path: str | os.PathLike) -> Iterator[None]:
+  """Holds a file that one process at a time may hold, of all that see it.
+
+  The system lets go of it when the process ends, however it ends. The file
+  stays; it is empty.
+
+  Args:
+    path: the file; made, with its folder, if it is not there.
+
+  Raises:
+    SavosError: another process holds it, or it can't be made.
+  """
+  path = pathlib.Path(path)
+  try:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    file = path.open('a')
+  except OSError as error:
+    raise errors.SavosError(
+      f'{path}: could not be made: {error}.\n'
+      '  Expected a folder that can be written to.'
+    ) from None
+  with file:
+    try:
+      fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+      raise errors.SavosError(
+        f'{path.parent}: another process works there.\n'
+        '  Expected a folder of its own for each run: wait for the other, end '
+        'it, or give another --workdir.'
+      ) from None
+    except OSError:
+      pass  # A file system without locks: nothing tells.
+    yield

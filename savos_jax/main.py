@@ -8,6 +8,7 @@ on the command line: --config.train.steps=1000. Started again with the same
 --workdir, a training goes on from its last checkpoint.
 """
 
+import contextlib
 import json
 import logging
 import os
@@ -39,15 +40,35 @@ _MODE = flags.DEFINE_enum(
   'What to do; evaluate needs the checkpoints of an earlier training.',
 )
 
+_DISTRIBUTED = flags.DEFINE_bool(
+  'distributed',
+  False,
+  'This is one of several processes of one run, all started with these flags. '
+  'They find each other by SLURM, Open MPI, Kubernetes or Cloud TPU; elsewhere '
+  'by JAX_COORDINATOR_ADDRESS (host:port of the first), JAX_NUM_PROCESSES and '
+  'JAX_PROCESS_ID. See launch/.',
+)
+
 logger = logging.getLogger('savos_jax')
 
 
-def configure_logging(workdir: pathlib.Path) -> None:
+def configure_logging(workdir: pathlib.Path, is_first: bool = True) -> None:
   """Sends our messages to standard output and to workdir/logs/log.txt.
+
+  Args:
+    workdir: the working directory.
+    is_first: of several processes the first one does; the others only warn.
 
   Raises:
     SavosError: the working directory can't be made or written.
   """
+  logger.setLevel(logging.INFO if is_first else logging.WARNING)
+  logger.propagate = False
+  logger.handlers.clear()
+  formatter = logging.Formatter('%(asctime)s %(message)s', '%H:%M:%S')
+  if not is_first:
+    logger.addHandler(logging.StreamHandler())
+    return
   folder = workdir / 'logs'
   try:
     folder.mkdir(parents=True, exist_ok=True)
@@ -57,10 +78,6 @@ def configure_logging(workdir: pathlib.Path) -> None:
       f'{workdir}: not usable as a working directory: {error}.\n'
       '  Give --workdir a folder that can be made and written.'
     ) from None
-  formatter = logging.Formatter('%(asctime)s %(message)s', '%H:%M:%S')
-  logger.setLevel(logging.INFO)
-  logger.propagate = False
-  logger.handlers.clear()
   for handler in (logging.StreamHandler(sys.stdout), log_file):
     handler.setFormatter(formatter)
     logger.addHandler(handler)
@@ -78,16 +95,19 @@ def run(config, workdir: pathlib.Path, mode: str) -> None:
     SavosError: something that the user can put right.
   """
   from savos_jax import compilation_cache
+  from savos_jax import distributed
   from savos_jax import evaluate
   from savos_jax.training import loop
 
   compilation_cache.enable()
   if mode != 'evaluate':
-    with files.replacing(workdir / 'config.json') as partial:
-      partial.write_text(json.dumps(config.to_dict(), indent=2) + '\n')
-    finished = loop.train(config, workdir)
-    if not finished:
-      return
+    with contextlib.ExitStack() as stack:
+      if distributed.is_first():
+        stack.enter_context(files.locked(workdir / '.training'))
+        with files.replacing(workdir / 'config.json') as partial:
+          partial.write_text(json.dumps(config.to_dict(), indent=2) + '\n')
+      if not loop.train(config, workdir):
+        return
   if mode != 'train':
     evaluate.evaluate(config, workdir)
 
@@ -119,8 +139,16 @@ def main(argv: list[str]) -> None:
   absl_logging.set_verbosity(absl_logging.WARNING)
   workdir = pathlib.Path(_WORKDIR.value).expanduser()
   with errors.reported():
-    configure_logging(workdir)
-    run(_CONFIG.value, workdir, _MODE.value)
+    if not _DISTRIBUTED.value:
+      configure_logging(workdir)
+      run(_CONFIG.value, workdir, _MODE.value)
+      return
+    # JAX takes seconds to import: not for a mistyped flag.
+    from savos_jax import distributed
+
+    with distributed.joined():
+      configure_logging(workdir, distributed.is_first())
+      run(_CONFIG.value, workdir, _MODE.value)
 
 
 if __name__ == '__main__':

@@ -25,6 +25,7 @@ from savos_jax.inference import segment
 from savos_jax.inference import tracker as tracker_lib
 from savos_jax.models import savos
 from savos_jax.training import best as best_lib
+from savos_jax.training import sharding
 from savos_jax.training import state as state_lib
 
 logger = logging.getLogger(__name__)
@@ -132,7 +133,7 @@ class Validator:
       self._best = best_lib.Best(
         self._folder,
         self._model.config,
-        state.params,
+        sharding.local(state.params),
         int(state.step),
         self._scored(),
       )
@@ -164,7 +165,7 @@ class Validator:
     began = time.monotonic()
     step = int(state.step)
     scores, pictures = self._score(
-      state.best_params if self._use_ema else state.params
+      sharding.local(state.best_params if self._use_ema else state.params)
     )
     write_scores(writer, step, 'validation', scores, pictures)
     kept = self._best.offer(state, scores.j_and_f)

@@ -11,7 +11,6 @@ import pathlib
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import orbax.checkpoint as ocp
 
@@ -89,7 +88,7 @@ class Checkpoints:
     model_config: savos.SavosConfig,
     keep: int | None = None,
   ):
-    """Opens the folder; makes it when something is saved.
+    """Opens the folder; makes it if it is not there.
 
     Args:
       folder: `<workdir>/checkpoints`.
@@ -100,9 +99,21 @@ class Checkpoints:
     self._folder = folder.resolve()
     self._model_config = model_config
     self._written: int | None = None
+    self._folder.mkdir(parents=True, exist_ok=True)
+    # Of several processes each opens a folder for itself, if at all: what
+    # they hold is the same.
+    process = jax.process_index()
     self._manager = ocp.CheckpointManager(
       self._folder,
-      options=ocp.CheckpointManagerOptions(max_to_keep=keep, create=True),
+      options=ocp.CheckpointManagerOptions(
+        max_to_keep=keep,
+        create=False,
+        multiprocessing_options=ocp.options.MultiprocessingOptions(
+          primary_host=process,
+          active_processes={process},
+          barrier_sync_key_prefix=f'process_{process}',
+        ),
+      ),
     )
 
   def __enter__(self):
@@ -142,6 +153,8 @@ class Checkpoints:
     step = int(state.step)
     if step == self._written:
       return
+    # On whatever devices the state was: a checkpoint is of none.
+    state = jax.device_get(state)
     for other in self.steps():
       if other >= step:
         self._manager.delete(other)
@@ -194,9 +207,7 @@ class Checkpoints:
         opt_state=restored['optimizer'],
         ema_params=restored.get('ema_params', {}),
       )
-      # What Orbax returns is bound to its device, and a fresh state is not: to
-      # `jit` a step of each would be two functions to compile.
-      return jax.tree.map(jnp.array, jax.device_get(state))
+      return jax.device_get(state)
     return None
 
   def restore_params(

@@ -10,8 +10,6 @@ import dataclasses
 import functools
 import logging
 import pathlib
-import signal
-import threading
 import time
 
 from clu import metric_writers
@@ -20,6 +18,7 @@ import jax
 from ml_collections import config_dict
 import numpy as np
 
+from savos_jax import distributed
 from savos_jax import errors
 from savos_jax import settings
 from savos_jax import validation
@@ -29,32 +28,15 @@ from savos_jax.models import savos
 from savos_jax.training import checkpoint
 from savos_jax.training import optimizer as optimizer_lib
 from savos_jax.training import recurrence
+from savos_jax.training import sharding
 from savos_jax.training import state as state_lib
 from savos_jax.training import steps
+from savos_jax.training import stopping
 from savos_jax.weights import pretrained
 
 logger = logging.getLogger(__name__)
 
 _LOSS_REDUCTIONS = ('sum', 'mean')
-
-
-@contextlib.contextmanager
-def stop_request():
-  """Yields an event that SIGTERM or Ctrl-C sets; a second Ctrl-C interrupts."""
-  event = threading.Event()
-  previous = {}
-
-  def handle(number, _):
-    event.set()
-    signal.signal(number, previous[number])
-
-  for number in (signal.SIGTERM, signal.SIGINT):
-    previous[number] = signal.signal(number, handle)
-  try:
-    yield event
-  finally:
-    for number, handler in previous.items():
-      signal.signal(number, handler)
 
 
 @dataclasses.dataclass
@@ -151,6 +133,7 @@ def _objective(train: config_dict.ConfigDict) -> recurrence.Objective:
 def _describe_parameters(params, workdir: pathlib.Path) -> None:
   table = parameter_overview.get_parameter_overview(params, include_stats=False)
   path = workdir / 'logs' / 'parameters.txt'
+  path.parent.mkdir(parents=True, exist_ok=True)
   path.write_text(table + '\n')
   count = sum(leaf.size for leaf in jax.tree.leaves(params))
   logger.info('%.2f M parameters, listed in %s', count / 1e6, path)
@@ -172,6 +155,8 @@ def _log_line(step, total, summary, schedule) -> None:
 def train(config: config_dict.ConfigDict, workdir: pathlib.Path) -> bool:
   """Trains, or goes on training, until config.train.steps.
 
+  On all devices of all processes; the first process alone writes.
+
   Args:
     config: the configuration.
     workdir: gets `logs` (TensorBoard), `checkpoints` and, if it validates,
@@ -186,12 +171,17 @@ def train(config: config_dict.ConfigDict, workdir: pathlib.Path) -> bool:
   """
   train_config = config.train
   _check_config(train_config)
+  mesh = sharding.make_mesh()
+  sharding.check_batch(
+    train_config.batch_size, train_config.accumulation, mesh.size
+  )
   model_config = settings.model_config(config)
   pipeline.hide_accelerators()
   sampler = settings.make_sampler(config, workdir)
 
   model = savos.SAVOS(model_config)
-  validator = validation.Validator(config, workdir, model)
+  first = distributed.is_first()
+  validator = validation.Validator(config, workdir, model) if first else None
   shapes = state_lib.param_shapes(model)
   schedule = optimizer_lib.make_schedule(train_config)
   optimizer = optimizer_lib.make_optimizer(
@@ -205,8 +195,11 @@ def train(config: config_dict.ConfigDict, workdir: pathlib.Path) -> bool:
       use_ema=train_config.ema_decay > 0,
     )
   )(jax.random.key(config.seed))
-  (workdir / 'logs').mkdir(parents=True, exist_ok=True)
-  _describe_parameters(state.params, workdir)
+  if mesh.size > 1:
+    logger.info(
+      '%d devices of %d processes, %d examples each a step',
+      mesh.size, jax.process_count(), train_config.batch_size // mesh.size,
+    )  # fmt: skip
 
   step_function = jax.jit(
     functools.partial(
@@ -215,44 +208,63 @@ def train(config: config_dict.ConfigDict, workdir: pathlib.Path) -> bool:
       optimizer=optimizer,
       objective=_objective(train_config),
       ema_decay=train_config.ema_decay,
+      mesh=mesh,
+      parts=train_config.accumulation,
     ),
     donate_argnums=0,
   )
-  with checkpoint.Checkpoints(
-    workdir / 'checkpoints', model_config, train_config.keep_checkpoints
-  ) as checkpoints:
-    restored = checkpoints.restore_state(state)
-    if restored is not None:
-      state = restored
-      logger.info('going on from the checkpoint of step %d', int(state.step))
-    elif config.model.pretrained:
-      params = pretrained.load(config.model.pretrained, state.params)
-      state = state_lib.start_from(state, params)
-      logger.info('starting from the weights of %s', config.model.pretrained)
+  with contextlib.ExitStack() as stack:
+    checkpoints = None
+    if first:
+      _describe_parameters(state.params, workdir)
+      checkpoints = stack.enter_context(
+        checkpoint.Checkpoints(
+          workdir / 'checkpoints', model_config, train_config.keep_checkpoints
+        )
+      )
+      state = _start(config, state, checkpoints)
+    state = sharding.put_state(sharding.from_first(jax.device_get(state)), mesh)
     state = _run(
       config,
       workdir,
       state,
+      mesh,
       step_function,
       sampler,
       checkpoints,
       schedule,
       validator,
     )
+  # The others must not read what the first one has not written yet.
+  distributed.wait_for_all('trained')
   return int(state.step) >= train_config.steps
+
+
+def _start(config, state, checkpoints) -> state_lib.TrainState:
+  """Returns the newest checkpoint's state, the imported one, or `state`."""
+  restored = checkpoints.restore_state(state)
+  if restored is not None:
+    logger.info('going on from the checkpoint of step %d', int(restored.step))
+    return restored
+  if not config.model.pretrained:
+    return state
+  params = pretrained.load(config.model.pretrained, state.params)
+  logger.info('starting from the weights of %s', config.model.pretrained)
+  return state_lib.start_from(state, params)
 
 
 def _run(
   config,
   workdir,
   state,
+  mesh,
   step_function,
   sampler,
   checkpoints,
   schedule,
   validator,
 ) -> state_lib.TrainState:
-  """The loop itself."""
+  """The loop itself; without `checkpoints`, `validator` it writes nothing."""
   train_config = config.train
   start, total = int(state.step), train_config.steps
   if start >= total:
@@ -272,13 +284,15 @@ def _run(
     jax.process_count(),
   )
   check = _FiniteCheck(sampler)
-  writer = metric_writers.SummaryWriter(str(workdir / 'logs'))
-  validator.begin(state)
+  writer = metric_writers.MultiWriter([])
+  if checkpoints:
+    writer = metric_writers.SummaryWriter(str(workdir / 'logs'))
+    validator.begin(state)
   window = _Window()
   with (
-    stop_request() as stop,
+    stopping.requested() as stop_after,
     contextlib.closing(batches),
-    contextlib.closing(validator),
+    contextlib.closing(validator) if validator else contextlib.nullcontext(),
   ):
     for step in range(start + 1, total + 1):
       waiting_since = time.monotonic()
@@ -286,7 +300,7 @@ def _run(
       window.waited += time.monotonic() - waiting_since
       indices = batch.pop('index')
 
-      state, metrics = step_function(state, batch)
+      state, metrics = step_function(state, sharding.put_batch(batch, mesh))
       check.add(step, indices, metrics)
       if step == start + 1:
         check.flush()
@@ -311,15 +325,18 @@ def _run(
         _log_line(step, total, summary, schedule)
         window = _Window()
 
+      stop = stop_after(step)
       if step % train_config.checkpoint_every == 0 or step == total:
         check.flush()
-        checkpoints.save(state)
-      if validator.due(step) and not stop.is_set():
+        if checkpoints:
+          checkpoints.save(state)
+      if validator and validator.due(step) and not stop:
         check.flush()
         window.leave_out(validator.run(state, writer))
-      if stop.is_set():
+      if stop:
         check.flush()
-        checkpoints.save(state)
+        if checkpoints:
+          checkpoints.save(state)
         logger.info(
           'stopped by a signal after step %d; the state is saved. The same '
           'command goes on from here.',

@@ -4,7 +4,7 @@ The frames are unrolled: on a CPU XLA runs convolutions inside a loop at less
 than half the speed. What bounds the memory is the order of the computation,
 and XLA knows it only from the data: it drops optimisation barriers there, and
 merges what `jax.checkpoint` repeats with the first computation of the same.
-`_zero_after` makes the order part of the data.
+`zero_after` makes the order part of the data.
 """
 
 from collections.abc import Callable
@@ -197,14 +197,14 @@ def _detached(params, clip, model, objective):
       guidance, lost = _next_guidance(
         p, images[1], iou, objective.teacher_forcing_iou
       )
-      guidance += _zero_after(sums)
+      guidance += zero_after(sums)
       forced.append(lost)
   by_frames, by_reference = sums
   (by_encoder,) = encoder_gradient(by_reference)
   return jax.tree.map(jnp.add, by_frames, by_encoder), total, ious, forced
 
 
-def _zero_after(tree: Any) -> jax.Array:
+def zero_after(tree: Any) -> jax.Array:
   """Returns a 0 that can't be known before every array of the tree is.
 
   Added to an input, it makes a computation wait. (It is NaN where the tree is
@@ -231,7 +231,7 @@ def _recomputed(function: Callable) -> Callable:
 
   def backward(saved, cotangents):
     inputs, images = saved
-    zero = _zero_after(cotangents)
+    zero = zero_after(cotangents)
     images = jax.tree.map(lambda image: image + zero, images)
     _, vjp = jax.vjp(lambda inputs: function(inputs, images), inputs)
     return *vjp(cotangents), None

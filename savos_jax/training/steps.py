@@ -1,13 +1,16 @@
 """One training step: pure, jitted and donated by the caller."""
 
 from collections.abc import Mapping
+import functools
 
 import jax
 import jax.numpy as jnp
 import optax
 
 from savos_jax.models import savos
+from savos_jax.training import accumulation
 from savos_jax.training import recurrence
+from savos_jax.training import sharding
 from savos_jax.training import state as state_lib
 
 
@@ -25,6 +28,8 @@ def train_step(
   optimizer: optax.GradientTransformation,
   objective: recurrence.Objective,
   ema_decay: float,
+  mesh: jax.sharding.Mesh | None = None,
+  parts: int = 1,
 ) -> tuple[state_lib.TrainState, dict[str, jax.Array]]:
   """Takes one step.
 
@@ -35,14 +40,20 @@ def train_step(
     optimizer: the optimiser.
     objective: what is minimised.
     ema_decay: largest decay of the averaged parameters, 0 for none.
+    mesh: devices that each take a share of the batch; None for one.
+    parts: in which each device takes its share, one after the other.
 
   Returns:
     The state after the step, and scalar metrics of the state before it: those
     of `recurrence.gradients`, and `gradient_norm`.
   """
-  gradients, metrics = recurrence.gradients(
-    state.params, batch, model=model, objective=objective
+  take = functools.partial(
+    recurrence.gradients, model=model, objective=objective
   )
+  take = accumulation.in_parts(take, parts)
+  if mesh is not None:
+    take = sharding.over_devices(take, mesh)
+  gradients, metrics = take(state.params, batch)
   updates, opt_state = optimizer.update(
     gradients, state.opt_state, state.params
   )

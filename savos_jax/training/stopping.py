@@ -1,0 +1,37 @@
+"""Ending a training early without losing a step."""
+
+from collections.abc import Callable
+from collections.abc import Iterator
+import contextlib
+import signal
+import threading
+
+import jax
+from jax.experimental import multihost_utils
+
+
+@contextlib.contextmanager
+def requested() -> Iterator[Callable[[int], bool]]:
+  """Yields a function that says whether to stop after a step.
+
+  SIGTERM or Ctrl-C asks for it; a second Ctrl-C interrupts. Of several
+  processes any may get the SIGTERM: JAX tells the others, and all stop after
+  the same step. It must be asked after every step then.
+  """
+  if jax.process_count() > 1:
+    yield multihost_utils.reached_preemption_sync_point
+    return
+  event = threading.Event()
+  previous = {}
+
+  def handle(number, _):
+    event.set()
+    signal.signal(number, previous[number])
+
+  for number in (signal.SIGTERM, signal.SIGINT):
+    previous[number] = signal.signal(number, handle)
+  try:
+    yield lambda step: event.is_set()
+  finally:
+    for number, handler in previous.items():
+      signal.signal(number, handler)
