@@ -49,6 +49,9 @@ _DISTRIBUTED = flags.DEFINE_bool(
   'JAX_PROCESS_ID. See launch/.',
 )
 
+# Exit status after SIGTERM or Ctrl-C in training: saved, not done yet.
+_STOPPED = 143
+
 logger = logging.getLogger('savos_jax')
 
 
@@ -93,6 +96,8 @@ def run(config, workdir: pathlib.Path, mode: str) -> None:
 
   Raises:
     SavosError: something that the user can put right.
+    SystemExit: a signal ended the training early; status 143, so that whoever
+      started it knows that it is to be started again.
   """
   from savos_jax import compilation_cache
   from savos_jax import distributed
@@ -107,7 +112,7 @@ def run(config, workdir: pathlib.Path, mode: str) -> None:
         with files.replacing(workdir / 'config.json') as partial:
           partial.write_text(json.dumps(config.to_dict(), indent=2) + '\n')
       if not loop.train(config, workdir):
-        return
+        sys.exit(_STOPPED)
   if mode != 'train':
     evaluate.evaluate(config, workdir)
 
