@@ -241,7 +241,7 @@ def test_sigterm_saves_and_the_same_command_goes_on(clips, tmp_path):
       process.send_signal(signal.SIGTERM)
       break
   output, _ = process.communicate(timeout=60)
-  assert process.returncode == 0
+  assert process.returncode == 143  # Not done: to be started again.
   stopped = int(re.search(r'stopped by a signal after step (\d+)', output)[1])
   assert stopped >= 5
   assert (tmp_path / 'checkpoints' / str(stopped)).is_dir()
