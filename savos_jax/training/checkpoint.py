@@ -6,6 +6,7 @@ of every item: a flipped bit would otherwise restore silently.
 """
 
 from collections.abc import Iterator
+import contextlib
 import logging
 import pathlib
 from typing import Any
@@ -79,6 +80,11 @@ def stored_architecture(
   )
 
 
+def _first_line(error: Exception) -> str:
+  text = str(error).strip().split('\n')[0][:200]
+  return f'{type(error).__name__}: {text}'
+
+
 class Checkpoints:
   """The checkpoints of one working directory."""
 
@@ -120,13 +126,40 @@ class Checkpoints:
     """Returns itself."""
     return self
 
-  def __exit__(self, *_):
+  def __exit__(self, kind, *_):
     """Waits for the save in progress."""
-    self.close()
+    # What ended the block says more than what it left behind.
+    with contextlib.suppress(*([errors.SavosError] if kind else [])):
+      self.close()
 
   def close(self) -> None:
-    """Waits for the save in progress."""
-    self._manager.close()
+    """Waits for the save in progress.
+
+    Raises:
+      SavosError: it failed.
+    """
+    with self._explained():
+      try:
+        self._manager.wait_until_finished()
+      finally:
+        self._manager.close()
+
+  @contextlib.contextmanager
+  def _explained(self) -> Iterator[None]:
+    """Turns what goes wrong in a save, or did in the one before, into ours."""
+    try:
+      yield
+    except Exception as error:  # Orbax has no common base of its errors.
+      whole = [step for step in self.steps() if step != self._written]
+      kept = (
+        f'Those of steps {whole} are whole' if whole else 'There is no other'
+      )
+      raise errors.SavosError(
+        f'{self._folder}: the checkpoint of step {self._written} could not be '
+        f'saved: {_first_line(error)}.\n'
+        f'  {kept}. Make space, or see that the folder can be written to; the '
+        'same command then goes on.'
+      ) from None
 
   def steps(self) -> list[int]:
     """Returns the saved steps, newest first."""
@@ -170,12 +203,15 @@ class Checkpoints:
     arguments = {
       name: ocp.args.StandardSave(item) for name, item in items.items()
     }
-    self._manager.save(
-      step,
-      args=ocp.args.Composite(meta=ocp.args.JsonSave(meta), **arguments),
-      force=True,
-    )
-    self._written = step
+    with self._explained():
+      # What failed in the background shows when the next one begins.
+      self._manager.wait_until_finished()
+      self._written = step
+      self._manager.save(
+        step,
+        args=ocp.args.Composite(meta=ocp.args.JsonSave(meta), **arguments),
+        force=True,
+      )
 
   def note(self, step: int) -> dict[str, Any]:
     """Returns what was noted in `save`, {} if nothing was.
@@ -245,10 +281,9 @@ class Checkpoints:
       except errors.SavosError:
         raise
       except Exception as error:  # Orbax has no common base of its errors.
-        first_line = str(error).strip().split('\n')[0][:200]
         logger.warning(
-          'checkpoint %d in %s is damaged (%s: %s); trying the one before',
-          step, self._folder, type(error).__name__, first_line,
+          'checkpoint %d in %s is damaged (%s); trying the one before',
+          step, self._folder, _first_line(error),
         )  # fmt: skip
     if steps:
       raise errors.SavosError(
