@@ -141,7 +141,8 @@ def main(argv: list[str]) -> None:
   """Reads the flags and reports errors without a traceback."""
   if len(argv) > 1:
     raise app.UsageError(f'unexpected arguments: {" ".join(argv[1:])}')
-  absl_logging.set_verbosity(absl_logging.WARNING)
+  # Orbax tells errors with tracebacks, thread by thread; we say them once.
+  absl_logging.set_verbosity(absl_logging.FATAL)
   workdir = pathlib.Path(_WORKDIR.value).expanduser()
   with errors.reported():
     if not _DISTRIBUTED.value:

@@ -36,6 +36,8 @@ def state_of(step: int) -> state_lib.TrainState:
   )
 
 
+# The library's threads find their loop closed when they end.
+@pytest.mark.filterwarnings('ignore::pytest.PytestUnraisableExceptionWarning')
 def test_a_full_disk_is_named_and_the_older_checkpoint_is_whole(tmp_path):
   folder = tmp_path / 'checkpoints'
   architecture = tiny_resnets.MODEL.config
