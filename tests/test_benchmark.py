@@ -1,113 +1,88 @@
-"""The benchmark runs and reports what was asked for; no speed is asserted."""
+"""What all benchmarks share; data, evaluation, import. No speed is asserted."""
 
-import functools
+import argparse
 import json
+import subprocess
+import sys
 
-import jax
 import pytest
+import safetensors.numpy
 
+from savos_jax import errors
 from savos_jax.evaluation import protocol
-from savos_jax.inference import options
-from savos_jax.models import savos
 from savos_jax.tools.benchmark import __main__ as benchmark
+from savos_jax.tools.benchmark import common
 from savos_jax.tools.benchmark import evaluation
-from savos_jax.tools.benchmark import inference
-from savos_jax.tools.benchmark import training
-from savos_jax.training import state as state_lib
-
-TINY = ('--width_multiplier=0.0625', '--decoder_features=8')
+from savos_jax.tools.benchmark import output
+from tests import tiny_resnets
 
 
-def test_inference_reports_setting_and_figures(capsys):
-  benchmark.main([
-    'inference', '--height=32', '--width=40', '--frames=3',
-    '--objects=2', *TINY,
-  ])  # fmt: skip
-  result = json.loads(capsys.readouterr().out)
-  assert (result['height'], result['width'], result['objects']) == (32, 40, 2)
-  fastest, median, slowest = (
-    result[f'{name}_s_per_frame'] for name in ('fastest', 'median', 'slowest')
-  )
-  assert 0 <= fastest <= median <= slowest
-  assert result['first_frames_with_compilation_s'] > median
-  assert 0.05 < result['peak_memory_gib'] < 24
-  rate = result['gflop_per_frame'] / median
-  assert result['gflop_per_s'] == pytest.approx(rate, rel=0.05)
-  assert result['matrix_product_gflop_per_s'] > 0
+def tables(printed: str) -> list[list[dict[str, str]]]:
+  """Returns the rows of each Markdown table: column -> cell."""
+  found, heading = [], None
+  for line in printed.splitlines():
+    cells = [cell.strip() for cell in line.strip('|').split('|')]
+    if not line.startswith('|'):
+      heading = None
+    elif heading is None:
+      heading = cells
+      found.append([])
+    elif set(line) - set('| -'):
+      found[-1].append(dict(zip(heading, cells, strict=True)))
+  return found
 
 
-def test_operations_count_objects_and_scales():
-  config = savos.SavosConfig(
-    block_counts=(1, 1, 1, 1), width_multiplier=0.0625, decoder_features=8
-  )
-  model = savos.SAVOS(config)
-  params = jax.eval_shape(
-    functools.partial(state_lib.init_params, model), jax.random.key(0)
-  )
-  one, two, scaled = (
-    inference._operations(
-      model, params, options.InferenceConfig(scales=scales), (64, 96), objects
-    )
-    for objects, scales in ((1, (1.0,)), (2, (1.0,)), (1, (1.0, 0.5)))
-  )
-  # The RGB part of the first convolution is shared: 49 * 3 products a pixel
-  # and feature, of 49 * 4.
-  assert 1.7 * one < two < 2 * one
-  assert 1.2 * one < scaled < 1.35 * one
+@pytest.fixture
+def arguments(tmp_path):
+  return argparse.Namespace(
+    command='made_up', run=print, json=tmp_path / 'made' / 'figures.json',
+    trace=tmp_path, size=[common.Size(48, 80)], frames=3,
+  )  # fmt: skip
 
 
-@pytest.mark.usefixtures('library_promotion')
-def test_training_step_is_measured():
-  config = savos.SavosConfig(
-    block_counts=(1, 1, 1, 1), width_multiplier=0.0625, decoder_features=8
-  )
-  row = training.measure(config, (1, 32, 40), 1, 'detached', False, repeats=2)
-  # The state alone: parameters, their average, two moments.
-  state = 4 * 4 * parameter_count(config) / 2**30
-  assert row.temporary_gib > 0
-  assert row.temporary_gib + state < row.total_gib < 1
-  assert 0 < row.fastest_s_per_step <= row.median_s_per_step
-  assert row.compile_s > row.fastest_s_per_step
-  assert row.device_peak_gib is None  # Not known on a CPU.
+ROW = {
+  'size': '48x80', 'on': True, 'unknown': None, 'many': 1234.567,
+  'few': 0.0123456789, 'share_of_limit': 1.0734, 'count': 12345,
+}  # fmt: skip
 
 
-def parameter_count(config):
-  params = jax.eval_shape(
-    functools.partial(state_lib.init_params, savos.SAVOS(config)),
-    jax.random.key(0),
-  )
-  return sum(leaf.size for leaf in jax.tree.leaves(params))
+def test_rows_are_told_and_kept_as_they_come(capsys, arguments):
+  out = output.Output(arguments, peaks={'copy_gb_per_s': 45.678})
+  first = capsys.readouterr().out
+  assert 'peaks: copy_gb_per_s 45.7' in first
+  assert 'cores ' in first
+  out.add(ROW)
+  (rows,) = tables(capsys.readouterr().out)
+  assert rows == [
+    {
+      'size': '48x80', 'on': 'on', 'unknown': '-', 'many': '1235',
+      'few': '0.0123', 'share_of_limit': '107 %', 'count': '12345',
+    }
+  ]  # fmt: skip
+  result = json.loads(arguments.json.read_text())
+  assert result['benchmark'] == 'made_up'
+  # Neither the file itself nor the profiles change what is measured.
+  assert result['flags'] == {'size': ['48x80'], 'frames': 3}
+  assert result['peaks'] == {'copy_gb_per_s': 45.678}
+  assert {'device', 'devices', 'cores', 'python', 'jax', 'jaxlib', 'flax',
+          'numpy', 'revision', 'date'} == set(result['device'])  # fmt: skip
+  assert result['rows'] == [ROW | {'many': 1234.57, 'few': 0.0123457}]
 
 
-def test_training_prints_a_row_for_each_combination(
-  capsys, tmp_path, monkeypatch
-):
-  asked = []
+def test_other_columns_get_another_heading(capsys, arguments):
+  out = output.Output(arguments)
+  for row in ({'a': 1}, {'a': 2}, {'b': 3}):
+    out.add(row)
+  assert tables(capsys.readouterr().out) == [
+    [{'a': '1'}, {'a': '2'}], [{'b': '3'}],
+  ]  # fmt: skip
+  assert len(json.loads(arguments.json.read_text())['rows']) == 3
 
-  def measure(config, shape, *rest):
-    asked.append((config.decoder_features, shape, *rest))
-    return training.Row(*rest[:3], 0.5, 1.5, 20.0, 4.0, 3.0, None)
 
-  monkeypatch.setattr(training, 'measure', measure)
-  path = tmp_path / 'figures.json'
-  benchmark.main([
-    'training', '--height=32', '--width=40', '--batch_size=1',
-    '--clip_frames', '1', '3', '--recurrence', 'through_time',
-    '--rematerialise', 'on', '--repeats=2', f'--json={path}', *TINY,
-  ])  # fmt: skip
-  assert asked == [
-    (8, (1, 32, 40), 1, 'through_time', True, 2),
-    (8, (1, 32, 40), 3, 'through_time', True, 2),
-  ]
-  header, _, *lines = capsys.readouterr().out.splitlines()
-  figures = '0.500 | 1.500 | 20.000 | 4.000 | 3.000 | -'
-  assert header.startswith('| clip_frames | recurrence | rematerialise |')
-  assert lines == [f'| {t} | through_time | on | {figures} |' for t in (1, 3)]
-  result = json.loads(path.read_text())
-  assert (result['height'], result['batch_size']) == (32, 1)
-  assert result['device']
-  assert [row['clip_frames'] for row in result['rows']] == [1, 3]
-  assert result['rows'][0]['median_s_per_step'] == 4.0
+def test_a_json_that_cannot_be_written_is_told(arguments):
+  arguments.json.parent.write_text('a file in the way')
+  with pytest.raises(errors.SavosError, match='could not be written'):
+    output.Output(arguments).add({'a': 1})
 
 
 def test_data_reports_dreams_steps_and_the_pipeline(capsys, davis_folder):
@@ -115,7 +90,7 @@ def test_data_reports_dreams_steps_and_the_pipeline(capsys, davis_folder):
   benchmark.main([
     'data', f'--root={root}', '--frames=2', '--repeats=1', '--examples=6',
   ])  # fmt: skip
-  *dreams, pipeline = map(json.loads, capsys.readouterr().out.splitlines())
+  dreams, (pipeline,) = tables(capsys.readouterr().out)
   assert [(row['size'], row['merge']) for row in dreams] == [
     ('256x512', 'poisson'), ('256x512', 'feather'),
     ('480x854', 'poisson'), ('480x854', 'feather'),
@@ -123,22 +98,27 @@ def test_data_reports_dreams_steps_and_the_pipeline(capsys, davis_folder):
   for row in dreams:
     steps = [row[name] for name in row if name.endswith('_ms')]
     assert len(steps) == 7  # Five steps, the inpainting and the previous mask.
-    assert min(steps) >= 0
-    assert row['dreams_per_second_and_core'] > 0
-  assert pipeline['pipeline_examples_per_second'] > 0
-  assert {'clip_ms', 'dream_ms'} & set(pipeline)
+    assert min(map(float, steps)) >= 0
+    assert float(row['dreams_per_second_and_core']) > 0
+  assert float(pipeline['pipeline_examples_per_second']) > 0
+  assert pipeline['clip_ms'] != '-' or pipeline['dream_ms'] != '-'
 
 
 SCORED = ('--repeats=1', '--workers=2')
 STEPS = ('reading', 'j', 'f')
 
 
-def test_evaluation_scores_made_up_masks(capsys):
+def test_evaluation_scores_made_up_masks(tmp_path):
+  path = tmp_path / 'figures.json'
   benchmark.main([
-    'evaluation', '--height=48', '--width=80', '--objects=2', '--frames=3',
-    *SCORED,
+    'evaluation', '--size=48x80', '--objects=2', '--frames=3',
+    f'--json={path}', *SCORED,
   ])  # fmt: skip
-  row = json.loads(capsys.readouterr().out)
+  result = json.loads(path.read_text())
+  assert (result['benchmark'], result['flags']['size']) == (
+    'evaluation', '48x80',
+  )  # fmt: skip
+  (row,) = result['rows']
   assert (row['scored_frames'], row['scored_objects']) == (3, 2)
   slowest, median, fastest = (
     row[f'{name}_frames_per_s'] for name in ('slowest', 'median', 'fastest')
@@ -165,8 +145,9 @@ def test_evaluation_scores_given_folders(capsys, tmp_path):
   )
   for rules, objects in (('davis2016', 1), ('davis2017', 3)):
     benchmark.main(['evaluation', *folders, f'--protocol={rules}', *SCORED])
-    row = json.loads(capsys.readouterr().out)
-    assert (row['scored_frames'], row['scored_objects']) == (2, objects)
+    ((row,),) = tables(capsys.readouterr().out)
+    assert row['scored_frames'] == '2'
+    assert row['scored_objects'] == str(objects)
 
 
 @pytest.mark.parametrize(
@@ -182,12 +163,57 @@ def test_evaluation_wants_both_folders_or_none(
   assert f'--{given} without --{lacking}' in capsys.readouterr().err
 
 
-def test_one_frame_is_measured_once():
-  found = training.combinations(
-    [1, 2], ['detached', 'through_time'], ['off', 'on']
+def test_import_is_measured_in_a_process_of_its_own(capsys, tmp_path):
+  path = tmp_path / 'model.safetensors'
+  safetensors.numpy.save_file(tiny_resnets.tensors(), path)
+  benchmark.main(['import', f'--file={path}', '--repeats=1'])
+  ((row,),) = tables(capsys.readouterr().out)
+  assert row['file'] == 'model.safetensors'
+  assert 0 < float(row['median_s']) < float(row['with_start_s'])
+  # This process has JAX and TensorFlow; that one has JAX.
+  assert 0.05 < float(row['peak_gib']) < 0.5
+  assert list(tmp_path.iterdir()) == [path]
+
+
+def test_import_tells_what_is_wrong_with_a_file(capsys, tmp_path):
+  path = tmp_path / 'model.safetensors'
+  path.write_bytes(b'nothing of the kind')
+  with pytest.raises(SystemExit) as caught:
+    benchmark.main(['import', f'--file={path}'])
+  assert caught.value.code == 2
+  message = capsys.readouterr().err
+  assert message.startswith(f'error: {path}')
+  assert 'Traceback' not in message
+
+
+def test_a_peak_is_not_that_of_who_started_the_process():
+  large = bytearray(300 * 2**20)
+  code = 'from savos_jax import memory; print(memory.peak_gib())'
+  done = subprocess.run(
+    [sys.executable, '-c', code], capture_output=True, text=True, check=True
   )
-  assert found[:2] == [(1, 'detached', 'off'), (1, 'detached', 'on')]
-  assert len(found) == len(set(found)) == 6
+  assert 0 < float(done.stdout) < len(large) / 2**30
+
+
+@pytest.mark.parametrize(
+  'text', ['axb', '480', '480x', '0x854', '1x2x3', '-1x2']
+)
+def test_sizes_that_are_none(capsys, text):
+  with pytest.raises(SystemExit) as caught:
+    benchmark.main(['inference', f'--size={text}'])
+  assert caught.value.code == 2
+  assert f'{text}: expected HEIGHTxWIDTH in pixels' in capsys.readouterr().err
+
+
+@pytest.mark.parametrize('command', ['data', 'inference', 'training'])
+def test_help_tells_defaults(capsys, command):
+  with pytest.raises(SystemExit) as caught:
+    benchmark.main([command, '--help'])
+  assert not caught.value.code
+  text = capsys.readouterr().out
+  assert '(default: ' in text
+  for clumsy in ('default: None', 'default: [', 'default: False'):
+    assert clumsy not in text
 
 
 @pytest.mark.parametrize(
@@ -195,6 +221,12 @@ def test_one_frame_is_measured_once():
   [
     ('inference', '--frames=0'),
     ('inference', '--width_multiplier=0'),
+    ('inference', '--objects=255'),
+    ('inference', '--compute_dtype=float16'),
+    ('inference', '--scales=9'),
+    ('evaluation', '--size=no'),
+    ('import', '--file'),
+    ('training', '--batch_size=3'),
     ('training', '--batch_size=no'),
     ('training', '--clip_frames=0'),
     ('training', '--recurrence=both'),

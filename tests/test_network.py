@@ -278,9 +278,7 @@ def test_benchmarks_take_either(trained, tmp_path):
   parser = argparse.ArgumentParser()
   common.add_architecture_arguments(parser)
   for checkpoint_path in (workdir, path):
-    arguments = parser.parse_args(
-      [f'--checkpoint={checkpoint_path}', '--compute_dtype=bfloat16']
-    )
-    found = common.architecture(arguments)
+    arguments = parser.parse_args([f'--checkpoint={checkpoint_path}'])
+    found = common.architecture(arguments, 'bfloat16')
     assert found.decoder_features == 8
     assert found.compute_dtype == 'bfloat16'

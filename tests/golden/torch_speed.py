@@ -6,7 +6,8 @@ Both segment the same random frames with the same objects, one frame each in
 turn, so that whatever else the machine does slows both. PyTorch runs the
 independent definition in `torch_savos.py` with its weights in channels-last
 order, and encodes the reference once, as the tracker does; its first
-convolution is computed for each object. Prints one line of JSON.
+convolution is computed for each object. Both compute in float32. Prints one
+line of JSON.
 """
 
 import argparse
@@ -28,6 +29,7 @@ from savos_jax.inference import options
 from savos_jax.inference import tracker as tracker_lib
 from savos_jax.models import savos
 from savos_jax.tools.benchmark import common
+from savos_jax.tools.benchmark import output
 from savos_jax.training import state as state_lib
 
 
@@ -82,9 +84,14 @@ def _parse() -> argparse.Namespace:
   parser = argparse.ArgumentParser(
     description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
   )
-  for name, default in (
-    ('height', 480), ('width', 854), ('objects', 1), ('frames', 10),
-  ):  # fmt: skip
+  parser.add_argument(
+    '--size',
+    type=common.size,
+    default=common.DAVIS_SIZE,
+    metavar='HxW',
+    help='height and width of the frames, pixels',
+  )
+  for name, default in (('objects', 1), ('frames', 10)):
     parser.add_argument(f'--{name}', type=common.positive, default=default)
   parser.add_argument(
     '--compile', action='store_true', help='PyTorch by torch.compile'
@@ -106,7 +113,7 @@ def main() -> None:
     'torch': TorchTracker(config, arguments.compile),
   }
   rng = np.random.default_rng(0)
-  shape = arguments.height, arguments.width
+  shape = arguments.size.height, arguments.size.width
   frame = rng.integers(0, 256, (*shape, 3), np.uint8)
   labels = rng.integers(0, arguments.objects + 1, shape, np.uint8)
   seconds = {name: [] for name in trackers}
@@ -122,10 +129,12 @@ def main() -> None:
   medians = {name: statistics.median(s) for name, s in seconds.items()}
   print(
     json.dumps(
-      common.setting(arguments)
+      output.flags(arguments)
+      | output.device()
       | {'torch': torch.__version__}
       | {f'{n}_median_s_per_frame': round(m, 4) for n, m in medians.items()}
-      | {'torch_over_jax': round(medians['torch'] / medians['jax'], 3)}
+      | {'torch_over_jax': round(medians['torch'] / medians['jax'], 3)},
+      default=str,
     )
   )
 

@@ -38,6 +38,7 @@ from savos_jax.evaluation import annotations
 from savos_jax.evaluation import predictions
 from savos_jax.evaluation import protocol
 from savos_jax.tools.benchmark import common
+from savos_jax.tools.benchmark import output
 
 # Scores once for each line of its input, in the other Python.
 _WORKER = """
@@ -219,7 +220,8 @@ def main() -> None:
   for name, seconds in medians['seconds'].items():
     figures[f'{name}_frames_per_s'] = round(frames / seconds, 1)
   figures |= differences(rows['savos_jax'][-1], rows['vos_benchmark'][-1])
-  print(json.dumps(common.setting(arguments) | figures, default=str))
+  setting = output.flags(arguments) | output.device()
+  print(json.dumps(setting | figures, default=str))
 
 
 if __name__ == '__main__':

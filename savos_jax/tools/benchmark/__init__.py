@@ -1,7 +1,12 @@
 """Measures speed and memory on this machine.
 
-  python -m savos_jax.tools.benchmark inference --width_multiplier=0.5
-  python -m savos_jax.tools.benchmark training --clip_frames 1 2 4
+  python -m savos_jax.tools.benchmark inference --objects 1 2 5
+  python -m savos_jax.tools.benchmark training --size 256x448 --batch_size 1 4
+  python -m savos_jax.tools.benchmark data --root=/path/to/DAVIS
+  python -m savos_jax.tools.benchmark evaluation --objects=2
+  python -m savos_jax.tools.benchmark import --file resnet50-0676ba61.pth
 
-One module a benchmark, each with `add_arguments` and `run`; --help lists them.
+Each prints the device and the versions, then a Markdown table, a row as soon
+as it is measured; --json writes the same to a file. Everything is done once
+before it is timed. One module a benchmark, each with `add_arguments` and `run`.
 """

@@ -12,22 +12,38 @@ from savos_jax import errors
 from savos_jax.tools import benchmark
 from savos_jax.tools.benchmark import data
 from savos_jax.tools.benchmark import evaluation
+from savos_jax.tools.benchmark import import_backbone
 from savos_jax.tools.benchmark import inference
+from savos_jax.tools.benchmark import output
 from savos_jax.tools.benchmark import training
 
 _BENCHMARKS = {
   'data': data,
   'evaluation': evaluation,
+  'import': import_backbone,
   'inference': inference,
   'training': training,
 }
+
+
+class _Formatter(
+  argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescriptionHelpFormatter
+):
+  """Shows the defaults that say something, and docstrings as they are."""
+
+  def _get_help_string(self, action: argparse.Action) -> str | None:
+    if action.default in (None, False):
+      return action.help
+    if isinstance(action.default, list):
+      return f'{action.help} (default: {" ".join(map(str, action.default))})'
+    return super()._get_help_string(action)
 
 
 def _parser() -> argparse.ArgumentParser:
   parser = argparse.ArgumentParser(
     prog='python -m savos_jax.tools.benchmark',
     description=benchmark.__doc__,
-    formatter_class=argparse.RawDescriptionHelpFormatter,
+    formatter_class=_Formatter,
   )
   commands = parser.add_subparsers(dest='command', required=True)
   for name, module in _BENCHMARKS.items():
@@ -35,9 +51,10 @@ def _parser() -> argparse.ArgumentParser:
       name,
       help=module.__doc__.splitlines()[0],
       description=module.__doc__,
-      formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+      formatter_class=_Formatter,
     )
     module.add_arguments(command)
+    output.add_arguments(command)
     command.set_defaults(run=module.run)
   return parser
 

@@ -1,17 +1,41 @@
-"""What the benchmarks share: flags, the device, memory."""
+"""What the benchmarks share: flags, the network, times, memory, profiles."""
 
 import argparse
+from collections.abc import Callable
+from collections.abc import Iterator
+from collections.abc import Sequence
+import contextlib
 import dataclasses
-import os
-import platform
+import pathlib
+import statistics
+import sys
 import time
+from typing import Any
 
 import jax
-import jax.numpy as jnp
+import numpy as np
 
 from savos_jax import errors
+from savos_jax import memory
 from savos_jax import network
 from savos_jax.models import savos
+from savos_jax.training import state as state_lib
+
+_TRACED = 3
+
+
+@dataclasses.dataclass(frozen=True, repr=False)
+class Size:
+  """Of frames, pixels; as text HEIGHTxWIDTH."""
+
+  height: int
+  width: int
+
+  def __repr__(self) -> str:
+    return f'{self.height}x{self.width}'
+
+
+DAVIS_SIZE = Size(480, 854)
 
 
 def positive(text: str) -> int:
@@ -22,10 +46,23 @@ def positive(text: str) -> int:
   return value
 
 
+def size(text: str) -> Size:
+  """Parses a flag's value, HEIGHTxWIDTH."""
+  parts = text.lower().split('x')
+  if len(parts) != 2 or not all(p.isdecimal() and int(p) > 0 for p in parts):
+    raise argparse.ArgumentTypeError(
+      f'{text}: expected HEIGHTxWIDTH in pixels, as {DAVIS_SIZE}'
+    )
+  return Size(*map(int, parts))
+
+
 def add_architecture_arguments(parser: argparse.ArgumentParser) -> None:
   """Adds the flags that `architecture` reads."""
   parser.add_argument(
-    '--width_multiplier', type=float, default=1.0, help="the encoder's width"
+    '--width_multiplier',
+    type=float,
+    default=1.0,
+    help="the encoder's width, of ResNet-50's",
   )
   parser.add_argument(
     '--decoder_features',
@@ -34,16 +71,40 @@ def add_architecture_arguments(parser: argparse.ArgumentParser) -> None:
     help='channels of the decoder',
   )
   parser.add_argument(
-    '--compute_dtype', default='float32', choices=('float32', 'bfloat16')
-  )
-  parser.add_argument(
     '--checkpoint',
     help="the network of a training's folder or of an exported file, in place "
     'of the width and the channels above',
   )
 
 
-def architecture(arguments: argparse.Namespace) -> savos.SavosConfig:
+def add_sweep_arguments(parser: argparse.ArgumentParser) -> None:
+  """Adds the flags of benchmarks that run a network: what rows are for."""
+  parser.add_argument(
+    '--size',
+    type=size,
+    nargs='+',
+    default=[DAVIS_SIZE],
+    metavar='HxW',
+    help='height and width of the frames, pixels',
+  )
+  parser.add_argument(
+    '--compute_dtype',
+    nargs='+',
+    default=['float32'],
+    choices=('float32', 'bfloat16'),
+    help='of activations; parameters stay float32',
+  )
+  parser.add_argument(
+    '--trace',
+    type=pathlib.Path,
+    metavar='FOLDER',
+    help=f'gets a profile of each row: {_TRACED} more rounds after those timed',
+  )
+
+
+def architecture(
+  arguments: argparse.Namespace, compute_dtype: str = 'float32'
+) -> savos.SavosConfig:
   """Returns the network that the flags describe.
 
   Raises:
@@ -51,41 +112,136 @@ def architecture(arguments: argparse.Namespace) -> savos.SavosConfig:
   """
   if arguments.checkpoint:
     found = network.load(arguments.checkpoint).model.config
-    return dataclasses.replace(found, compute_dtype=arguments.compute_dtype)
+    return dataclasses.replace(found, compute_dtype=compute_dtype)
   try:
     return savos.SavosConfig(
       width_multiplier=arguments.width_multiplier,
       decoder_features=arguments.decoder_features,
-      compute_dtype=arguments.compute_dtype,
+      compute_dtype=compute_dtype,
     )
   except ValueError as error:
     raise errors.SavosError(f'--{error}.') from None
 
 
-def matrix_product_rate(size: int = 2048, repeats: int = 5) -> float:
-  """Measures floating-point operations a second in a float32 matrix product.
+def draw_params(model: savos.SAVOS) -> Any:
+  """Draws a network's parameters with NumPy: nothing is to be compiled.
+
+  Returns:
+    float32 arrays: kernels keep the variance, scales are 1, biases 0.
+  """
+  rng = np.random.default_rng(0)
+
+  def draw(path, leaf):
+    name = path[-1].key
+    if name != 'kernel':
+      return np.full(leaf.shape, float(name == 'scale'), np.float32)
+    deviation = np.sqrt(2.0 / np.prod(leaf.shape[:-1]), dtype=np.float32)
+    return deviation * rng.standard_normal(leaf.shape, np.float32)
+
+  return jax.tree_util.tree_map_with_path(draw, state_lib.param_shapes(model))
+
+
+def identity(case: Any) -> dict[str, Any]:
+  """Returns the columns that tell what a row is for.
 
   Args:
-    size: rows and columns of both matrices.
-    repeats: the fastest of them counts, after one that compiles.
+    case: a dataclass; a `Size` in it becomes text.
   """
-  product = jax.jit(jnp.matmul)
-  matrix = jnp.ones((size, size), jnp.float32)
-  product(matrix, matrix).block_until_ready()
+  return {
+    name: str(value) if isinstance(value, Size) else value
+    for name, value in vars(case).items()
+  }
+
+
+def times(once: Callable[[], Any], repeats: int) -> list[float]:
+  """Returns the seconds of each of several calls.
+
+  Args:
+    once: what is timed; waits for the device.
+    repeats: calls.
+  """
   seconds = []
   for _ in range(repeats):
     started = time.perf_counter()
-    product(matrix, matrix).block_until_ready()
+    once()
     seconds.append(time.perf_counter() - started)
-  return 2 * size**3 / min(seconds)
+  return seconds
 
 
-def setting(arguments: argparse.Namespace) -> dict:
-  """Returns the flags, the device and the versions, for the output."""
-  flags = {k: v for k, v in vars(arguments).items() if k != 'run'}
-  return flags | {
-    'device': jax.devices()[0].device_kind,
-    'machine': platform.machine(),
-    'cores': os.cpu_count(),
-    'jax': jax.__version__,
+def spread(seconds: Sequence[float]) -> dict[str, float]:
+  """Returns the columns of repeated times."""
+  return {
+    'median_s': statistics.median(seconds),
+    'fastest_s': min(seconds),
+    'slowest_s': max(seconds),
   }
+
+
+def peak_gib() -> float:
+  """Returns the most memory in use so far, of all rows.
+
+  Of the first device where it counts it; else, as on CPUs, of this process.
+  """
+  counted = (jax.local_devices()[0].memory_stats() or {}).get(
+    'peak_bytes_in_use'
+  )
+  return memory.peak_gib() if counted is None else counted / 2**30
+
+
+@contextlib.contextmanager
+def memory_may_run_out(what: str) -> Iterator[None]:
+  """Goes on behind the block where the device has too little memory for it.
+
+  Args:
+    what: told on standard error.
+  """
+  try:
+    yield
+  except jax.errors.JaxRuntimeError as error:
+    if 'RESOURCE_EXHAUSTED' not in str(error):
+      raise
+    print(f'{what}: the device has too little memory.', file=sys.stderr)
+
+
+def make_trace_folder(folder: pathlib.Path | None) -> None:
+  """Makes the folder for profiles before anything is measured for them.
+
+  Raises:
+    SavosError: it can't be made.
+  """
+  if folder is None:
+    return
+  try:
+    folder.mkdir(parents=True, exist_ok=True)
+  except OSError as error:
+    raise errors.SavosError(
+      f'{folder}: could not be made: {error}.\n'
+      '  Expected a folder that can be written to: another --trace.'
+    ) from None
+
+
+def trace(
+  folder: pathlib.Path | None, name: str, once: Callable[[], Any]
+) -> None:
+  """Profiles some more rounds of what was timed: profiling slows them.
+
+  Args:
+    folder: for the profiles; None makes none.
+    name: of a folder in it.
+    once: a round; waits for the device.
+  """
+  if folder is None:
+    return
+  with jax.profiler.trace(folder / name, create_perfetto_trace=True):
+    for number in range(_TRACED):
+      with jax.profiler.StepTraceAnnotation('round', step_num=number):
+        once()
+
+
+def tell_trace(folder: pathlib.Path | None) -> None:
+  """Prints how to look at the profiles, if there are any."""
+  if folder is not None:
+    print(
+      f'\nprofiles: tensorboard --logdir={folder} (Profile; needs the package '
+      'xprof), or a perfetto_trace.json.gz below it in https://ui.perfetto.dev'
+    )

@@ -1,12 +1,14 @@
 """Dreams a second and core, every step of a dream, and the pipeline.
 
 Everything but the pipeline runs on one core: OpenCV's own threads are off.
-Frames come from a DAVIS folder, or from the embedded clips.
+Frames come from a DAVIS folder, or from the embedded clips. A row for each size
+and way of merging, milliseconds a dream for each step (`inpaint_ms` once a
+frame); then one of examples, alone and through the pipeline.
 """
 
 import argparse
 import collections
-import json
+from collections.abc import Iterator
 import pathlib
 import statistics
 import tempfile
@@ -24,6 +26,7 @@ from savos_jax.data import pipeline
 from savos_jax.data import sampling
 from savos_jax.data import threads
 from savos_jax.tools.benchmark import common
+from savos_jax.tools.benchmark import output
 
 _SIZES = ((256, 512), (480, 854))
 _CROP_SIZE = (256, 448)
@@ -83,7 +86,7 @@ def _dream_in_steps(scene, config, rng, clock) -> None:
   clock('previous mask', lucid.previous_labels, ids, config, rng)
 
 
-def dreams(videos, count: int, repeats: int) -> list[dict]:
+def dreams(videos, count: int, repeats: int) -> Iterator[dict]:
   """Times dreams with cached backgrounds, and every step, on one core.
 
   Args:
@@ -91,11 +94,10 @@ def dreams(videos, count: int, repeats: int) -> list[dict]:
     count: frames.
     repeats: dreams of each.
 
-  Returns:
+  Yields:
     A row for each size and way of merging: dreams a second, milliseconds a
     dream for each step, and for the inpainting that is cached.
   """
-  rows = []
   for size in _SIZES:
     for merge in lucid.MERGES:
       config = lucid.LucidConfig(merge=merge)
@@ -124,8 +126,7 @@ def dreams(videos, count: int, repeats: int) -> list[dict]:
         f'{name.replace(" ", "_")}_ms': 1e3 * seconds / number
         for name, seconds in clock.seconds.items()
       }
-      rows.append(row)
-  return rows
+      yield row
 
 
 def make_examples(
@@ -175,8 +176,10 @@ def make_examples(
     pass
   rate = count / (time.perf_counter() - started)
   row = {
-    f'{kind}_ms': 1e3 * statistics.mean(values)
-    for kind, values in seconds.items()
+    f'{kind}_ms': 1e3 * statistics.mean(seconds[kind])
+    if seconds[kind]
+    else None
+    for kind in _KINDS.values()
   }
   return row | {
     'examples_per_second_one_core': 1 / alone,
@@ -189,12 +192,20 @@ def make_examples(
 def add_arguments(parser: argparse.ArgumentParser) -> None:
   """Adds this benchmark's flags."""
   add = parser.add_argument
-  add('--root', type=pathlib.Path, help='DAVIS folder; the embedded clips')
+  add(
+    '--root',
+    type=pathlib.Path,
+    metavar='FOLDER',
+    help='DAVIS; without it the embedded clips',
+  )
   add('--year', default='2016', choices=('2016', '2017'), help='of its lists')
-  add('--frames', type=common.positive, default=10, help='to dream of')
-  add('--repeats', type=common.positive, default=10, help='dreams of each')
-  add('--examples', type=common.positive, default=200, help='of the pipeline')
-  add('--workers', type=common.positive, default=2, help='of the pipeline')
+  for name, default, text in (
+    ('frames', 10, 'to dream of'),
+    ('repeats', 10, 'dreams of each frame'),
+    ('examples', 200, 'through the pipeline'),
+    ('workers', 2, 'threads of the pipeline'),
+  ):
+    add(f'--{name}', type=common.positive, default=default, help=text)
 
 
 def _open(arguments, folder: pathlib.Path):
@@ -208,23 +219,21 @@ def _open(arguments, folder: pathlib.Path):
 
 
 def run(arguments: argparse.Namespace) -> None:
-  """Measures and prints a line of JSON for each setting.
+  """Measures; prints each row when it is there.
 
   Raises:
-    SavosError: data that are missing or malformed.
+    SavosError: data that are missing or malformed, or the JSON can't be
+      written.
   """
   count = -(-arguments.examples // _BATCH_SIZE) * _BATCH_SIZE
   with tempfile.TemporaryDirectory() as name, threads.one_opencv_thread():
     folder = pathlib.Path(name)
     videos = _open(arguments, folder)
-    rows = dreams(videos, arguments.frames, arguments.repeats)
-    rows.append(
-      make_examples(videos, folder / 'cache', _CROP_SIZE, count,
-                    arguments.workers)
-    )  # fmt: skip
-  for row in rows:
-    shown = {
-      name: round(value, 2) if isinstance(value, float) else value
-      for name, value in row.items()
-    }
-    print(json.dumps(shown))
+    out = output.Output(arguments)
+    for row in dreams(videos, arguments.frames, arguments.repeats):
+      out.add(row)
+    out.add(
+      make_examples(
+        videos, folder / 'cache', _CROP_SIZE, count, arguments.workers
+      )
+    )

@@ -1,12 +1,11 @@
 """Frames a second of scoring masks, and of its steps: reading, J and F.
 
-Prints a line of JSON. All together runs as when results are scored, in one
-thread a core; the steps run one by one in one thread. The masks are those of a
-results folder, or made up: discs that move, and rough copies of them.
+All together runs as when results are scored, in one thread a core; the steps
+run one by one in one thread. The masks are those of a results folder, or made
+up: discs that move, and rough copies of them.
 """
 
 import argparse
-import json
 import pathlib
 import statistics
 import tempfile
@@ -25,6 +24,7 @@ from savos_jax.evaluation import measures
 from savos_jax.evaluation import predictions
 from savos_jax.evaluation import protocol
 from savos_jax.tools.benchmark import common
+from savos_jax.tools.benchmark import output
 
 _STEPS = ('reading', 'j', 'f')
 
@@ -152,14 +152,34 @@ def measure(
 def add_arguments(parser: argparse.ArgumentParser) -> None:
   """Adds this benchmark's flags."""
   add = parser.add_argument
-  add('--results', type=pathlib.Path, help='folder of masks; made-up ones')
-  add('--annotations', type=pathlib.Path, help='to score them against')
-  add('--protocol', default='davis2016', choices=sorted(protocol.PROTOCOLS))
-  add('--workers', type=common.positive, help='threads; one a core')
-  add('--repeats', type=common.positive, default=5, help='of everything')
+  add(
+    '--results',
+    type=pathlib.Path,
+    metavar='FOLDER',
+    help='masks; without it they are made up',
+  )
+  add(
+    '--annotations',
+    type=pathlib.Path,
+    metavar='FOLDER',
+    help='to score them against',
+  )
+  add(
+    '--protocol',
+    default='davis2016',
+    choices=sorted(protocol.PROTOCOLS),
+    help='whose frames and objects count',
+  )
+  add('--workers', type=common.positive, help='threads; default one a core')
+  add(
+    '--size',
+    type=common.size,
+    default=common.DAVIS_SIZE,
+    metavar='HxW',
+    help='height and width of made-up masks, pixels',
+  )
   for name, default, text in (
-    ('height', 480, 'of made-up masks, pixels'),
-    ('width', 854, 'of made-up masks, pixels'),
+    ('repeats', 5, 'of everything, timed'),
     ('objects', 1, 'in a made-up video'),
     ('frames', 100, 'of a made-up video that are scored'),
   ):
@@ -171,7 +191,7 @@ def run(arguments: argparse.Namespace) -> None:
 
   Raises:
     SavosError: one of --results and --annotations alone; masks are missing or
-      unreadable.
+      unreadable; the JSON can't be written.
   """
   results, root = arguments.results, arguments.annotations
   if bool(results) != bool(root):
@@ -185,10 +205,9 @@ def run(arguments: argparse.Namespace) -> None:
       opened = annotations.open_annotations(root, arguments.protocol)
       videos = opened.videos
     else:
-      size = arguments.height, arguments.width
+      size = arguments.size.height, arguments.size.width
       folder = pathlib.Path(name)
       videos = write_masks(folder, size, arguments.objects, arguments.frames)
       results = folder / 'results'
-    row = measure(videos, results, arguments.repeats, arguments.workers)
-  rounded = {name: round(value, 1) for name, value in row.items()}
-  print(json.dumps(common.setting(arguments) | rounded, default=str))
+    out = output.Output(arguments)
+    out.add(measure(videos, results, arguments.repeats, arguments.workers))

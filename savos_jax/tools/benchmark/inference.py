@@ -1,138 +1,242 @@
-"""Seconds a frame and peak memory of the tracker, on random frames.
+"""Seconds a frame, memory and share of the limit of the tracker.
 
-Prints a line of JSON: the setting, the device, seconds, GiB, and the network's
-rate beside that of a large matrix product in the same process. Weights are
-random: they change nothing.
+Random frames and weights: they change nothing. A row for each size, number of
+objects and dtype. Columns:
+
+  compile_s       until the first frame is segmented, compilation included
+  median_s ...    seconds a frame after that, all objects and views of it
+  frames_per_s    of the median
+  gflop, gbyte    10^9 operations of the network, and bytes of the program, a
+                  frame
+  gflop_per_s     of the median
+  share_of_limit  the limit (operations or bytes over the device's measured
+                  rates: `limited_by`) over the median
+  temporary_gib, total_gib
+                  memory of the compiled frame by the compiler; with weights,
+                  references, frame and masks
+  peak_gib        memory in use so far, of this process or of an accelerator;
+                  of all rows up to this one
 """
 
 import argparse
-import json
-import statistics
+import dataclasses
+import functools
+import itertools
+import pathlib
 import time
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from savos_jax import errors
-from savos_jax import memory
+from savos_jax.inference import compiled as compiled_lib
 from savos_jax.inference import geometry as geometry_lib
 from savos_jax.inference import options
 from savos_jax.inference import tracker as tracker_lib
 from savos_jax.models import savos
 from savos_jax.tools.benchmark import common
+from savos_jax.tools.benchmark import output
+from savos_jax.tools.benchmark import program
+from savos_jax.tools.benchmark import roofline
 from savos_jax.training import state as state_lib
 
+_FIGURES = (
+  'compile_s', 'median_s', 'fastest_s', 'slowest_s', 'frames_per_s', 'gflop',
+  'gbyte', 'gflop_per_s', 'share_of_limit', 'limited_by', 'temporary_gib',
+  'total_gib', 'peak_gib',
+)  # fmt: skip
 
-def _operations(model, params, config, size, objects) -> float:
-  """Returns the network's floating-point operations a frame, for all views."""
+_MOST_OBJECTS = 254  # As the tracker segments.
+
+
+@dataclasses.dataclass(frozen=True)
+class Case:
+  """What a row is for.
+
+  Attributes:
+    size: of the frames.
+    objects: segmented at once.
+    compute_dtype: of the network.
+  """
+
+  size: common.Size
+  objects: int
+  compute_dtype: str
+
+
+def operations(
+  model: savos.SAVOS,
+  config: options.InferenceConfig,
+  size: tuple[int, int],
+  objects: int,
+) -> float | None:
+  """Counts the network's floating-point operations a frame, for all views.
+
+  Args:
+    model: the network.
+    config: its views.
+    size: (height, width) of the frames, pixels.
+    objects: segmented at once.
+  """
   geometry = geometry_lib.of(size, config)
+  params = state_lib.param_shapes(model)
+
+  def encode(params, frame, mask):
+    return model.apply(
+      {'params': params}, frame, mask, method='encode_reference'
+    )
+
+  def segment(params, frame, mask, reference):
+    return model.apply(
+      {'params': params}, frame, mask, reference, method='segment'
+    )
+
   total = 0.0
   for view in geometry.views:
     height, width = geometry.size if view.plain else (view.height, view.width)
     frame = jax.ShapeDtypeStruct((1, height, width, 3), jnp.float32)
     mask = jax.ShapeDtypeStruct((objects, height, width), jnp.float32)
-
-    def encode(params, frame, mask):
-      return model.apply(
-        {'params': params}, frame, mask, method='encode_reference'
-      )
-
-    def segment(params, frame, mask, reference):
-      return model.apply(
-        {'params': params}, frame, mask, reference, method='segment'
-      )
-
     reference = jax.eval_shape(encode, params, frame, mask)
-    traced = jax.jit(segment).trace(params, frame, mask, reference)
-    # Where no convolution is taken apart, as it may be on CPUs.
-    lowered = traced.lower(lowering_platforms=('tpu',))
-    total += lowered.cost_analysis()['flops']
+    count = program.operations(segment, params, frame, mask, reference)
+    if count is None:
+      return None
+    total += count
   return total
+
+
+def compile_step(
+  model: savos.SAVOS,
+  params: Any,
+  config: options.InferenceConfig,
+  size: tuple[int, int],
+  objects: int,
+) -> jax.stages.Compiled:
+  """Compiles a frame as the tracker does, which then need not do it again.
+
+  Args:
+    model: the network.
+    params: its parameters.
+    config: how it segments; neither in chunks nor with a merged background.
+    size: (height, width) of the frames, pixels.
+    objects: segmented at once.
+  """
+  geometry = geometry_lib.of(size, config)
+  bottom, right = geometry.padding
+  padded = geometry.size[0] + bottom, geometry.size[1] + right
+  frame = jax.ShapeDtypeStruct((*padded, 3), jnp.uint8)
+  masks = jax.ShapeDtypeStruct((objects, *padded), jnp.float32)
+  true_size = jax.ShapeDtypeStruct((2,), jnp.int32)
+  encode = functools.partial(
+    compiled_lib.encode_references, model, **geometry.static
+  )
+  references, guidance = jax.eval_shape(encode, params, frame, masks, true_size)
+  lowered = compiled_lib.step.lower(
+    model,
+    params,
+    frame,
+    guidance,
+    references,
+    true_size,
+    **geometry.static,
+    mode=config.aggregation,
+    background=config.background if objects > 1 else 'max',
+    labels_size=geometry.labels_size,
+  )
+  return lowered.compile()
 
 
 def measure(
   architecture: savos.SavosConfig,
   config: options.InferenceConfig,
-  height: int,
-  width: int,
-  objects: int,
+  case: Case,
   frames: int,
-) -> dict[str, float]:
+  peaks: roofline.Peaks,
+  trace: pathlib.Path | None = None,
+) -> dict[str, Any]:
   """Times the tracker on random frames.
 
   Args:
     architecture: of the network.
-    config: how it segments.
-    height: of the frames, pixels.
-    width: of the frames, pixels.
-    objects: how many are segmented at once.
+    config: how it segments; neither in chunks nor with a merged background.
+    case: what the row is for.
     frames: timed, after one that compiles.
+    peaks: rates of the device.
+    trace: folder for a profile.
 
   Returns:
-    Seconds of the first frames with compilation, median, fastest and slowest
-    seconds a frame after them, peak memory in GiB; 10^9 floating-point
-    operations of the network a frame and a second, and of a large matrix
-    product a second.
+    The row; its figures are None where the device has too little memory.
   """
   model = savos.SAVOS(architecture)
-  params = jax.jit(lambda key: state_lib.init_params(model, key))(
-    jax.random.key(0)
-  )
+  row = common.identity(case)
+  name = '_'.join(map(str, row.values()))
+  row |= dict.fromkeys(_FIGURES)
+  size = case.size.height, case.size.width
   rng = np.random.default_rng(0)
-  frame = rng.integers(0, 256, (height, width, 3), np.uint8)
-  labels = rng.integers(0, objects + 1, (height, width), np.uint8)
-  tracker = tracker_lib.Tracker(model, params, config)
-
-  started = time.perf_counter()
-  tracker.start(frame, labels, tuple(range(1, objects + 1)))
-  tracker.step(frame)
-  first = time.perf_counter() - started
-  seconds = []
-  for _ in range(frames):
+  frame = rng.integers(0, 256, (*size, 3), np.uint8)
+  labels = rng.integers(0, case.objects + 1, size, np.uint8)
+  with common.memory_may_run_out(name):
+    params = jax.device_put(common.draw_params(model))
+    tracker = tracker_lib.Tracker(model, params, config)
     started = time.perf_counter()
+    compiled = compile_step(model, params, config, size, case.objects)
+    row |= program.memory_gib(compiled)
+    tracker.start(frame, labels, tuple(range(1, case.objects + 1)))
     tracker.step(frame)
-    seconds.append(time.perf_counter() - started)
-  median = statistics.median(seconds)
-  peak = memory.peak_gib()  # Before anything is counted: that takes memory.
-  gflop = _operations(model, params, config, (height, width), objects) / 1e9
-  return {
-    'first_frames_with_compilation_s': first,
-    'median_s_per_frame': median,
-    'fastest_s_per_frame': min(seconds),
-    'slowest_s_per_frame': max(seconds),
-    'peak_memory_gib': peak,
-    'gflop_per_frame': gflop,
-    'gflop_per_s': gflop / median,
-    'matrix_product_gflop_per_s': common.matrix_product_rate() / 1e9,
-  }
+    row['compile_s'] = time.perf_counter() - started
+    once = functools.partial(tracker.step, frame)
+    row |= common.spread(common.times(once, frames))
+    row['frames_per_s'] = 1 / row['median_s']
+    # Before anything is counted: that takes memory.
+    row['peak_gib'] = common.peak_gib()
+    common.trace(trace, name, once)
+    row |= roofline.columns(
+      row['median_s'],
+      operations(model, config, size, case.objects),
+      program.bytes_accessed(compiled),
+      peaks,
+      case.compute_dtype,
+    )
+  return row
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
   """Adds this benchmark's flags."""
-  for name, default, text in (
-    ('height', 480, 'of the frames, pixels'),
-    ('width', 854, 'of the frames, pixels'),
-    ('objects', 1, 'segmented at once'),
-    ('frames', 10, 'timed'),
-  ):
-    parser.add_argument(
-      f'--{name}', type=common.positive, default=default, help=text
-    )
+  common.add_sweep_arguments(parser)
   parser.add_argument(
-    '--scales', type=float, nargs='+', default=[1.0], help='averaged'
+    '--objects',
+    type=common.positive,
+    nargs='+',
+    default=[1],
+    help='segmented at once',
+  )
+  parser.add_argument(
+    '--frames',
+    type=common.positive,
+    default=10,
+    help='timed, after one that compiles',
+  )
+  parser.add_argument(
+    '--scales',
+    type=float,
+    nargs='+',
+    default=[1.0],
+    help="of the frame's size; their results are averaged, in every row",
   )
   parser.add_argument(
     '--flip', action='store_true', help='averages the mirror image, too'
   )
   common.add_architecture_arguments(parser)
+  roofline.add_arguments(parser)
 
 
 def run(arguments: argparse.Namespace) -> None:
-  """Measures and prints.
+  """Measures; prints each row when it is there.
 
   Raises:
-    SavosError: no network can be built from the arguments.
+    SavosError: no network can be built from the arguments, or a file can't be
+      written.
   """
   try:
     config = options.InferenceConfig(
@@ -140,13 +244,30 @@ def run(arguments: argparse.Namespace) -> None:
     )
   except ValueError as error:
     raise errors.SavosError(f'--{error}') from None
-  result = measure(
-    common.architecture(arguments),
-    config,
-    arguments.height,
-    arguments.width,
-    arguments.objects,
-    arguments.frames,
-  )
-  rounded = {name: round(value, 4) for name, value in result.items()}
-  print(json.dumps(common.setting(arguments) | rounded))
+  if max(arguments.objects) > _MOST_OBJECTS:
+    raise errors.SavosError(
+      f'--objects {max(arguments.objects)}.\n'
+      f'  Expected at most {_MOST_OBJECTS}.'
+    )
+  architectures = {
+    dtype: common.architecture(arguments, dtype)
+    for dtype in arguments.compute_dtype
+  }
+  common.make_trace_folder(arguments.trace)
+  peaks = roofline.measure_for(arguments)
+  out = output.Output(arguments, peaks=peaks.block())
+  for values in itertools.product(
+    arguments.size, arguments.objects, arguments.compute_dtype
+  ):
+    case = Case(*values)
+    out.add(
+      measure(
+        architectures[case.compute_dtype],
+        config,
+        case,
+        arguments.frames,
+        peaks,
+        arguments.trace,
+      )
+    )
+  common.tell_trace(arguments.trace)

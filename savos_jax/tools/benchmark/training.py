@@ -1,85 +1,101 @@
-"""Memory, compilation and seconds of a training step on clips.
+"""Seconds, memory and share of the limit of a training step.
 
-Prints a table with a row for each combination of clip length, recurrence and
-rematerialisation; of a single frame both recurrences are the same, and it has
-rows of one. The optimiser is the practical preset's: AdamW, clipping, averaged
-weights.
+Random frames and weights, on all devices. A row for each combination of size,
+batch, dtype, clip length, recurrence, rematerialisation and accumulation; of a
+single frame both recurrences are the same, and it has rows of one. The
+optimiser is the practical preset's: AdamW, clipping, averaged weights. Columns:
+
+  compile_s       to trace and compile
+  median_s ...    seconds a step after one that isn't timed; "-" with
+                  --compile_only, and where the device has too little memory
+  examples_per_s  of all devices, and of each
+  gflop, gbyte    10^9 operations of a step, what is rematerialised counted
+                  once, and bytes of the program, of all devices
+  gflop_per_s     of the median
+  share_of_limit  the limit (operations or bytes over the devices' measured
+                  rates: `limited_by`) over the median
+  temporary_gib, total_gib
+                  of each device, by the compiler: what the step needs beside
+                  its inputs and outputs; with state, batch and metrics
+  peak_gib        memory in use so far, of this process or of an accelerator;
+                  of all rows up to this one
 """
 
 import argparse
+from collections.abc import Callable
 import dataclasses
 import functools
 import itertools
-import json
 import pathlib
-import statistics
 import time
+from typing import Any
 
 import jax
 import numpy as np
 import optax
 
-from savos_jax import files
+from savos_jax import errors
 from savos_jax.models import savos
 from savos_jax.tools.benchmark import common
+from savos_jax.tools.benchmark import output
+from savos_jax.tools.benchmark import program
+from savos_jax.tools.benchmark import roofline
 from savos_jax.training import recurrence as recurrence_lib
+from savos_jax.training import sharding
 from savos_jax.training import state as state_lib
 from savos_jax.training import steps
 
 _SWITCH = {'off': False, 'on': True}
+_FIGURES = (
+  'compile_s', 'median_s', 'fastest_s', 'slowest_s', 'examples_per_s',
+  'examples_per_s_a_device', 'gflop', 'gbyte', 'gflop_per_s', 'share_of_limit',
+  'limited_by', 'temporary_gib', 'total_gib', 'peak_gib',
+)  # fmt: skip
 
 
 @dataclasses.dataclass(frozen=True)
-class Row:
-  """What is measured of one step function.
+class Case:
+  """What a row is for.
 
   Attributes:
+    size: of the frames.
+    batch_size: examples a step, of all devices.
+    compute_dtype: of the network.
     clip_frames: T.
     recurrence: see `recurrence.Objective`.
     rematerialise: see `recurrence.Objective`.
-    temporary_gib: what the step needs beside its inputs and outputs.
-    total_gib: with state, batch and metrics.
-    compile_s: seconds to trace and compile.
-    median_s_per_step: after one step that is not timed.
-    fastest_s_per_step: the same.
-    device_peak_gib: of the device's memory, of all rows so far; None where the
-      device does not count it, as a CPU.
+    accumulation: parts in which each device takes its share.
   """
 
+  size: common.Size
+  batch_size: int
+  compute_dtype: str
   clip_frames: int
   recurrence: str
   rematerialise: bool
-  temporary_gib: float
-  total_gib: float
-  compile_s: float
-  median_s_per_step: float
-  fastest_s_per_step: float
-  device_peak_gib: float | None
+  accumulation: int
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-  """Adds the command's flags."""
+  """Adds this benchmark's flags."""
+  common.add_sweep_arguments(parser)
   for name, default, text in (
-    ('height', 480, 'of the frames, pixels'),
-    ('width', 864, 'of the frames, pixels'),
-    ('batch_size', 4, 'examples a step'),
-    ('repeats', 5, 'steps timed'),
+    ('batch_size', 4, 'examples a step, of all devices together'),
+    ('clip_frames', 1, 'frames to segment in an example'),
+    ('accumulation', 1, 'parts in which each device takes its examples'),
   ):
     parser.add_argument(
-      f'--{name}', type=common.positive, default=default, help=text
+      f'--{name}',
+      type=common.positive,
+      nargs='+',
+      default=[default],
+      help=text,
     )
-  parser.add_argument(
-    '--clip_frames',
-    type=common.positive,
-    nargs='+',
-    default=[1, 2, 3, 4],
-    help='frames to segment in an example',
-  )
   parser.add_argument(
     '--recurrence',
     nargs='+',
     choices=recurrence_lib.RECURRENCES,
-    default=list(recurrence_lib.RECURRENCES),
+    default=[recurrence_lib.RECURRENCES[0]],
     help='whether gradients pass from frame to frame',
   )
   parser.add_argument(
@@ -90,137 +106,241 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     help='whether activations are computed again instead of kept',
   )
   parser.add_argument(
-    '--json', type=pathlib.Path, help='file that gets the figures as well'
+    '--repeats', type=common.positive, default=5, help='steps timed'
+  )
+  parser.add_argument(
+    '--compile_only',
+    action='store_true',
+    help='runs and profiles no step: memory and operations alone',
   )
   common.add_architecture_arguments(parser)
+  roofline.add_arguments(parser)
+
+
+def cases(arguments: argparse.Namespace) -> list[Case]:
+  """Returns what is measured, each once."""
+  combinations = itertools.product(
+    arguments.size,
+    arguments.batch_size,
+    arguments.compute_dtype,
+    arguments.clip_frames,
+    arguments.recurrence,
+    arguments.rematerialise,
+    arguments.accumulation,
+  )
+  found = []
+  for *rest, switch, parts in combinations:
+    case = Case(*rest, _SWITCH[switch], parts)
+    if case.clip_frames == 1:
+      case = dataclasses.replace(case, recurrence=arguments.recurrence[0])
+    found.append(case)
+  return list(dict.fromkeys(found))
+
+
+def _check(case: Case, devices: int) -> None:
+  """Checks that the examples can be shared equally.
+
+  Raises:
+    SavosError: they can't.
+  """
+  if case.batch_size % (devices * case.accumulation):
+    raise errors.SavosError(
+      f'--batch_size {case.batch_size}, for {devices} devices with '
+      f'--accumulation {case.accumulation}.\n'
+      f'  Expected multiples of {devices * case.accumulation}.'
+    )
 
 
 def run(arguments: argparse.Namespace) -> None:
-  """Measures, prints each row when it is there, and writes the JSON.
+  """Measures; prints each row when it is there.
 
   Raises:
-    SavosError: a flag is out of its range, or the file can't be written.
+    SavosError: a flag is out of its range, or a file can't be written.
   """
-  config = common.architecture(arguments)
-  shape = (arguments.batch_size, arguments.height, arguments.width)
-  names = [field.name for field in dataclasses.fields(Row)]
-  print('| ' + ' | '.join(names) + ' |')
-  print('| ' + ' | '.join('---' for _ in names) + ' |', flush=True)
-  rows = []
-  for length, recurrence, rematerialise in combinations(
-    arguments.clip_frames, arguments.recurrence, arguments.rematerialise
-  ):
-    row = dataclasses.asdict(
-      measure(
-        config,
-        shape,
-        length,
-        recurrence,
-        rematerialise == 'on',
-        arguments.repeats,
-      )
-    )
-    rows.append(row)
-    print('| ' + ' | '.join(map(_cell, row.values())) + ' |', flush=True)
-  if arguments.json:
-    setting = common.setting(arguments)
-    del setting['json']  # A path is nothing that was measured.
-    with files.replacing(arguments.json) as partial:
-      partial.write_text(json.dumps(setting | {'rows': rows}, indent=2) + '\n')
+  architectures = {
+    dtype: common.architecture(arguments, dtype)
+    for dtype in arguments.compute_dtype
+  }
+  found = cases(arguments)
+  for case in found:
+    _check(case, jax.device_count())
+  if arguments.compile_only:
+    out = output.Output(arguments)
+    peaks, repeats, folder = None, 0, None
+  else:
+    common.make_trace_folder(arguments.trace)
+    peaks = roofline.measure_for(arguments)
+    out = output.Output(arguments, peaks=peaks.block())
+    repeats, folder = arguments.repeats, arguments.trace
+  for case in found:
+    config = architectures[case.compute_dtype]
+    out.add(measure(config, case, repeats, peaks, folder))
+  common.tell_trace(folder)
 
 
-def combinations(
-  lengths: list[int], recurrences: list[str], rematerialise: list[str]
-) -> list[tuple[int, str, str]]:
-  """Returns what is measured, each once."""
-  found = itertools.product(lengths, recurrences, rematerialise)
-  return [c for c in found if c[0] > 1 or c[1] == recurrences[0]]
-
-
-def _cell(value) -> str:
-  if value is None:
-    return '-'
-  if isinstance(value, bool):
-    return 'on' if value else 'off'
-  return f'{value:.3f}' if isinstance(value, float) else str(value)
-
-
-def measure(
-  config: savos.SavosConfig,
-  shape: tuple[int, int, int],
-  length: int,
-  recurrence: str,
-  rematerialise: bool,
-  repeats: int,
-) -> Row:
-  """Compiles a training step and times it on random frames.
-
-  Args:
-    config: the architecture.
-    shape: batch size, height and width in pixels.
-    length: T, frames to segment in an example.
-    recurrence: see `recurrence.Objective`.
-    rematerialise: see `recurrence.Objective`.
-    repeats: steps timed, after one that is not.
-
-  Returns:
-    The figures.
-  """
+def _train_step(
+  config: savos.SavosConfig, case: Case, mesh: jax.sharding.Mesh | None
+) -> tuple[Callable, Any]:
+  """Returns the step function, and the shapes of its state."""
   optimizer = optax.chain(optax.clip_by_global_norm(1.0), optax.adamw(1e-4))
   model = savos.SAVOS(config)
   create = functools.partial(
     state_lib.create, model, optimizer=optimizer, use_ema=True
   )
-  state = jax.jit(create)(jax.random.key(0))
   step = functools.partial(
     steps.train_step,
     model=model,
     optimizer=optimizer,
     objective=recurrence_lib.Objective(
-      'mean', 0.5, recurrence=recurrence, rematerialise=rematerialise
+      'mean',
+      0.5,
+      recurrence=case.recurrence,
+      rematerialise=case.rematerialise,
     ),
     ema_decay=0.99,
+    mesh=mesh,
+    parts=case.accumulation,
   )
-  batch = _random_batch(shape, length)
-  started = time.perf_counter()
-  compiled = jax.jit(step, donate_argnums=0).lower(state, batch).compile()
-  compile_seconds = time.perf_counter() - started
+  return step, jax.eval_shape(create, jax.random.key(0))
 
-  seconds = []
-  for _ in range(repeats + 1):
+
+@functools.cache
+def _operations(config: savos.SavosConfig, case: Case) -> float | None:
+  step, state = _train_step(config, case, None)
+  batch = {
+    name: jax.ShapeDtypeStruct(shape, np.uint8)
+    for name, (shape, _) in _batch_shapes(case).items()
+  }
+  return program.operations(step, state, batch)
+
+
+def operations(config: savos.SavosConfig, case: Case) -> float | None:
+  """Counts a step's floating-point operations, each once.
+
+  Args:
+    config: the architecture.
+    case: how it is computed makes no difference, what is computed does.
+  """
+  plain = dataclasses.replace(case, rematerialise=False, accumulation=1)
+  return _operations(config, plain)
+
+
+def compile_step(
+  config: savos.SavosConfig, case: Case, mesh: jax.sharding.Mesh
+) -> tuple[jax.stages.Compiled, Any]:
+  """Compiles a training step; nothing of its size is made.
+
+  Args:
+    config: the architecture.
+    case: what it is for.
+    mesh: of all devices.
+
+  Returns:
+    (state, batch) -> state, metrics, which takes the state over; and the
+    shapes of the state.
+  """
+  step, state = _train_step(config, case, mesh)
+  whole = sharding.replicated(mesh)
+  split = jax.sharding.NamedSharding(
+    mesh, jax.sharding.PartitionSpec(mesh.axis_names)
+  )
+
+  def placed(leaf):
+    return jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=whole)
+
+  batch = {
+    name: jax.ShapeDtypeStruct(shape, np.uint8, sharding=split)
+    for name, (shape, _) in _batch_shapes(case).items()
+  }
+  jitted = jax.jit(step, donate_argnums=0, out_shardings=whole)
+  return jitted.lower(jax.tree.map(placed, state), batch).compile(), state
+
+
+def measure(
+  config: savos.SavosConfig,
+  case: Case,
+  repeats: int,
+  peaks: roofline.Peaks | None = None,
+  trace: pathlib.Path | None = None,
+) -> dict[str, Any]:
+  """Compiles a training step and times it on random frames.
+
+  Args:
+    config: the architecture.
+    case: what the row is for.
+    repeats: steps timed, after one that is not; 0 compiles alone.
+    peaks: rates of a device; not needed where nothing is timed.
+    trace: folder for a profile.
+
+  Returns:
+    The row; None in it is what was not measured.
+  """
+  mesh = sharding.make_mesh()
+  row = common.identity(case)
+  name = '_'.join(map(str, row.values()))
+  row |= dict.fromkeys(_FIGURES)
+  bytes_accessed = None
+  with common.memory_may_run_out(name):
     started = time.perf_counter()
+    compiled, shapes = compile_step(config, case, mesh)
+    row['compile_s'] = time.perf_counter() - started
+    row |= program.memory_gib(compiled)
+    bytes_accessed = program.bytes_accessed(compiled)
+    if repeats:
+      state = _state(config, shapes, mesh)
+      batch = sharding.put_batch(_random_batch(case), mesh)
+      once = _stepping(compiled, state, batch)
+      once()
+      row |= common.spread(common.times(once, repeats))
+      row['examples_per_s'] = case.batch_size / row['median_s']
+      row['examples_per_s_a_device'] = row['examples_per_s'] / mesh.size
+      row['peak_gib'] = common.peak_gib()
+      common.trace(trace, name, once)
+  row |= roofline.columns(
+    row['median_s'],
+    operations(config, case),
+    bytes_accessed,
+    peaks,
+    case.compute_dtype,
+    mesh.size,
+  )
+  return row
+
+
+def _stepping(compiled, state, batch) -> Callable[[], None]:
+  """Returns a function that takes a step and waits for it."""
+
+  def once():
+    nonlocal state
     state, _ = jax.block_until_ready(compiled(state, batch))
-    seconds.append(time.perf_counter() - started)
-  memory = compiled.memory_analysis()
-  temporary = memory.temp_size_in_bytes
-  total = (
-    temporary
-    + memory.argument_size_in_bytes
-    + memory.output_size_in_bytes
-    - memory.alias_size_in_bytes
-  )
-  counted = jax.devices()[0].memory_stats() or {}
-  peak = counted.get('peak_bytes_in_use')
-  return Row(
-    clip_frames=length,
-    recurrence=recurrence,
-    rematerialise=rematerialise,
-    temporary_gib=temporary / 2**30,
-    total_gib=total / 2**30,
-    compile_s=compile_seconds,
-    median_s_per_step=statistics.median(seconds[1:]),
-    fastest_s_per_step=min(seconds[1:]),
-    device_peak_gib=None if peak is None else peak / 2**30,
-  )
+
+  return once
 
 
-def _random_batch(shape, length) -> dict[str, np.ndarray]:
-  rng = np.random.default_rng(0)
-  clip = (shape[0], length, *shape[1:])
+def _state(config, shapes, mesh) -> state_lib.TrainState:
+  """Makes a state: parameters and their average; moments of 0, as at first."""
+  zeros = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), shapes)
+  params = common.draw_params(savos.SAVOS(config))
+  state = zeros.replace(params=params, ema_params=jax.tree.map(np.copy, params))
+  return sharding.put_state(state, mesh)
+
+
+def _batch_shapes(case: Case) -> dict[str, tuple[tuple[int, ...], int]]:
+  """Returns each array's shape and the end of its range; all are uint8."""
+  size = case.size.height, case.size.width
+  single, clip = (case.batch_size,), (case.batch_size, case.clip_frames)
   return {
-    'reference_frame': rng.integers(0, 256, (*shape, 3), np.uint8),
-    'reference_mask': rng.integers(0, 2, shape, np.uint8),
-    'frames': rng.integers(0, 256, (*clip, 3), np.uint8),
-    'masks': rng.integers(0, 2, clip, np.uint8),
-    'guidance': rng.integers(0, 256, shape, np.uint8),
+    'reference_frame': ((*single, *size, 3), 256),
+    'reference_mask': ((*single, *size), 2),
+    'frames': ((*clip, *size, 3), 256),
+    'masks': ((*clip, *size), 2),
+    'guidance': ((*single, *size), 256),
+  }
+
+
+def _random_batch(case: Case) -> dict[str, np.ndarray]:
+  rng = np.random.default_rng(0)
+  return {
+    name: rng.integers(0, end, shape, np.uint8)
+    for name, (shape, end) in _batch_shapes(case).items()
   }

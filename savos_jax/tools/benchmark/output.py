@@ -1,0 +1,121 @@
+"""What every benchmark prints and writes: the device, the flags, the rows."""
+
+import argparse
+from collections.abc import Mapping
+import datetime
+import importlib.metadata
+import json
+import os
+import pathlib
+import platform
+from typing import Any
+
+import jax
+
+from savos_jax import files
+from savos_jax import provenance
+
+_PACKAGES = ('jax', 'jaxlib', 'flax', 'numpy')
+# Of these nothing depends that is measured.
+_UNTOLD = ('command', 'run', 'json', 'trace')
+
+
+def device() -> dict[str, Any]:
+  """Returns the block of device and versions."""
+  versions = {name: importlib.metadata.version(name) for name in _PACKAGES}
+  return {
+    'device': provenance.device(),
+    'devices': jax.device_count(),
+    'cores': os.cpu_count(),
+    'python': platform.python_version(),
+    **versions,
+    'revision': provenance.revision(),
+    'date': datetime.date.today().isoformat(),
+  }
+
+
+def flags(arguments: argparse.Namespace) -> dict[str, Any]:
+  """Returns the flags that what is measured depends on."""
+  given = vars(arguments)
+  return {name: given[name] for name in given if name not in _UNTOLD}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+  """Adds the flags that all benchmarks have."""
+  parser.add_argument(
+    '--json',
+    type=pathlib.Path,
+    metavar='FILE',
+    help='gets flags, device and rows as JSON',
+  )
+
+
+class Output:
+  """Prints rows as they come as a Markdown table, and writes them as JSON."""
+
+  def __init__(self, arguments: argparse.Namespace, **about: Mapping[str, Any]):
+    """Prints what the rows were measured with.
+
+    Args:
+      arguments: the flags, with `json`, the file to write or None.
+      **about: more that is printed and written, by its name.
+    """
+    self._path = arguments.json
+    self._result = {
+      'benchmark': arguments.command,
+      'flags': flags(arguments),
+      'device': device(),
+      **about,
+      'rows': [],
+    }
+    blocks = {'measured with': self._result['device']} | about
+    for name, block in blocks.items():
+      told = (f'{key} {_cell(key, value)}' for key, value in block.items())
+      print(f'{name}: {", ".join(told)}', flush=True)
+    self._columns: list[str] = []
+
+  def add(self, row: Mapping[str, Any]) -> None:
+    """Prints a row, under a heading where its columns are others.
+
+    Whatever stops the next row leaves this one in the file.
+
+    Args:
+      row: column -> text, number, bool, or None for what isn't known. Numbers
+        of columns with a `share` in their name are printed as percentages.
+
+    Raises:
+      SavosError: the JSON can't be written.
+    """
+    columns = list(row)
+    if columns != self._columns:
+      self._columns = columns
+      print()
+      _print_line(columns)
+      _print_line(['-' * max(3, len(name)) for name in columns])
+    _print_line([_cell(name, row[name]).rjust(len(name)) for name in columns])
+    self._result['rows'].append({n: _rounded(v) for n, v in row.items()})
+    if self._path:
+      text = json.dumps(self._result, indent=2, default=str)
+      with files.replacing(self._path) as partial:
+        partial.write_text(text + '\n', 'utf-8')
+
+
+def _print_line(cells: list[str]) -> None:
+  print(f'| {" | ".join(cells)} |', flush=True)
+
+
+def _rounded(value: Any) -> Any:
+  return float(f'{value:.6g}') if isinstance(value, float) else value
+
+
+def _cell(name: str, value: Any) -> str:
+  if value is None:
+    return '-'
+  if isinstance(value, bool):
+    return 'on' if value else 'off'
+  if not isinstance(value, float):
+    return str(value)
+  if 'share' in name:
+    return f'{100 * value:.3g} %'
+  # Three digits, but no power of ten where there are more before the point.
+  return f'{value:.0f}' if abs(value) >= 100 else f'{value:.3g}'
