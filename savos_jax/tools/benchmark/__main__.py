@@ -10,6 +10,7 @@ os.environ.setdefault('TF_ENABLE_ONEDNN_OPTS', '0')
 
 from savos_jax import errors
 from savos_jax.tools import benchmark
+from savos_jax.tools.benchmark import aot
 from savos_jax.tools.benchmark import data
 from savos_jax.tools.benchmark import evaluation
 from savos_jax.tools.benchmark import import_backbone
@@ -18,6 +19,7 @@ from savos_jax.tools.benchmark import output
 from savos_jax.tools.benchmark import training
 
 _BENCHMARKS = {
+  'aot': aot,
   'data': data,
   'evaluation': evaluation,
   'import': import_backbone,

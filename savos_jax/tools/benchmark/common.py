@@ -77,8 +77,15 @@ def add_architecture_arguments(parser: argparse.ArgumentParser) -> None:
   )
 
 
-def add_sweep_arguments(parser: argparse.ArgumentParser) -> None:
-  """Adds the flags of benchmarks that run a network: what rows are for."""
+def add_sweep_arguments(
+  parser: argparse.ArgumentParser, runs: bool = True
+) -> None:
+  """Adds the flags of benchmarks of a network: what rows are for.
+
+  Args:
+    parser: gets them.
+    runs: whether it is run, and can be profiled.
+  """
   parser.add_argument(
     '--size',
     type=size,
@@ -94,6 +101,8 @@ def add_sweep_arguments(parser: argparse.ArgumentParser) -> None:
     choices=('float32', 'bfloat16'),
     help='of activations; parameters stay float32',
   )
+  if not runs:
+    return
   parser.add_argument(
     '--trace',
     type=pathlib.Path,

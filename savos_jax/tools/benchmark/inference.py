@@ -112,6 +112,7 @@ def compile_step(
   config: options.InferenceConfig,
   size: tuple[int, int],
   objects: int,
+  device: jax.Device | None = None,
 ) -> jax.stages.Compiled:
   """Compiles a frame as the tracker does, which then need not do it again.
 
@@ -121,17 +122,25 @@ def compile_step(
     config: how it segments; neither in chunks nor with a merged background.
     size: (height, width) of the frames, pixels.
     objects: segmented at once.
+    device: to compile for; None for this machine's first.
   """
+  place = device and jax.sharding.SingleDeviceSharding(device)
+  shape_of = functools.partial(jax.ShapeDtypeStruct, sharding=place)
   geometry = geometry_lib.of(size, config)
   bottom, right = geometry.padding
   padded = geometry.size[0] + bottom, geometry.size[1] + right
-  frame = jax.ShapeDtypeStruct((*padded, 3), jnp.uint8)
-  masks = jax.ShapeDtypeStruct((objects, *padded), jnp.float32)
-  true_size = jax.ShapeDtypeStruct((2,), jnp.int32)
+  frame = shape_of((*padded, 3), jnp.uint8)
+  masks = shape_of((objects, *padded), jnp.float32)
+  true_size = shape_of((2,), jnp.int32)
   encode = functools.partial(
     compiled_lib.encode_references, model, **geometry.static
   )
-  references, guidance = jax.eval_shape(encode, params, frame, masks, true_size)
+  if device is not None:
+    params = jax.tree.map(lambda leaf: shape_of(leaf.shape, leaf.dtype), params)
+  references, guidance = jax.tree.map(
+    lambda leaf: shape_of(leaf.shape, leaf.dtype),
+    jax.eval_shape(encode, params, frame, masks, true_size),
+  )
   lowered = compiled_lib.step.lower(
     model,
     params,

@@ -45,7 +45,7 @@ from savos_jax.training import sharding
 from savos_jax.training import state as state_lib
 from savos_jax.training import steps
 
-_SWITCH = {'off': False, 'on': True}
+SWITCH = {'off': False, 'on': True}
 _FIGURES = (
   'compile_s', 'median_s', 'fastest_s', 'slowest_s', 'examples_per_s',
   'examples_per_s_a_device', 'gflop', 'gbyte', 'gflop_per_s', 'share_of_limit',
@@ -101,8 +101,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
   parser.add_argument(
     '--rematerialise',
     nargs='+',
-    choices=list(_SWITCH),
-    default=list(_SWITCH),
+    choices=list(SWITCH),
+    default=list(SWITCH),
     help='whether activations are computed again instead of kept',
   )
   parser.add_argument(
@@ -130,7 +130,7 @@ def cases(arguments: argparse.Namespace) -> list[Case]:
   )
   found = []
   for *rest, switch, parts in combinations:
-    case = Case(*rest, _SWITCH[switch], parts)
+    case = Case(*rest, SWITCH[switch], parts)
     if case.clip_frames == 1:
       case = dataclasses.replace(case, recurrence=arguments.recurrence[0])
     found.append(case)

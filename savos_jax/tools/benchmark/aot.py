@@ -1,0 +1,290 @@
+"""Compiles for TPUs that are not here: what fits, and how long it may take.
+
+Needs no TPU, but its compiler: pip install -e '.[aot]'. The training step is compiled for all chips of a topology,
+a frame's inference for one. A row for each. Columns:
+
+  chips           of the topology
+  batch_size      examples a step and chip; of a frame: objects
+  compile_s       to trace and compile, here
+  state_gib, temporary_gib, total_gib
+                  memory of each chip by the compiler: weights and the
+                  optimiser's state; what the program needs besides; in all
+  memory_gib      what a chip has
+  gflop           10^9 operations of each chip
+  gbyte           10^9 bytes that each chip reads and writes
+  collectives     kinds and numbers in the program, and the bytes each chip
+                  gives to them
+  estimate_s      the compiler's own estimate of the time: not measured
+  per_s           examples or frames a second by that estimate, all chips
+  efficiency      per_s of a chip, over the same with the first topology
+
+A topology is a generation and how its chips are laid out: v5e:2x4, v4:2x2x1,
+v6e:4x4. One v5e chip is v5e:1x1.
+"""
+
+import argparse
+import collections
+import dataclasses
+import itertools
+import math
+import re
+import time
+from typing import Any
+
+import jax
+from jax.experimental import topologies
+
+from savos_jax import errors
+from savos_jax.inference import options
+from savos_jax.models import savos
+from savos_jax.tools.benchmark import common
+from savos_jax.tools.benchmark import inference
+from savos_jax.tools.benchmark import output
+from savos_jax.tools.benchmark import program
+from savos_jax.tools.benchmark import training
+from savos_jax.training import recurrence
+from savos_jax.training import sharding
+from savos_jax.training import state as state_lib
+
+# GiB of a chip, by generation.
+_MEMORY = {'v4': 32, 'v5e': 16, 'v5p': 95, 'v6e': 32}
+_FIGURES = (
+  'chips', 'compile_s', 'state_gib', 'temporary_gib', 'total_gib',
+  'memory_gib', 'gflop', 'gbyte', 'collectives', 'estimate_s', 'per_s',
+  'efficiency',
+)  # fmt: skip
+_WIDTHS = {'f32': 4, 's32': 4, 'u32': 4, 'bf16': 2, 'f16': 2, 'pred': 1}
+_COLLECTIVES = (
+  'all-reduce', 'all-gather', 'reduce-scatter', 'all-to-all',
+  'collective-permute',
+)  # fmt: skip
+
+
+@dataclasses.dataclass(frozen=True)
+class Case:
+  """What a row is for.
+
+  Attributes:
+    program: 'training' or 'inference'.
+    topology: such as 'v5e:2x4'.
+    size: of the frames.
+    compute_dtype: of the network.
+    rematerialise: of the training step.
+    batch_size: examples of each chip in a step; of a frame: objects.
+  """
+
+  program: str
+  topology: str
+  size: common.Size
+  compute_dtype: str
+  rematerialise: bool
+  batch_size: int
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+  """Adds this benchmark's flags."""
+  parser.add_argument(
+    '--topology',
+    nargs='+',
+    default=['v5e:2x4'],
+    help='chips to compile for',
+  )
+  parser.add_argument(
+    '--program',
+    nargs='+',
+    default=['training', 'inference'],
+    choices=('training', 'inference'),
+    help='what is compiled',
+  )
+  common.add_sweep_arguments(parser, runs=False)
+  parser.add_argument(
+    '--batch_size',
+    type=common.positive,
+    nargs='+',
+    default=[4],
+    help='examples a step and chip; in inference objects',
+  )
+  parser.add_argument(
+    '--clip_frames',
+    type=common.positive,
+    default=1,
+    help='frames to segment in an example',
+  )
+  parser.add_argument(
+    '--rematerialise',
+    nargs='+',
+    choices=list(training.SWITCH),
+    default=['off'],
+    help='whether the training step computes activations again',
+  )
+  common.add_architecture_arguments(parser)
+
+
+def find_chips(topology: str) -> list[jax.Device]:
+  """Returns the chips of a topology, to compile for.
+
+  Raises:
+    SavosError: no TPU compiler here, or no such topology.
+  """
+  layout = topology.partition(':')[2]
+  alone = set(layout.split('x')) == {'1'}
+  try:
+    # Otherwise hosts of four chips are meant.
+    bounds = {'chips_per_host_bounds': [1, 1, 1]} if alone else {}
+    return topologies.get_topology_desc(topology, 'tpu', **bounds).devices
+  except (RuntimeError, ValueError, NotImplementedError) as error:
+    text = str(error).strip().splitlines()[0]
+    raise errors.SavosError(
+      f'--topology {topology}: can not be compiled for: {text}\n'
+      '  Expected generation:layout, such as v5e:1x1, v5e:2x4, v5p:2x2x1, '
+      "v6e:4x4; and the TPU compiler: pip install -e '.[aot]'."
+    ) from None
+
+
+def collectives(text: str) -> dict[str, tuple[int, int]]:
+  """Counts the collectives of a program, and the bytes that they move.
+
+  Args:
+    text: the compiled program's, in HLO.
+
+  Returns:
+    Kind -> (number, bytes of the results on one chip).
+  """
+  found: dict[str, list[int]] = collections.defaultdict(lambda: [0, 0])
+  # An asynchronous one is a start and an end: the start counts. Its shape
+  # names operands and results.
+  pattern = rf'= (\(.*?\)|\S+) ({"|".join(_COLLECTIVES)})(-start)?\('
+  text = re.sub(r'/\*.*?\*/', '', text)
+  for shapes, kind, start in re.findall(pattern, text):
+    parts = re.findall(r'(\w+)\[([\d,]*)\]', shapes)
+    if start and len(parts) > 1:
+      parts = parts[: len(parts) // 2]
+    found[kind][0] += 1
+    found[kind][1] += sum(
+      _WIDTHS.get(dtype, 0) * math.prod(map(int, filter(None, dims.split(','))))
+      for dtype, dims in parts
+    )
+  return {kind: tuple(numbers) for kind, numbers in found.items()}
+
+
+def _compile(config, case: Case, chips, clip_frames: int):
+  """Returns the program and how many examples or frames a call is for."""
+  if case.program == 'training':
+    step = training.Case(
+      case.size,
+      case.batch_size * len(chips),
+      case.compute_dtype,
+      clip_frames,
+      recurrence.RECURRENCES[0],
+      case.rematerialise,
+      1,
+    )
+    mesh = sharding.make_mesh(chips)
+    return training.compile_step(config, step, mesh)[0], step.batch_size
+  size = case.size.height, case.size.width
+  model = savos.SAVOS(config)
+  compiled = inference.compile_step(
+    model,
+    state_lib.param_shapes(model),
+    options.InferenceConfig(),
+    size,
+    case.batch_size,
+    chips[0],
+  )
+  return compiled, 1
+
+
+def measure(
+  config: Any, case: Case, clip_frames: int, first_rate: float | None
+) -> dict[str, Any]:
+  """Compiles one program for one topology.
+
+  Args:
+    config: the architecture.
+    case: what the row is for.
+    clip_frames: T, of training examples.
+    first_rate: examples or frames a second and chip of the row that this one
+      is compared with; None for that row itself.
+
+  Returns:
+    The row.
+
+  Raises:
+    SavosError: no such topology, or it can't be compiled for.
+  """
+  chips = find_chips(case.topology)
+  row = common.identity(case) | dict.fromkeys(_FIGURES)
+  started = time.perf_counter()
+  try:
+    compiled, count = _compile(config, case, chips, clip_frames)
+  except jax.errors.JaxRuntimeError as error:
+    if 'RESOURCE_EXHAUSTED' not in str(error):
+      raise
+    needed = re.search(r'Used ([\d.]+[KMGT])', str(error))
+    row['total_gib'] = f'does not fit: {needed[1] if needed else "?"}'
+    return row
+  seconds = time.perf_counter() - started
+  memory = compiled.memory_analysis()
+  costs = compiled.cost_analysis() or {}
+  estimate = costs.get('optimal_seconds', 0.0)
+  used = len(chips) if case.program == 'training' else 1
+  moved = collectives(compiled.as_text())
+  rate = count / estimate if estimate > 0 else None
+  per_chip = rate and rate / used
+  return row | {
+    'chips': used,
+    'compile_s': seconds,
+    'state_gib': memory.argument_size_in_bytes / 2**30,
+    **program.memory_gib(compiled),
+    'memory_gib': _MEMORY.get(case.topology.partition(':')[0]),
+    'gflop': costs.get('flops', 0.0) / 1e9,
+    'gbyte': costs.get('bytes accessed', 0.0) / 1e9,
+    'collectives': ', '.join(
+      f'{number} {kind} {size / 1e6:.1f} MB'
+      for kind, (number, size) in moved.items()
+    )
+    or 'none',
+    'estimate_s': estimate or None,
+    'per_s': rate,
+    'efficiency': per_chip / (first_rate or per_chip) if per_chip else None,
+  }
+
+
+def run(arguments: argparse.Namespace) -> None:
+  """Compiles; prints each row when it is there.
+
+  Raises:
+    SavosError: a flag is out of its range, no such topology, no TPU compiler,
+      or the JSON can't be written.
+  """
+  architectures = {
+    dtype: common.architecture(arguments, dtype)
+    for dtype in arguments.compute_dtype
+  }
+  for topology in arguments.topology:
+    find_chips(topology)
+  out = output.Output(arguments)
+  rates: dict[Case, float] = {}
+  done = set()
+  for name, size, dtype, switch, batch, topology in itertools.product(
+    arguments.program,
+    arguments.size,
+    arguments.compute_dtype,
+    arguments.rematerialise,
+    arguments.batch_size,
+    arguments.topology,
+  ):
+    generation = topology.partition(':')[0]
+    if name == 'inference':  # On one chip, whatever stands beside it.
+      key = generation, size, dtype, batch
+      if key in done:
+        continue
+      done.add(key)
+    case = Case(name, topology, size, dtype, training.SWITCH[switch], batch)
+    compared = dataclasses.replace(case, topology='')
+    row = measure(
+      architectures[dtype], case, arguments.clip_frames, rates.get(compared)
+    )
+    if row['per_s']:
+      rates.setdefault(compared, row['per_s'] / row['chips'])
+    out.add(row)
