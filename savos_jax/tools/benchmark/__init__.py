@@ -4,6 +4,7 @@
   python -m savos_jax.tools.benchmark training --size 256x448 --batch_size 1 4
   python -m savos_jax.tools.benchmark data --root=/path/to/DAVIS
   python -m savos_jax.tools.benchmark evaluation --objects=2
+  python -m savos_jax.tools.benchmark aot --topology v5e:1x1 v5e:2x4
   python -m savos_jax.tools.benchmark import --file resnet50-0676ba61.pth
 
 Each prints the device and the versions, then a Markdown table, a row as soon
