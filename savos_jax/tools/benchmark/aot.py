@@ -1,7 +1,8 @@
 """Compiles for TPUs that are not here: what fits, and how long it may take.
 
 Needs no TPU, but its compiler: pip install -e '.[aot]'. The training step is
-compiled for all chips of a topology, a frame's inference for one. A row for each. Columns:
+compiled for all chips of a topology, one frame of inference for one chip. A row
+for each. Columns:
 
   chips           of the topology
   batch_size      examples a step and chip; of a frame: objects
