@@ -6,8 +6,8 @@
 #
 # SAVOS_DATA holds DAVIS/ (2016, train) and stills/ (folders of photos with
 # images/ and masks/). Interrupted, the same command goes on where it was.
-# HELD_OUT="('dance-jump', ...)" leaves sequences out of both stages, and scores
-# them in the end.
+# HELD_OUT="('dance-jump', 'rhino')" trains without these sequences, and scores
+# them in the end in place of val.
 set -euo pipefail
 
 data=${SAVOS_DATA:?the folder with DAVIS/ and stills/}
@@ -35,18 +35,9 @@ if [[ $held_out != '()' ]]; then
   common+=(--config.data.val_split=held_out)
 fi
 
-"$python" -m savos_jax.main --config=configs/shipped.py --mode=train \
-  --workdir="$out/pairs" --config.model.pretrained="$backbone" "${common[@]}"
-"$python" -m savos_jax.tools.export_checkpoint "$out/pairs" \
-  --out="$out/pairs.safetensors"
-
-"$python" -m savos_jax.main --config=configs/shipped_clips.py \
-  --workdir="$out/clips" --config.model.pretrained="$out/pairs.safetensors" \
-  "${common[@]}"
-"$python" -m savos_jax.tools.export_checkpoint "$out/clips" --dtype=float16 \
-  --out="$out/savos.safetensors"
-
-for stage in pairs clips; do
-  "$python" -m savos_jax.tools.curves "$out/$stage" \
-    --csv="$out/$stage.csv" --png="$out/$stage.png"
-done
+"$python" -m savos_jax.main --config=configs/shipped.py \
+  --workdir="$out/training" --config.model.pretrained="$backbone" "${common[@]}"
+"$python" -m savos_jax.tools.export_checkpoint "$out/training" \
+  --dtype=float16 --out="$out/savos.safetensors"
+"$python" -m savos_jax.tools.curves "$out/training" \
+  --csv="$out/training.csv" --png="$out/training.png"
