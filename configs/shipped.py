@@ -3,7 +3,8 @@
 launch/train_shipped.sh runs it. Half width, 256x448 crops, from
 open_nsfw's weights; 2400 steps of 4 examples, an hour and a half on 2 quiet
 cores (2.3 s a step). A third of the examples are lucid dreams, of DAVIS'
-frames and of photos, the others pairs of frames. savos_jax/checkpoints/README.md has the scores.
+frames and of photos, the others pairs of frames.
+savos_jax/checkpoints/README.md has the scores.
 """
 
 from ml_collections import config_dict
