@@ -188,6 +188,9 @@ def get_config() -> config_dict.ConfigDict:
   evaluation.use_ema = True  # The averaged weights, when there are any.
   # Frames are shrunk to it for the network, labels enlarged back; 0: never.
   evaluation.short_side = 0  # Pixels.
+  # The network sees a window around each object, this times its size, shrunk or
+  # enlarged to short_side; 0: the frame, as the paper's. Our addition.
+  evaluation.zoom = 0.0
   evaluation.scales = (1.0,)  # (0.5, 0.75, 1.0): probabilities are averaged.
   evaluation.flip = False  # Averages the mirror image, too: twice the time.
   # How several objects agree: 'softmax' (Eq. 5), 'winner_takes_all' or

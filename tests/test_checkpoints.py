@@ -7,7 +7,7 @@ import re
 import numpy as np
 import pytest
 
-from configs import davis16_cpu
+from configs import shipped as recipes
 from savos_jax import checkpoints
 from savos_jax import errors
 from savos_jax import network
@@ -32,7 +32,7 @@ def card():
 
 
 def test_it_is_of_its_recipe(shipped):
-  recipe = settings.model_config(davis16_cpu.get_config())
+  recipe = settings.model_config(recipes.get_config())
   # The backbone's file decides what this leaves.
   found = fields.differences(shipped.model.config, recipe)
   assert {text.split(':')[0] for text in found} <= set(
@@ -68,13 +68,19 @@ def test_any_program_finds_it_by_default():
   assert str(arguments.checkpoint) == checkpoints.DEFAULT
 
 
+def test_videos_are_segmented_as_its_card_was_scored(shipped):
+  arguments = segment._parse(['--video=a', '--mask=b', '--out=c'])
+  found = segment._options(arguments, shipped)
+  assert found == settings.inference_config(recipes.get_config())
+
+
 def test_other_paths_are_taken_as_they_are(tmp_path):
   assert checkpoints.find(tmp_path / 'default') == tmp_path / 'default'
   assert checkpoints.find('~/a') == pathlib.Path.home() / 'a'
 
 
 def test_a_training_may_start_from_it(shipped):
-  config = davis16_cpu.get_config()
+  config = recipes.get_config()
   config.model.pretrained = checkpoints.DEFAULT
   found = pretrained.load(
     config.model.pretrained, tiny_resnets.network_params(shipped.model)

@@ -17,7 +17,6 @@ from savos_jax.evaluation import comparison
 from savos_jax.evaluation import error_frames
 from savos_jax.evaluation import html_report
 from savos_jax.evaluation import html_sequences
-from savos_jax.evaluation import markup
 from savos_jax.evaluation import paper_figures
 from savos_jax.evaluation import results_folder
 from tests import results_folders
@@ -373,35 +372,3 @@ def test_plots_are_written_beside_the_page(evaluated, tmp_path):
     'time_.._up.png',
     'time_val1.png',
   ]
-
-
-def test_bars_and_lines_show_the_values():
-  series = [charts.Series('J', [0.5, float('nan')]), charts.Series('F', [1, 0])]
-  chart = charts.bars('Scores', ['a', 'b'], series)
-  assert chart.label == 'Scores, percent. a: J 50.0, F 100.0; b: J -, F 0.0.'
-  svg = charts.to_svg(chart)
-  widths = [float(w) for w in re.findall(r'<rect [^>]* width="([\d.]+)"', svg)]
-  assert widths[0] * 2 == pytest.approx(widths[1], abs=0.2)
-  assert widths[2:] == [0, 0]
-  values = [0.2, float('nan'), 0.4, 0.6]
-  chart = charts.lines('x', [charts.Series('J', values)], range(1, 5))
-  assert 'lowest 20.0 at frame 1, highest 60.0 at frame 4' in chart.label
-  # A gap at the missing value: two pieces, and one key in the legend.
-  assert charts.to_svg(chart).count(f'stroke:var(--{charts.SERIES[0]})') == 3
-  assert charts.lines('empty', [charts.Series('J', [])], []).shapes
-
-
-def test_png_has_the_paint_of_the_svg(tmp_path):
-  series = [charts.Series('J', [1.0])]
-  charts.write_png(tmp_path / 'a.png', charts.bars('t', ['a'], series))
-  with Image.open(tmp_path / 'a.png') as image:
-    assert image.width > 1000
-    colours = {colour for _, colour in image.getcolors(100_000)}
-  blue = charts.PAINTS['series0'][0]
-  assert tuple(bytes.fromhex(blue[1:])) in colours
-
-
-def test_markup_escapes_what_is_not_markup():
-  inner = markup.element('i', 'a<b', title='"q"', hidden=True, id=None)
-  assert inner == '<i title="&quot;q&quot;" hidden>a&lt;b</i>'
-  assert markup.element('p', inner, '&') == f'<p>{inner}&amp;</p>'

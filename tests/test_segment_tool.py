@@ -140,8 +140,16 @@ def test_the_network_sees_no_more_than_max_size(files, tmp_path, monkeypatch):
 
   monkeypatch.setattr(segment.tracker_lib, 'Tracker', tracker)
   flags = ('--no-overlay', '--overwrite', '--scales', '0.5', '1', '--flip')
-  run(files, tmp_path, *flags, '--max_size=32', '--aggregation=independent')
+  run(
+    files,
+    tmp_path,
+    *flags,
+    '--max_size=32',
+    '--aggregation=independent',
+    '--zoom=2',
+  )
   assert seen[0].short_side == 32
+  assert seen[0].zoom == 2
   assert seen[0].scales == (0.5, 1.0)
   assert seen[0].flip
   assert seen[0].aggregation == 'independent'
@@ -153,6 +161,7 @@ def test_the_network_sees_no_more_than_max_size(files, tmp_path, monkeypatch):
   ('flags', 'expected'),
   [
     (['--max_size=-3'], ['--max_size', 'pixels']),
+    (['--zoom=0.5'], ['--zoom', 'at least 1']),
     (['--scales', '0'], ['--scales', 'above 0']),
     (['--checkpoint=absent.safetensors'], ['absent.safetensors', 'no such']),
     (['--video=absent.mp4'], ['absent.mp4', 'not found']),

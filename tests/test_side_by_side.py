@@ -76,6 +76,7 @@ CASES = {
   'merged': (options.InferenceConfig(background='merged'), ONE_SIZE, (2, 5)),
   'scales': (options.InferenceConfig(scales=(0.5, 1.0)), ONE_SIZE, (2, 5)),
   'shrunk': (options.InferenceConfig(short_side=32), ONE_SIZE, (5,)),
+  'zoom': (options.InferenceConfig(zoom=2.0), PADS_ALIKE, (2, 5)),
   'chunks': (options.InferenceConfig(chunk=1), ONE_SIZE, (2, 5)),
 }
 

@@ -340,6 +340,7 @@ def test_a_refused_reference_changes_nothing(params, video):
   [
     ('aggregation', 'vote'), ('background', 'none'), ('scales', ()),
     ('scales', (0.5, 0.0)), ('short_side', -1), ('chunk', -1),
+    ('zoom', 0.5), ('zoom', -1.0),
   ],
 )  # fmt: skip
 def test_options_out_of_range_are_named(field, value):

@@ -102,9 +102,15 @@ def percent(value: float) -> str:
 
 
 def _shorten(text: str, width: float) -> str:
-  """Cuts text to a width, estimated: SVG has no text measure."""
-  most = max(2, int(width / (_LETTER * _FONT)))
-  return text if len(text) <= most else f'{text[: most - 1]}…'
+  """Cuts text to a width, estimated: SVG has no text measure.
+
+  From its middle: objects of a video differ in the last letters.
+  """
+  most = max(3, int(width / (_LETTER * _FONT)))
+  if len(text) <= most:
+    return text
+  end = (most - 1) // 2
+  return f'{text[: most - 1 - end]}…{text[-end:]}'
 
 
 def _legend(names: Sequence[str], dashed: bool) -> tuple[list, float]:

@@ -17,24 +17,16 @@ from savos_jax.evaluation import comparison as comparison_lib
 from savos_jax.evaluation import html_sequences
 from savos_jax.evaluation import markup
 from savos_jax.evaluation import paper_figures
+from savos_jax.evaluation import report
 from savos_jax.evaluation import results_folder
 
-_SCORE_COLUMNS = (
-  'J&F',
-  'J mean',
-  'J recall',
-  'J decay',
-  'F mean',
-  'F recall',
-  'F decay',
-)
 _NO_FRAMES = 'the frames of the data set were not given.'
 
 _e = markup.element
 
 
 def _cells(entry: Mapping[str, Any]) -> list[str]:
-  """Writes an entry of scores.json as the cells of `_SCORE_COLUMNS`."""
+  """Writes an entry of scores.json as the cells of `report.TABLE_COLUMNS`."""
   values = [
     results_folder.number(entry[measure][key])
     for measure in ('J', 'F')
@@ -100,7 +92,7 @@ def _scores(results: results_folder.Results) -> markup.Markup:
       'div',
       markup.table(
         'Scores by sequence, percent, measured',
-        ('sequence', *_SCORE_COLUMNS),
+        ('sequence', *report.TABLE_COLUMNS),
         rows,
         emphasis,
       ),

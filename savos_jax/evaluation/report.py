@@ -22,7 +22,7 @@ _GLOBAL_COLUMNS = (
   'F-Decay',
 )
 _SEQUENCE_COLUMNS = ('Sequence', 'J-Mean', 'F-Mean')
-_TABLE_COLUMNS = (
+TABLE_COLUMNS = (
   'J&F',
   'J mean',
   'J recall',
@@ -261,7 +261,7 @@ def format_table(
       for title, baseline in (baselines or {}).items()
     ),
   ]
-  header = ['percent', *_TABLE_COLUMNS]
+  header = ['percent', *TABLE_COLUMNS]
   rows = [header, *body, *means]
   widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
   lines = [

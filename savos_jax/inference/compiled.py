@@ -2,7 +2,7 @@
 
 A frame comes padded to multiples of 32, with its true size as an array: sizes
 that pad to the same one share what is compiled. Views that resize or mirror
-need the true size when they are compiled, as `static_size`.
+need the true size when they are compiled, as `static_size`; windows do not.
 """
 
 from collections.abc import Sequence
@@ -13,6 +13,7 @@ import jax.numpy as jnp
 
 from savos_jax.inference import aggregation
 from savos_jax.inference import scales
+from savos_jax.inference import zoom as zoom_lib
 from savos_jax.models import savos
 
 # Of a video, as `step` takes them: frame, guidance, references, size.
@@ -20,23 +21,44 @@ Inputs = tuple[jax.Array, jax.Array, Sequence[jax.Array], jax.Array]
 # As `step` returns them: guidance, labels.
 Outputs = tuple[jax.Array, jax.Array]
 
-
-def _seen(x, view: scales.View, size):
-  """Returns what a view shows of padded frames or masks [N, H, W, ...]."""
-  return x if view.plain else scales.look(x[:, : size[0], : size[1]], view)
+_SEEING = ('model', 'views', 'static_size', 'zoom')
 
 
-def _unseen(probabilities, view: scales.View, size, shape):
-  """Undoes `_seen` for [N, h, w]: padded [N, H, W]."""
-  if view.plain:
-    return probabilities
-  x = scales.back(probabilities, view, *size)
-  bottom, right = shape[0] - size[0], shape[1] - size[1]
-  return jnp.pad(x, ((0, 0), (0, bottom), (0, right)))
+class _Sight:
+  """How the network sees frames and masks, and where what it found belongs."""
+
+  def __init__(self, masks, size, static_size, zoom: float):
+    """Takes where the objects are: masks [K, H, W], padded."""
+    self._shape, self._size = masks.shape[1:], static_size
+    self._boxes = zoom_lib.windows(masks, size, zoom) if zoom else None
+
+  def look(self, x, view: scales.View):
+    """Returns what a view shows of padded frames or masks [N, H, W, ...]."""
+    if view.plain:
+      return x
+    if self._boxes is None:
+      height, width = self._size
+      return scales.look(x[:, :height, :width], view)
+    x = zoom_lib.look(x, self._boxes, view.height, view.width)
+    return scales.look(x, view)
+
+  def back(self, probabilities, view: scales.View):
+    """Undoes `look` for [N, h, w]: padded [N, H, W]."""
+    if view.plain:
+      return probabilities
+    if self._boxes is None:
+      x = scales.back(probabilities, view, *self._size)
+      height, width = self._shape
+      bottom, right = height - self._size[0], width - self._size[1]
+      return jnp.pad(x, ((0, 0), (0, bottom), (0, right)))
+    x = scales.back(probabilities, view, view.height, view.width)
+    return zoom_lib.back(x, self._boxes, *self._shape)
 
 
-@functools.partial(jax.jit, static_argnames=('model', 'views', 'static_size'))
-def encode_references(model, params, frame, masks, size, *, views, static_size):
+@functools.partial(jax.jit, static_argnames=_SEEING)
+def encode_references(
+  model, params, frame, masks, size, *, views, static_size, zoom
+):
   """Encodes a frame as the reference of K objects.
 
   Args:
@@ -47,6 +69,7 @@ def encode_references(model, params, frame, masks, size, *, views, static_size):
     size: int32 [2], the true height and width.
     views: how the network sees the frame.
     static_size: (height, width) where a view is not plain, else None.
+    zoom: see `options.InferenceConfig`.
 
   Returns:
     For every view the references [K, h, w, C]; and the masks as the first
@@ -54,11 +77,12 @@ def encode_references(model, params, frame, masks, size, *, views, static_size):
     placed like it, and `step` compiles once.
   """
   frames = frame[None].astype(jnp.float32) / 255.0
+  sight = _Sight(masks, size, static_size, zoom)
   references = tuple(
     model.apply(
       {'params': params},
-      _seen(frames, view, static_size),
-      _seen(masks, view, static_size),
+      sight.look(frames, view),
+      sight.look(masks, view),
       size if view.plain else None,
       method=savos.SAVOS.encode_reference,
     )
@@ -74,29 +98,28 @@ def placed(guidance: jax.Array) -> jax.Array:
 
 
 def _probabilities(
-  model, params, frame, guidance, references, size, views, static_size
+  model, params, frame, guidance, references, size, views, static_size, zoom
 ) -> jax.Array:
   """Returns each object's own probability [K, H, W], averaged over views."""
   frames = frame[None].astype(jnp.float32) / 255.0
+  sight = _Sight(guidance, size, static_size, zoom)
   total = 0.0
   for view, reference in zip(views, references, strict=True):
     logits = model.apply(
       {'params': params},
-      _seen(frames, view, static_size),
-      _seen(guidance, view, static_size),
+      sight.look(frames, view),
+      sight.look(guidance, view),
       reference,
       size if view.plain else None,
       method=savos.SAVOS.segment,
     )
     # The softmax of two.
     found = jax.nn.sigmoid(logits[..., 1] - logits[..., 0])
-    total += _unseen(found, view, static_size, guidance.shape[1:])
+    total += sight.back(found, view)
   return total / len(views)
 
 
-segment = jax.jit(
-  _probabilities, static_argnames=('model', 'views', 'static_size')
-)
+segment = jax.jit(_probabilities, static_argnames=_SEEING)
 
 
 def union(guidance: jax.Array) -> jax.Array:
@@ -135,7 +158,7 @@ finish = jax.jit(_finish, static_argnames=('mode', 'background', 'labels_size'))
 _jit_step = functools.partial(
   jax.jit,
   static_argnames=(
-    'model', 'views', 'static_size', 'mode', 'background', 'labels_size',
+    *_SEEING, 'mode', 'background', 'labels_size',
   ),
 )  # fmt: skip
 
@@ -151,6 +174,7 @@ def step(
   *,
   views: tuple[scales.View, ...],
   static_size: tuple[int, int] | None,
+  zoom: float,
   mode: str,
   background: str,
   labels_size: tuple[int, int] | None,
@@ -167,6 +191,7 @@ def step(
     size: int32 [2], the true height and width.
     views: how the network sees the frame.
     static_size: (height, width) where a view is not plain, else None.
+    zoom: see `options.InferenceConfig`.
     mode: of the aggregation.
     background: of the aggregation.
     labels_size: height and width of the labels, where it is not the frame's.
@@ -177,7 +202,7 @@ def step(
   """
   guidance = _with_union(guidance, references)
   probabilities = _probabilities(
-    model, params, frame, guidance, references, size, views, static_size
+    model, params, frame, guidance, references, size, views, static_size, zoom
   )
   return _finish(probabilities, mode, background, labels_size)
 
@@ -193,6 +218,7 @@ def step_in_chunks(
   chunk: int,
   views: tuple[scales.View, ...],
   static_size: tuple[int, int] | None,
+  zoom: float,
   **finishing,
 ) -> Outputs:
   """`step` for `chunk` objects at a time, at most as many as there are."""
@@ -211,6 +237,7 @@ def step_in_chunks(
       size,
       views=views,
       static_size=static_size,
+      zoom=zoom,
     )
     parts.append(part[first - begin :])
   return finish(jnp.concatenate(parts), **finishing)

@@ -9,6 +9,7 @@ import numpy as np
 
 from savos_jax.inference import options
 from savos_jax.inference import scales
+from savos_jax.inference import zoom
 from savos_jax.models import savos
 
 
@@ -27,10 +28,14 @@ def network_size(height: int, width: int, short_side: int) -> tuple[int, int]:
   if not short_side or min(height, width) <= short_side:
     return height, width
   scale = short_side / min(height, width)
+  return _rounded(height * scale, width * scale)
+
+
+def _rounded(height: float, width: float) -> tuple[int, int]:
+  """Rounds a size to multiples of 32, at least 32."""
   multiple = savos.SIZE_MULTIPLE
   height, width = (
-    max(multiple, round(side * scale / multiple) * multiple)
-    for side in (height, width)
+    max(multiple, round(side / multiple) * multiple) for side in (height, width)
   )
   return height, width
 
@@ -41,13 +46,15 @@ class Geometry:
 
   Attributes:
     shape: of its frames.
-    size: at which the network sees them, before they are padded.
-    views: how it sees them.
+    size: to which they are shrunk, before they are padded.
+    views: how the network sees them.
+    zoom: see `options.InferenceConfig`; with it views are of windows.
   """
 
   shape: tuple[int, int]
   size: tuple[int, int]
   views: tuple[scales.View, ...]
+  zoom: float = 0.0
 
   @property
   def padding(self) -> tuple[int, int]:
@@ -57,10 +64,12 @@ class Geometry:
   @property
   def static(self) -> dict[str, Any]:
     """What must be known when the network is compiled."""
-    plain = all(view.plain for view in self.views)
+    # A window's size is not known before it is seen: it is an array anyway.
+    any_size = self.zoom or all(view.plain for view in self.views)
     return {
       'views': self.views,
-      'static_size': None if plain else self.size,
+      'static_size': None if any_size else self.size,
+      'zoom': self.zoom,
     }
 
   @property
@@ -87,5 +96,12 @@ class Geometry:
 
 def of(shape: tuple[int, int], config: options.InferenceConfig) -> Geometry:
   """Returns the sizes of a video whose frames are of a shape."""
-  size = network_size(*shape, config.short_side)
-  return Geometry(shape, size, scales.views(*size, config.scales, config.flip))
+  scale, flip = config.scales, config.flip
+  if not config.zoom:
+    size = network_size(*shape, config.short_side)
+    return Geometry(shape, size, scales.views(*size, scale, flip))
+  height, width = _rounded(*network_size(*shape, config.short_side))
+  # Large enough that the smallest window has a pixel for each of the network's.
+  size = network_size(*shape, round(config.short_side / zoom.SMALLEST))
+  views = scales.views(height, width, scale, flip, plain=False)
+  return Geometry(shape, size, views, config.zoom)

@@ -26,7 +26,11 @@ class View:
 
 
 def views(
-  height: int, width: int, scales: tuple[float, ...], flip: bool
+  height: int,
+  width: int,
+  scales: tuple[float, ...],
+  flip: bool,
+  plain: bool = True,
 ) -> tuple[View, ...]:
   """Lists the views of a frame.
 
@@ -36,6 +40,8 @@ def views(
     scales: factors; 1 leaves a frame as it is, others are rounded to sizes of
       a multiple of 32, at least 32.
     flip: whether each is also seen mirrored.
+    plain: whether a view may be plain; False: each has its size, as what shows
+      a window and not the frame must.
 
   Returns:
     The views, the mirrored ones behind the others; each size once. Of a plain
@@ -52,7 +58,7 @@ def views(
   mirrored = (False, True) if flip else (False,)
   return tuple(
     View(0, 0, flip=False, plain=True)
-    if size == (height, width) and not side
+    if plain and size == (height, width) and not side
     else View(*size, flip=side, plain=False)
     for side in mirrored
     for size in sizes

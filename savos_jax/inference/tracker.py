@@ -68,7 +68,7 @@ class Tracker:
 
   @property
   def probabilities(self) -> jax.Array:
-    """Each object's in the last frame, float32 [K, h, w], network's size."""
+    """Each object's in the last frame, float32 [K, h, w], as it was shrunk."""
     height, width = self._geometry.size
     return self._guidance[:, :height, :width]
 

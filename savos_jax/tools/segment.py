@@ -68,9 +68,15 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
   )  # fmt: skip
   add(
     '--max_size', type=int, metavar='PIXELS',
-    help='frames whose shorter side is longer are shrunk to it for the '
-    'network, masks enlarged back; 0 never shrinks; default: as the network '
-    'was evaluated in its training, else 480',
+    help='frames, or with --zoom windows, whose shorter side is longer are '
+    'shrunk to it for the network, masks enlarged back; 0 never shrinks; '
+    'default: as the network was evaluated in its training, else 480',
+  )  # fmt: skip
+  add(
+    '--zoom', type=float, metavar='FACTOR',
+    help='the network sees a window around each object, this times its size, '
+    'in place of the frame: better for small objects; 0: the frame; default: '
+    'as the network was evaluated in its training',
   )  # fmt: skip
   add(
     '--scales', type=float, nargs='+', default=[1.0],
@@ -116,9 +122,12 @@ def _options(arguments, trained: network.Trained) -> options.InferenceConfig:
   Raises:
     SavosError: a flag is out of its range.
   """
-  size = arguments.max_size
+  stored = trained.config.get('eval', {})
+  size, zoom = arguments.max_size, arguments.zoom
   if size is None:
-    size = trained.config.get('eval', {}).get('short_side') or 480
+    size = stored.get('short_side') or 480
+  if zoom is None:
+    zoom = stored.get('zoom', 0.0)
   try:
     return options.InferenceConfig(
       aggregation=arguments.aggregation,
@@ -126,6 +135,7 @@ def _options(arguments, trained: network.Trained) -> options.InferenceConfig:
       scales=tuple(arguments.scales),
       flip=arguments.flip,
       short_side=size,
+      zoom=zoom,
       chunk=arguments.chunk,
     )
   except ValueError as error:
