@@ -241,7 +241,7 @@ def measure(
     'gflop': costs.get('flops', 0.0) / 1e9,
     'gbyte': costs.get('bytes accessed', 0.0) / 1e9,
     'collectives': ', '.join(
-      f'{number} {kind} {size / 1e6:.1f} MB'
+      f'{number} {kind} {size / 1e6:.3g} MB'
       for kind, (number, size) in moved.items()
     )
     or 'none',

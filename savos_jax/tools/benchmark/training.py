@@ -287,9 +287,7 @@ def measure(
     row |= program.memory_gib(compiled)
     bytes_accessed = program.bytes_accessed(compiled)
     if repeats:
-      state = _state(config, shapes, mesh)
-      batch = sharding.put_batch(_random_batch(case), mesh)
-      once = _stepping(compiled, state, batch)
+      once = stepping(compiled, shapes, config, case, mesh)
       once()
       row |= common.spread(common.times(once, repeats))
       row['examples_per_s'] = case.batch_size / row['median_s']
@@ -307,8 +305,24 @@ def measure(
   return row
 
 
-def _stepping(compiled, state, batch) -> Callable[[], None]:
-  """Returns a function that takes a step and waits for it."""
+def stepping(
+  compiled: jax.stages.Compiled,
+  shapes: Any,
+  config: savos.SavosConfig,
+  case: Case,
+  mesh: jax.sharding.Mesh,
+) -> Callable[[], None]:
+  """Returns a function that takes a step on random frames and waits for it.
+
+  Args:
+    compiled: from `compile_step`.
+    shapes: of the state, from there.
+    config: the architecture.
+    case: what the step is for.
+    mesh: of all devices.
+  """
+  state = _state(config, shapes, mesh)
+  batch = sharding.put_batch(random_batch(case), mesh)
 
   def once():
     nonlocal state
@@ -338,7 +352,8 @@ def _batch_shapes(case: Case) -> dict[str, tuple[tuple[int, ...], int]]:
   }
 
 
-def _random_batch(case: Case) -> dict[str, np.ndarray]:
+def random_batch(case: Case) -> dict[str, np.ndarray]:
+  """Draws uint8 arrays of the shapes that `data.pipeline` yields."""
   rng = np.random.default_rng(0)
   return {
     name: rng.integers(0, end, shape, np.uint8)
