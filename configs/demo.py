@@ -1,11 +1,13 @@
-"""The embedded clips and a tiny network: `make demo`.
+"""The embedded clips, and a tiny network to train on them.
 
-  python -m savos_jax.main --config=configs/demo.py --workdir=runs/demo
+  python -m savos_jax.main --config=configs/demo.py --workdir=runs/tiny
 
 Clips made from scikit-image's photographs, other photographs for validation
 than for training. Shows that the program works end to end; what it learns is
 of no use on real video. Three and a half minutes on 2 cores. Expected: J 54.6,
-F 41.7, beside 30.8 and 24.8 for copying the first mask (measured, 2026-11-23).
+F 41.7, beside 30.8 and 24.8 for copying the first mask. `make demo` evaluates
+the network that is shipped on the same clips instead: J 68.9, F 71.8 (measured,
+2026-11-23).
 """
 
 from ml_collections import config_dict

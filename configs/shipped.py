@@ -8,7 +8,8 @@ those: what was chosen, was chosen by their J&F. 'all' goes on from its result
 with all sequences. Half width, 256x448 crops, batches of 4, 2400 and 1800
 steps: three hours on 2 quiet cores (2.3 s a step). A third of the examples are
 lucid dreams, of DAVIS' frames and of photos, the others pairs of frames.
-savos_jax/checkpoints/README.md has the scores.
+Expected on 10 of the 20 sequences of DAVIS 2016 val: J 75.6, F 81.2 (measured,
+2026-11-23; savos_jax/checkpoints/README.md has more).
 """
 
 from ml_collections import config_dict

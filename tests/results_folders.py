@@ -32,7 +32,9 @@ def write(
     'source': 'davis',
     'root': str(root),
     'year': year,
+    'train_split': 'train',
     'val_split': 'val',
+    'held_out': [],
     'resolution': '480p',
   }
   (workdir / 'config.json').write_text(json.dumps({'seed': 0, 'data': data}))
