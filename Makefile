@@ -22,7 +22,8 @@ demo: install
 	  --config.eval.checkpoint=default --workdir=runs/demo
 
 test: install lint
-	$(BIN)/python -m pytest
+	# Two at a time: one test compiles while another draws, reads or waits.
+	$(BIN)/python -m pytest --numprocesses=2 --dist=loadfile
 
 lint: install
 	$(BIN)/ruff check .

@@ -12,6 +12,7 @@ from savos_jax.models import savos
 from savos_jax.tools.benchmark import __main__ as benchmark
 from savos_jax.tools.benchmark import aot
 from savos_jax.tools.benchmark import common
+from savos_jax.tools.benchmark import hlo
 from savos_jax.training import state as state_lib
 
 CONFIG = savos.SavosConfig(
@@ -35,11 +36,29 @@ needs_libtpu = pytest.mark.skipif(
 
 
 def test_collectives_are_counted_once_each():
-  assert aot.collectives(_HLO) == {
+  assert hlo.collectives(_HLO) == {
     'all-reduce': (2, 4 * 4 + 4 * 2 + 8 * 4),
     'all-gather': (1, 4),
   }
-  assert not aot.collectives('%a = f32[2] add(%b, %c)')
+  assert not hlo.collectives('%a = f32[2] add(%b, %c)')
+
+
+_CYCLES = """
+%fused (a: f32[2]) -> f32[2] {
+  ROOT %b = f32[2] add(%a, %a), backend_config={"estimated_cycles":"1000"}
+}
+ENTRY %main (a: f32[2]) -> f32[2] {
+  %c = f32[2] fusion(%a), calls=%fused, backend_config={"estimated_cycles":"40"}
+  %d = f32[2] add(%c, %c), backend_config={"w":{"estimated_cycles":"7"}}
+}
+"""
+
+
+def test_cycles_are_those_of_what_the_program_calls():
+  assert hlo.cycles(_CYCLES) == 47
+  assert hlo.cycles(_HLO) is None
+  # How often the loop's body runs is not known.
+  assert hlo.cycles(_CYCLES.replace(' add(%c', ' while(%c')) is None
 
 
 @pytest.mark.parametrize('topology', ['v5e', 'v5e:', 'v99:2x2', 'v5e:3x5'])
@@ -71,7 +90,8 @@ def test_tiny_network_is_compiled_for_a_slice():
   assert (alone['chips'], slice_['chips']) == (1, 8)
   for row in alone, slice_:
     assert 0 < row['temporary_gib'] <= row['total_gib'] < row['memory_gib']
-    assert row['estimate_s'] > 0
+    assert row['compute_s'] > 0
+  assert alone['collective_s'] == 0 < slice_['collective_s']
   assert alone['efficiency'] == 1
   assert 0.1 < slice_['efficiency'] < 1
   # A chip's work does not depend on how many there are.

@@ -1,6 +1,5 @@
 """Training: bitwise resume, clean stops, refusals."""
 
-import functools
 import gc
 import hashlib
 import io
@@ -16,7 +15,6 @@ import time
 
 import jax
 import numpy as np
-import optax
 from PIL import Image
 import pytest
 from tensorboard.backend.event_processing import event_accumulator
@@ -62,8 +60,11 @@ def pairs(clips):
   """The smoke configuration with these clips."""
   config = smoke.get_config()
   config.data.root = str(clips)
-  # Pairs compile in half of the time of longer clips.
+  # Pairs compile in half of the time of longer clips, and where the rate only
+  # rises and stays, all lengths of a training are one program.
   config.sampling.clip_frames = 1
+  config.train.schedule = 'constant'
+  config.train.warmup_steps = 3
   return config
 
 
@@ -230,6 +231,8 @@ def test_sigterm_saves_and_the_same_command_goes_on(clips, tmp_path):
     sys.executable, '-m', 'savos_jax.main', '--config=configs/smoke.py',
     f'--workdir={tmp_path}', f'--config.data.root={clips}',
     '--config.train.checkpoint_every=100000', '--config.train.log_every=1',
+    '--config.sampling.clip_frames=1', '--config.train.schedule=constant',
+    '--config.train.warmup_steps=3',
   ]  # fmt: skip
   environment = os.environ | {'JAX_PLATFORMS': 'cpu'}
   process = subprocess.Popen(
@@ -351,25 +354,3 @@ def test_data_wait_is_measured():
   summary = window.summary(batch_size=3)
   np.testing.assert_allclose(summary['data_wait_fraction'], 0.25, rtol=0.05)
   np.testing.assert_allclose(summary['examples_per_second'], 1.5, rtol=0.05)
-
-
-@pytest.mark.usefixtures('library_promotion')
-def test_a_restored_state_compiles_as_a_fresh_one_does(config, tmp_path):
-  """Arrays that are bound to a device would make another function of a step."""
-  model_config = settings.model_config(config)
-  create = functools.partial(
-    state_lib.create,
-    savos.SAVOS(model_config),
-    optimizer=optax.sgd(0.1, momentum=0.5),
-    use_ema=True,
-  )
-  fresh = jax.jit(create)(jax.random.key(0))
-  with checkpoint.Checkpoints(tmp_path / 'checkpoints', model_config) as saved:
-    saved.save(fresh)
-    restored = saved.restore_state(fresh)
-  assert_same(fresh, restored)
-  for a, b in zip(*map(jax.tree.leaves, (fresh, restored)), strict=True):
-    assert isinstance(b, jax.Array)
-    assert (a.committed, a.dtype, a.weak_type) == (
-      b.committed, b.dtype, b.weak_type,
-    )  # fmt: skip

@@ -184,7 +184,7 @@ def test_exit_codes(monkeypatch, tmp_path, capsys, raised, code):
   monkeypatch.setattr(main, 'run', run)
   monkeypatch.setattr(main, 'configure_logging', lambda _: None)
   for flag, value in (('_WORKDIR', str(tmp_path)), ('_CONFIG', None),
-                      ('_MODE', 'train')):  # fmt: skip
+                      ('_MODE', 'train'), ('_DISTRIBUTED', False)):  # fmt: skip
     monkeypatch.setattr(main, flag, types.SimpleNamespace(value=value))
   with pytest.raises(SystemExit) as caught:
     main.main(['main'])
@@ -256,7 +256,6 @@ def test_real_multi_object_sequence_trains_and_evaluates(savos_data, tmp_path):
   config.data.resolution = '240p'
   # One background a frame: making them takes most of this test's time.
   config.sampling.dream_subsets = 1
-  config.train.steps = 2
   config.eval.baselines = ()
   config.eval.video = False
   main.run(config, tmp_path, 'train_and_evaluate')

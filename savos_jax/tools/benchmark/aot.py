@@ -15,19 +15,22 @@ for each. Columns:
   gbyte           10^9 bytes that each chip reads and writes
   collectives     kinds and numbers in the program, and the bytes each chip
                   gives to them
-  estimate_s      the compiler's own estimate of the time: not measured
-  per_s           examples or frames a second by that estimate, all chips
+  compute_s       estimated, not measured: the cycles that the compiler expects
+                  its instructions to take, one after the other, at the clock
+  collective_s    estimated: at the least, what all chips exchange in a ring at
+                  the published rate of their links, with nothing computed
+                  meanwhile
+  per_s           examples or frames a second by these two, all chips
   efficiency      per_s of a chip, over the same with the first topology
 
-A topology is a generation and how its chips are laid out: v5e:2x4, v4:2x2x1,
-v6e:4x4. One v5e chip is v5e:1x1.
+A topology is a generation and how its chips are laid out: v5e:2x4, v5p:2x2x1,
+v6e:4x4. One v5e chip is v5e:1x1. Nothing is estimated of other generations, and
+of programs with loops (--clip_frames above 1): how often they run is not told.
 """
 
 import argparse
-import collections
 import dataclasses
 import itertools
-import math
 import re
 import time
 from typing import Any
@@ -39,6 +42,7 @@ from savos_jax import errors
 from savos_jax.inference import options
 from savos_jax.models import savos
 from savos_jax.tools.benchmark import common
+from savos_jax.tools.benchmark import hlo
 from savos_jax.tools.benchmark import inference
 from savos_jax.tools.benchmark import output
 from savos_jax.tools.benchmark import program
@@ -47,17 +51,34 @@ from savos_jax.training import recurrence
 from savos_jax.training import sharding
 from savos_jax.training import state as state_lib
 
-# GiB of a chip, by generation.
-_MEMORY = {'v4': 32, 'v5e': 16, 'v5p': 95, 'v6e': 32}
+
+@dataclasses.dataclass(frozen=True)
+class Chip:
+  """What is published of a generation.
+
+  Attributes:
+    memory_gib: of a chip.
+    cycles_per_s: clock; peak operations a second over those of a cycle.
+    link_bytes_per_s: all links of a chip to its neighbours, one way.
+  """
+
+  memory_gib: int
+  cycles_per_s: float
+  link_bytes_per_s: float
+
+
+# cloud.google.com/tpu/docs/v5e, v5p and v6e. The clocks: 197, 459 and 918
+# Tflop/s in bfloat16, over 2 x 4 x 128^2, 2 x 8 x 128^2 and 2 x 4 x 256^2
+# operations a cycle.
+_CHIPS = {
+  'v5e': Chip(16, 1.5e9, 200e9),
+  'v5p': Chip(95, 1.75e9, 600e9),
+  'v6e': Chip(32, 1.75e9, 400e9),
+}
 _FIGURES = (
   'chips', 'compile_s', 'state_gib', 'temporary_gib', 'total_gib',
-  'memory_gib', 'gflop', 'gbyte', 'collectives', 'estimate_s', 'per_s',
-  'efficiency',
-)  # fmt: skip
-_WIDTHS = {'f32': 4, 's32': 4, 'u32': 4, 'bf16': 2, 'f16': 2, 'pred': 1}
-_COLLECTIVES = (
-  'all-reduce', 'all-gather', 'reduce-scatter', 'all-to-all',
-  'collective-permute',
+  'memory_gib', 'gflop', 'gbyte', 'collectives', 'compute_s', 'collective_s',
+  'per_s', 'efficiency',
 )  # fmt: skip
 
 
@@ -142,32 +163,6 @@ def find_chips(topology: str) -> list[jax.Device]:
     ) from None
 
 
-def collectives(text: str) -> dict[str, tuple[int, int]]:
-  """Counts the collectives of a program, and the bytes that they move.
-
-  Args:
-    text: the compiled program's, in HLO.
-
-  Returns:
-    Kind -> (number, bytes of the results on one chip).
-  """
-  found: dict[str, list[int]] = collections.defaultdict(lambda: [0, 0])
-  # An asynchronous one is a start and an end: the start counts. Its shape
-  # names operands and results.
-  pattern = rf'= (\(.*?\)|\S+) ({"|".join(_COLLECTIVES)})(-start)?\('
-  text = re.sub(r'/\*.*?\*/', '', text)
-  for shapes, kind, start in re.findall(pattern, text):
-    parts = re.findall(r'(\w+)\[([\d,]*)\]', shapes)
-    if start and len(parts) > 1:
-      parts = parts[: len(parts) // 2]
-    found[kind][0] += 1
-    found[kind][1] += sum(
-      _WIDTHS.get(dtype, 0) * math.prod(map(int, filter(None, dims.split(','))))
-      for dtype, dims in parts
-    )
-  return {kind: tuple(numbers) for kind, numbers in found.items()}
-
-
 def _compile(config, case: Case, chips, clip_frames: int):
   """Returns the program and how many examples or frames a call is for."""
   if case.program == 'training':
@@ -227,17 +222,19 @@ def measure(
   seconds = time.perf_counter() - started
   memory = compiled.memory_analysis()
   costs = compiled.cost_analysis() or {}
-  estimate = costs.get('optimal_seconds', 0.0)
   used = len(chips) if case.program == 'training' else 1
-  moved = collectives(compiled.as_text())
-  rate = count / estimate if estimate > 0 else None
+  text = compiled.as_text()
+  moved = hlo.collectives(text)
+  chip = _CHIPS.get(case.topology.partition(':')[0])
+  compute, exchange = _seconds(text, moved, used, chip)
+  rate = compute and count / (compute + exchange)
   per_chip = rate and rate / used
   return row | {
     'chips': used,
     'compile_s': seconds,
     'state_gib': memory.argument_size_in_bytes / 2**30,
     **program.memory_gib(compiled),
-    'memory_gib': _MEMORY.get(case.topology.partition(':')[0]),
+    'memory_gib': chip and chip.memory_gib,
     'gflop': costs.get('flops', 0.0) / 1e9,
     'gbyte': costs.get('bytes accessed', 0.0) / 1e9,
     'collectives': ', '.join(
@@ -245,10 +242,27 @@ def measure(
       for kind, (number, size) in moved.items()
     )
     or 'none',
-    'estimate_s': estimate or None,
+    'compute_s': compute,
+    'collective_s': exchange,
     'per_s': rate,
-    'efficiency': per_chip / (first_rate or per_chip) if per_chip else None,
+    'efficiency': per_chip and per_chip / (first_rate or per_chip),
   }
+
+
+def _seconds(
+  text: str,
+  moved: dict[str, tuple[int, int]],
+  chips: int,
+  chip: Chip | None,
+) -> tuple[float | None, float | None]:
+  """Estimates the time of computing, and of exchanging, of a program."""
+  cycles = hlo.cycles(text)
+  if chip is None or cycles is None:
+    return None, None
+  # In a ring each chip sends all but its share twice: parts of the sum, then
+  # what they came to.
+  sent = 2 * (chips - 1) / chips * sum(size for _, size in moved.values())
+  return cycles / chip.cycles_per_s, sent / chip.link_bytes_per_s
 
 
 def run(arguments: argparse.Namespace) -> None:
