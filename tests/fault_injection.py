@@ -61,7 +61,7 @@ class Outcome:
 
 def _start(workdir: pathlib.Path, steps: int, processes: int):
   """Starts the training; its output goes to a file in the folder."""
-  flags = [f'--workdir={workdir}', f'--config.train.steps={steps}', *_FLAGS]
+  flags = [*_FLAGS, f'--workdir={workdir}', f'--config.train.steps={steps}']
   command = [sys.executable, '-m', 'savos_jax.main', *flags]
   if processes > 1:
     batch = f'--config.train.batch_size={2 * processes}'

@@ -231,9 +231,9 @@ def train(config: config_dict.ConfigDict, workdir: pathlib.Path) -> bool:
       mesh,
       step_function,
       sampler,
-      checkpoints,
       schedule,
-      validator,
+      checkpoints=checkpoints,
+      validator=validator,
     )
   # The others must not read what the first one has not written yet.
   distributed.wait_for_all('trained')
@@ -260,8 +260,9 @@ def _run(
   mesh,
   step_function,
   sampler,
-  checkpoints,
   schedule,
+  *,
+  checkpoints,
   validator,
 ) -> state_lib.TrainState:
   """The loop itself; without `checkpoints`, `validator` it writes nothing."""
