@@ -2,8 +2,8 @@
 
 The results are those of `jax.lax.conv_general_dilated` and `nn.max_pool`, but
 for rounding. On CPUs XLA's own are slow where channels are few on one side or
-the kernel is 1x1, and most of all backwards. Matrix products and slices should
-suit accelerators as well; that is not measured.
+the kernel is 1x1, and most of all backwards. Accelerators get plain ones at
+stride 1: they move less memory.
 """
 
 from collections.abc import Sequence
@@ -15,6 +15,26 @@ import jax.numpy as jnp
 from savos_jax.models import winograd
 
 
+def _plain(x: jax.Array, kernel: jax.Array) -> jax.Array:
+  return jax.lax.conv_general_dilated(
+    x, kernel, (1, 1), 'SAME', dimension_numbers=('NHWC', 'HWIO', 'NHWC')
+  )
+
+
+def _products(x: jax.Array, kernel: jax.Array) -> jax.Array:
+  """Multiplies for each place of the kernel; moves and adds the results."""
+  height, width = kernel.shape[:2]
+  products = jnp.einsum('bhwc,ijcf->bhwijf', x, kernel)
+  ends = [(side // 2, side // 2) for side in (height, width)]
+  products = jnp.pad(products, [(0, 0), *ends] + [(0, 0)] * 3)
+  rows, columns = x.shape[1:3]
+  return sum(
+    products[:, i : i + rows, j : j + columns, i, j]
+    for i in range(height)
+    for j in range(width)
+  )
+
+
 def by_products(
   x: jax.Array,
   kernel: jax.Array,
@@ -22,10 +42,10 @@ def by_products(
   *unused: Any,
   **also_unused: Any,
 ) -> jax.Array:
-  """Convolves by one matrix product for all places of the kernel.
+  """Convolves by one matrix product, on CPUs; on others 1x1 kernels alone.
 
-  Their results are moved and added. For 1x1 kernels, and for many channels in
-  and few out. May be given to `nn.Conv` as its `conv_general_dilated`.
+  For 1x1 kernels, for lines, and for many channels in and few out. May be given
+  to `nn.Conv` as its `conv_general_dilated`.
 
   Args:
     x: [B, H, W, C].
@@ -43,15 +63,7 @@ def by_products(
     product = x.reshape(-1, x.shape[-1]) @ kernel[0, 0]
     return product.reshape(*x.shape[:3], kernel.shape[-1])
   assert tuple(strides) == (1, 1), strides
-  products = jnp.einsum('bhwc,ijcf->bhwijf', x, kernel)
-  ends = [(side // 2, side // 2) for side in (height, width)]
-  products = jnp.pad(products, [(0, 0), *ends] + [(0, 0)] * 3)
-  rows, columns = x.shape[1:3]
-  return sum(
-    products[:, i : i + rows, j : j + columns, i, j]
-    for i in range(height)
-    for j in range(width)
-  )
+  return jax.lax.platform_dependent(x, kernel, cpu=_products, default=_plain)
 
 
 # From here on Winograd's way is faster on CPUs: pixels of a batch, channels.
@@ -77,19 +89,13 @@ def convolve_3x3(
   Returns:
     [B, H, W, features].
   """
-
-  def plain(x, kernel):
-    return jax.lax.conv_general_dilated(
-      x, kernel, (1, 1), 'SAME', dimension_numbers=('NHWC', 'HWIO', 'NHWC')
-    )
-
   batch, height, width, _ = x.shape
   large = batch * height * width >= _MANY_PIXELS
   wide = min(kernel.shape[2:]) >= _MANY_CHANNELS
   if not (large and wide and x.dtype == jnp.float32):
-    return plain(x, kernel)
+    return _plain(x, kernel)
   return jax.lax.platform_dependent(
-    x, kernel, cpu=winograd.convolve, default=plain
+    x, kernel, cpu=winograd.convolve, default=_plain
   )
 
 

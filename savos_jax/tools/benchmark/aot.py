@@ -31,6 +31,7 @@ of programs with loops (--clip_frames above 1): how often they run is not told.
 import argparse
 import dataclasses
 import itertools
+import os
 import re
 import time
 from typing import Any
@@ -148,6 +149,8 @@ def find_chips(topology: str) -> list[jax.Device]:
   Raises:
     SavosError: no TPU compiler here, or no such topology.
   """
+  # Nothing here uses a TPU: other programs may.
+  os.environ.setdefault('ALLOW_MULTIPLE_LIBTPU_LOAD', '1')
   layout = topology.partition(':')[2]
   alone = set(layout.split('x')) == {'1'}
   try:
