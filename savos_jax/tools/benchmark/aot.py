@@ -24,8 +24,7 @@ for each. Columns:
   efficiency      per_s of a chip, over the same with the first topology
 
 A topology is a generation and how its chips are laid out: v5e:2x4, v5p:2x2x1,
-v6e:4x4. One v5e chip is v5e:1x1. Nothing is estimated of other generations, and
-of programs with loops (--clip_frames above 1): how often they run is not told.
+v6e:4x4. One v5e chip is v5e:1x1. Of other generations nothing is estimated.
 """
 
 import argparse
