@@ -92,6 +92,14 @@ def _kill_one(process, rng: random.Random) -> None:
   process.wait()
 
 
+def _seconds_to_first_step(process, workdir: pathlib.Path) -> float:
+  began = time.monotonic()
+  output = workdir / 'output.txt'
+  while process.poll() is None and 'first step' not in output.read_text():
+    time.sleep(0.05)
+  return time.monotonic() - began
+
+
 def _state(workdir: pathlib.Path) -> str:
   return fingerprints.fingerprint(network.load(workdir).params)
 
@@ -112,21 +120,20 @@ def inject(
   peaceful, victim = folder / 'peaceful', folder / 'victim'
   for workdir in (peaceful, victim):
     workdir.mkdir()
-  if _start(peaceful, steps, processes).wait():
+  process = _start(peaceful, steps, processes)
+  until_stepping = _seconds_to_first_step(process, peaceful)
+  if process.wait():
     raise RuntimeError((peaceful / 'output.txt').read_text())
-  # What was compiled for the first one is read from the cache by the others.
-  outcome, life = Outcome(0, [], False, []), 0.0
+  outcome = Outcome(0, [], False, [])
   with tqdm.tqdm(total=kills, desc='kills', disable=None) as bar:
     while not outcome.errors:
       began = time.monotonic()
       process = _start(victim, steps, processes)
       if outcome.kills < kills:
         # Some before the first step, some while steps are taken and saved.
-        moment = rng.uniform(0.1, 1.6) * (life or 10.0)
+        moment = rng.uniform(0.1, 1.6) * until_stepping
         while time.monotonic() - began < moment and process.poll() is None:
           time.sleep(0.01)
-          if not life and 'first step' in (victim / 'output.txt').read_text():
-            life = time.monotonic() - began
       if outcome.kills < kills and process.poll() is None:
         _kill_one(process, rng) if processes > 1 else _kill(process)
         outcome.kills += 1
