@@ -24,8 +24,6 @@ run() { # NAME FLAGS...
       --workdir="$out/$name$seed" --config.seed="$seed" \
       --config.model.pretrained="$backbone" --config.data.root="$data/DAVIS" \
       --config.data.background_cache="$out/backgrounds" "$@"
-    # A training that a signal ended early has saved its state, and no scores.
-    [[ -f $out/$name$seed/results/scores.json ]] || exit 1
   done
 }
 
