@@ -80,18 +80,26 @@ class AttentionModule(nn.Module):
   dtype: Any = jnp.float32
 
   @nn.compact
-  def __call__(self, skip: jax.Array, below: jax.Array) -> jax.Array:
+  def __call__(
+    self,
+    skip: jax.Array,
+    below: jax.Array,
+    matched: jax.Array | None = None,
+  ) -> jax.Array:
     """Refines at the skip's resolution.
 
     Args:
       skip: F1, encoder features [B, H, W, C1].
       below: F2, [B, H/2, W/2, features].
+      matched: added to conv3x3(F1), [B, H, W, features]; or None.
 
     Returns:
       F, [B, H, W, features].
     """
     conv = global_convolution.conv3x3
     a = conv(self.features, self.dtype, 'conv1')(skip)
+    if matched is not None:
+      a += matched
     if self.attention:
       f = conv(self.features, self.dtype, 'conv2')(nn.relu(a))
       f = f * ChannelGate(self.reduction, self.dtype, name='channel_gate')(f)

@@ -31,12 +31,18 @@ class Decoder(nn.Module):
   dtype: Any = jnp.float32
 
   @nn.compact
-  def __call__(self, x: jax.Array, skips: Mapping[str, jax.Array]) -> jax.Array:
+  def __call__(
+    self,
+    x: jax.Array,
+    skips: Mapping[str, jax.Array],
+    matched: jax.Array | None = None,
+  ) -> jax.Array:
     """Predicts at a quarter of the input size.
 
     Args:
       x: output of the global convolution block, [B, H/32, W/32, features].
       skips: the target branch's features 'res4', 'res3', 'res2'.
+      matched: from `matching.Matching`, [B, H/16, W/16, features]; or None.
 
     Returns:
       Logits {background, object}, float32 [B, H/4, W/4, 2].
@@ -50,7 +56,7 @@ class Decoder(nn.Module):
         spatial_kernel_size=self.spatial_kernel_size,
         dtype=self.dtype,
         name=f'attention_{stage}',
-      )(skips[stage], x)
+      )(skips[stage], x, matched if stage == 'res4' else None)
     x = nn.Conv(
       2,
       (3, 3),

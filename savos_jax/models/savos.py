@@ -5,6 +5,7 @@ Object Segmentation", Symmetry 2019, 11(8), 1006.
 """
 
 import dataclasses
+from typing import NamedTuple
 
 from flax import linen as nn
 import jax
@@ -12,6 +13,7 @@ import jax.numpy as jnp
 
 from savos_jax.models import decoder
 from savos_jax.models import global_convolution
+from savos_jax.models import matching
 from savos_jax.models import resnet
 from savos_jax.models import upsampling
 
@@ -38,6 +40,10 @@ class SavosConfig:
     attention_residual: add the gated branch to its input.
     attention_reduction: r of the channel gate.
     spatial_kernel_size: of the spatial gate's convolution, odd.
+    matching: looks back at remembered frames, see `matching.py`. Beyond the
+      paper.
+    matching_keys: channels in which places are compared.
+    matching_values: channels that are taken over from them.
     compute_dtype: 'float32' or 'bfloat16'; parameters and logits stay float32.
     rgb_mean: subtracted from RGB in [0, 1].
     rgb_std: RGB is divided by it.
@@ -57,6 +63,9 @@ class SavosConfig:
   attention_residual: bool = True
   attention_reduction: int = 16
   spatial_kernel_size: int = 7
+  matching: bool = False
+  matching_keys: int = 64
+  matching_values: int = 128
   compute_dtype: str = 'float32'
   rgb_mean: tuple[float, ...] = (0.485, 0.456, 0.406)
   rgb_std: tuple[float, ...] = (0.229, 0.224, 0.225)
@@ -93,7 +102,12 @@ class SavosConfig:
     for field in ('gcb_kernel_size', 'spatial_kernel_size'):
       value = getattr(self, field)
       _require(value % 2 == 1 and value > 0, field, value, 'an odd number')
-    for field in ('decoder_features', 'attention_reduction'):
+    for field in (
+      'decoder_features',
+      'attention_reduction',
+      'matching_keys',
+      'matching_values',
+    ):
       _require(getattr(self, field) >= 1, field, getattr(self, field), '>= 1')
     _require(
       self.compute_dtype in ('float32', 'bfloat16'),
@@ -124,6 +138,25 @@ def _inside(shape: tuple[int, int], size: jax.Array) -> jax.Array:
   return rows & columns
 
 
+class Reference(NamedTuple):
+  """What is kept of the reference frame.
+
+  Attributes:
+    share: its share in the global convolution block, [B, ceil(H/32),
+      ceil(W/32), decoder_features].
+    remembered: what later frames look back at; None without matching.
+  """
+
+  share: jax.Array
+  remembered: matching.Remembered | None = None
+
+
+def _pad(x: jax.Array) -> jax.Array:
+  """Pads [B, H, W, ...] with zeros to multiples of 32."""
+  bottom, right = padding_to_multiple(*x.shape[1:3])
+  return jnp.pad(x, ((0, 0), (0, bottom), (0, right), *[(0, 0)] * (x.ndim - 3)))
+
+
 class SAVOS(nn.Module):
   """Segments one object in a frame, from a reference and the previous mask.
 
@@ -148,6 +181,10 @@ class SAVOS(nn.Module):
     self.global_convolution = global_convolution.GlobalConvolutionBlock(
       c.decoder_features, c.gcb_kernel_size, dtype
     )
+    if c.matching:
+      self.matching = matching.Matching(
+        c.matching_keys, c.matching_values, c.decoder_features, dtype
+      )
     self.decoder = decoder.Decoder(
       features=c.decoder_features,
       attention=c.attention,
@@ -167,13 +204,11 @@ class SAVOS(nn.Module):
     if size is not None:
       inside = _inside(frame.shape[1:3], size)
       x, mask = jnp.where(inside, x, 0.0), jnp.where(inside, mask, 0.0)
-    bottom, right = padding_to_multiple(*frame.shape[1:3])
-    padding = ((0, 0), (0, bottom), (0, right), (0, 0))
-    return self.encoder(jnp.pad(x, padding), jnp.pad(mask, padding))
+    return self.encoder(_pad(x), _pad(mask))
 
   def encode_reference(
     self, frame: jax.Array, mask: jax.Array, size: jax.Array | None = None
-  ) -> jax.Array:
+  ) -> Reference:
     """Encodes the reference frame: once a video.
 
     Of res5 only what the global convolution adds up from it is kept: it is
@@ -188,20 +223,37 @@ class SAVOS(nn.Module):
         is compiled.
 
     Returns:
-      The reference's share in the global convolution block,
-      [B, ceil(H/32), ceil(W/32), decoder_features].
+      What `segment` needs of it.
     """
     features = self._encode(frame, mask, size)
-    return self.global_convolution.of_reference(features['res5'])
+    share = self.global_convolution.of_reference(features['res5'])
+    if not self.config.matching:
+      return Reference(share)
+    trace = self.matching.trace(features['res4'])
+    return Reference(share, self.remember(trace, mask))
+
+  def remember(
+    self, trace: matching.Trace, mask: jax.Array
+  ) -> matching.Remembered:
+    """Joins what a frame left with its mask, for later frames to look back at.
+
+    Args:
+      trace: from `segment_traced`.
+      mask: the frame's own, not its guidance: probabilities, float32 [B, H, W].
+
+    Returns:
+      Keys and values at stride 16.
+    """
+    return self.matching.remember(trace, _pad(mask))
 
   def segment(
     self,
     frame: jax.Array,
     guidance: jax.Array,
-    reference: jax.Array,
+    reference: Reference,
     size: jax.Array | None = None,
   ) -> jax.Array:
-    """Segments a frame.
+    """Segments a frame: `segment_traced` with the reference alone.
 
     Args:
       frame: RGB in [0, 1], float32 [B, H, W, 3]; or [1, H, W, 3], the same for
@@ -213,11 +265,39 @@ class SAVOS(nn.Module):
     Returns:
       Logits {background, object} at full size, float32 [B, H, W, 2].
     """
+    return self.segment_traced(frame, guidance, reference, size)[0]
+
+  def segment_traced(
+    self,
+    frame: jax.Array,
+    guidance: jax.Array,
+    reference: Reference,
+    size: jax.Array | None = None,
+    memory: matching.Memory | None = None,
+  ) -> tuple[jax.Array, matching.Trace | None]:
+    """Segments a frame, and tells what can be remembered of it.
+
+    Args:
+      frame: as for `segment`, and so the next three.
+      guidance: see there.
+      reference: see there.
+      size: see there.
+      memory: frames to look back at besides the reference, at stride 16. Not
+        used without matching.
+
+    Returns:
+      Logits {background, object} at full size, float32 [B, H, W, 2]; and what
+      `remember` takes, None without matching.
+    """
     height, width = frame.shape[1:3]
     features = self._encode(frame, guidance, size)
-    x = self.global_convolution(features['res5'], reference)
-    logits = self.decoder(x, features)
-    return upsampling.bilinear(logits, 4)[:, :height, :width]
+    x = self.global_convolution(features['res5'], reference.share)
+    trace = matched = None
+    if self.config.matching:
+      trace = self.matching.trace(features['res4'])
+      matched = self.matching(trace, reference.remembered, memory)
+    logits = self.decoder(x, features, matched)
+    return upsampling.bilinear(logits, 4)[:, :height, :width], trace
 
   def __call__(
     self,

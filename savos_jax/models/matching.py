@@ -1,0 +1,213 @@
+"""A look back at remembered frames: space-time memory attention.
+
+Oh et al., "Video Object Segmentation using Space-Time Memory Networks", 2019,
+with the similarity of Cheng et al., "Rethinking Space-Time Networks" (STCN),
+2021. Beyond the paper, and off in its configurations.
+
+The global convolution compares with the reference at stride 32, place by
+place; here each place of a frame, at stride 16, looks at every place of the
+remembered frames and takes over what it knows of those that look alike: whether
+the object was there.
+"""
+
+from typing import Any
+from typing import NamedTuple
+
+from flax import linen as nn
+import jax
+import jax.numpy as jnp
+
+STRIDE = 16
+# A place's mask is given to it as the means of so many by so many cells.
+_CELLS = 4
+
+
+class Trace(NamedTuple):
+  """What a frame leaves before its mask is known.
+
+  Attributes:
+    keys: what its places look like, [B, h, w, Ck].
+    features: what else is kept of them, [B, h, w, Cv].
+  """
+
+  keys: jax.Array
+  features: jax.Array
+
+
+class Remembered(NamedTuple):
+  """One frame with its mask.
+
+  Attributes:
+    keys: what its places look like, [B, h, w, Ck].
+    values: what is known of them, [B, h, w, Cv].
+  """
+
+  keys: jax.Array
+  values: jax.Array
+
+
+class Memory(NamedTuple):
+  """Several frames.
+
+  Attributes:
+    keys: [B, M, h, w, Ck].
+    values: [B, M, h, w, Cv].
+    valid: which of them are there, bool [B, M].
+  """
+
+  keys: jax.Array
+  values: jax.Array
+  valid: jax.Array
+
+
+def together(
+  reference: Remembered, memory: Memory | None
+) -> tuple[jax.Array, jax.Array, jax.Array]:
+  """Puts the reference, which is always there, in front of the memory.
+
+  Args:
+    reference: [B, h, w, C].
+    memory: M more frames of the same size, or None.
+
+  Returns:
+    Keys [B, N, Ck], values [B, N, Cv] and whether each is valid, bool [B, N],
+    of all N = (M + 1) * h * w places.
+  """
+  keys, values = reference.keys[:, None], reference.values[:, None]
+  valid = jnp.ones(keys.shape[:2], bool)
+  if memory is not None:
+    keys = jnp.concatenate([keys, memory.keys.astype(keys.dtype)], axis=1)
+    values = jnp.concatenate(
+      [values, memory.values.astype(values.dtype)], axis=1
+    )
+    valid = jnp.concatenate([valid, memory.valid], axis=1)
+  batch, _, height, width, _ = keys.shape
+  return (
+    keys.reshape(batch, -1, keys.shape[-1]),
+    values.reshape(batch, -1, values.shape[-1]),
+    jnp.repeat(valid, height * width, axis=1),
+  )
+
+
+def read(
+  query: jax.Array, keys: jax.Array, values: jax.Array, valid: jax.Array
+) -> jax.Array:
+  """Takes the mean of the values, weighted by how alike their keys are.
+
+  The similarity is -|q - k|^2 / sqrt(Ck) (STCN, Eq. 3); |q|^2 is the same for
+  all keys and left out.
+
+  Args:
+    query: keys of the frame's places, [B, Q, Ck].
+    keys: of the remembered places, [B, N, Ck].
+    values: of them, [B, N, Cv].
+    valid: bool [B, N]; at least one of each example is.
+
+  Returns:
+    [B, Q, Cv], float32: the softmax is taken in it.
+  """
+  scale = 1.0 / jnp.sqrt(jnp.float32(query.shape[-1]))
+  products = jnp.einsum(
+    'bqc,bnc->bqn', query, keys, preferred_element_type=jnp.float32
+  )
+  lengths = jnp.square(keys.astype(jnp.float32)).sum(axis=-1)
+  similarity = (2.0 * products - lengths[:, None]) * scale
+  similarity = jnp.where(valid[:, None], similarity, -jnp.inf)
+  weights = jax.nn.softmax(similarity, axis=-1).astype(values.dtype)
+  return jnp.einsum(
+    'bqn,bnv->bqv', weights, values, preferred_element_type=jnp.float32
+  )
+
+
+def cells(mask: jax.Array) -> jax.Array:
+  """Shrinks a mask to stride 16, each place with its 4x4 parts' means.
+
+  Args:
+    mask: float32 [B, H, W], H and W multiples of 16.
+
+  Returns:
+    float32 [B, H/16, W/16, 16].
+  """
+  batch, height, width = mask.shape
+  side = STRIDE // _CELLS
+  x = mask.reshape(
+    batch, height // STRIDE, _CELLS, side, width // STRIDE, _CELLS, side
+  ).mean(axis=(3, 6))
+  x = x.transpose(0, 1, 3, 2, 4)
+  return x.reshape(*x.shape[:3], _CELLS * _CELLS)
+
+
+class Matching(nn.Module):
+  """Keys, values and the read-out, from the encoder's res4.
+
+  Attributes:
+    keys: Ck, channels that are compared.
+    values: Cv, channels that are taken over.
+    features: channels of what enters the decoder.
+    dtype: of the computation; the softmax is taken in float32.
+  """
+
+  keys: int = 64
+  values: int = 128
+  features: int = 256
+  dtype: Any = jnp.float32
+
+  def setup(self):
+    """Builds the projections; the last one begins with zeros.
+
+    So a network that was trained without looking back is, at first, the same
+    with it.
+    """
+
+    def conv(features, size, name, init=None):
+      return nn.Conv(
+        features,
+        (size, size),
+        dtype=self.dtype,
+        kernel_init=init or nn.initializers.lecun_normal(),
+        name=name,
+      )
+
+    self.key = conv(self.keys, 3, 'key')
+    self.feature = conv(self.values, 1, 'feature')
+    self.mask = conv(self.values, 1, 'mask')
+    self.value = conv(self.values, 1, 'value')
+    self.mix = conv(self.values, 3, 'mix')
+    self.join = conv(self.features, 3, 'join', nn.initializers.zeros)
+
+  def trace(self, features: jax.Array) -> Trace:
+    """Projects what is kept of a frame: res4 [B, h, w, C]."""
+    return Trace(self.key(features), self.feature(features))
+
+  def remember(self, trace: Trace, mask: jax.Array) -> Remembered:
+    """Joins a frame with its mask.
+
+    Args:
+      trace: of the frame, at stride 16.
+      mask: float32 [B, 16 h, 16 w], in [0, 1].
+
+    Returns:
+      What the next frames can look at.
+    """
+    known = nn.relu(trace.features + self.mask(cells(mask).astype(self.dtype)))
+    return Remembered(trace.keys, self.value(known))
+
+  def __call__(
+    self, trace: Trace, reference: Remembered, memory: Memory | None
+  ) -> jax.Array:
+    """Looks back.
+
+    Args:
+      trace: of the frame.
+      reference: of the first frame.
+      memory: of others, or None.
+
+    Returns:
+      What is added to the decoder's input at stride 16, [B, h, w, features].
+    """
+    batch, height, width, _ = trace.keys.shape
+    query = trace.keys.reshape(batch, height * width, -1)
+    found = read(query, *together(reference, memory)).astype(self.dtype)
+    found = found.reshape(batch, height, width, -1)
+    mixed = self.mix(jnp.concatenate([found, trace.features], axis=-1))
+    return self.join(nn.relu(mixed))
