@@ -12,9 +12,11 @@ import numpy as np
 import optax
 import pytest
 
+from savos_jax.inference import aggregation
 from savos_jax.models import savos
 from savos_jax.training import losses
 from savos_jax.training import recurrence
+from savos_jax.training import state
 
 LAYERS = 6
 OBJECTIVE = recurrence.Objective('mean', soft_iou_weight=0.5)
@@ -23,10 +25,10 @@ OBJECTIVE = recurrence.Objective('mean', soft_iou_weight=0.5)
 class PixelNetwork:
   """The interface of SAVOS; each pixel is a network of dense layers."""
 
-  def apply(self, variables, *arguments, method):
+  def apply(self, variables, *arguments, method, **named):
     """Calls a method of SAVOS."""
     name = getattr(savos.SAVOS, method.__name__).__name__
-    return getattr(self, name)(variables['params'], *arguments)
+    return getattr(self, name)(variables['params'], *arguments, **named)
 
   def encode_reference(self, params, frame, mask):
     """Returns the mean over the pixels of the hidden features."""
@@ -36,6 +38,11 @@ class PixelNetwork:
     """Returns logits."""
     x = self._hidden(params, frame, guidance)
     return (x * reference[:, None, None]) @ params['last']
+
+  def segment_traced(self, params, frame, guidance, reference, memory=None):
+    """Returns logits; nothing is remembered."""
+    assert memory is None
+    return self.segment(params, frame, guidance, reference), None
 
   def _hidden(self, params, frame, mask):
     x = jnp.concatenate([frame, mask[..., None]], axis=-1) @ params['first']
@@ -96,9 +103,11 @@ def segment(params, batch, t, guidance):
   frame = jnp.asarray(batch['frames'][:, t] / np.float32(255))
   logits = model.segment(params, frame, guidance, reference)
   mask = jnp.asarray(batch['masks'][:, t], jnp.float32)
-  loss = losses.cross_entropy(logits, mask, 'mean')
-  loss += 0.5 * losses.soft_iou_loss(logits, mask)
-  return loss, jax.nn.softmax(logits)[..., 1]
+  margins = losses.margins_of(logits)
+  p = jax.nn.sigmoid(margins)
+  loss = losses.cross_entropy(margins, mask, 'mean')
+  loss += 0.5 * losses.soft_iou_loss(p, mask)
+  return loss.mean(), p
 
 
 def first_guidance(batch):
@@ -235,3 +244,102 @@ def test_teacher_forcing_gives_the_true_mask_to_the_lost_examples(name):
   assert all_forced['forced'] == 0.5  # An IoU of 1 is not below 1.
   _, never = take(params, batch, recurrence=name)
   assert never['forced'] == 0.0
+
+
+def _with_objects(batch, count):
+  """The batch with ids 0..count, and a guidance for each object."""
+  rng = np.random.default_rng(2)
+  masks = {
+    name: rng.integers(0, count + 1, batch[name].shape).astype(np.uint8)
+    for name in ('reference_mask', 'masks')
+  }
+  size = batch['guidance'].shape[1:]
+  guidance = rng.integers(0, 256, (2, count, *size)).astype(np.uint8)
+  return batch | masks | {'guidance': guidance}
+
+
+def _of_object(batch, number):
+  """The batch as a network sees it that knows of one object alone."""
+  return batch | {
+    'reference_mask': (batch['reference_mask'] == number).astype(np.uint8),
+    'masks': (batch['masks'] == number).astype(np.uint8),
+    'guidance': batch['guidance'][:, number - 1],
+  }
+
+
+@pytest.mark.parametrize('name', recurrence.RECURRENCES)
+def test_objects_side_by_side_are_the_mean_of_each(name):
+  params, batch = make_params(), _with_objects(make_batch(2), 2)
+  found, metrics = take(params, batch, recurrence=name, joint=False)
+  each = [take(params, _of_object(batch, i), recurrence=name) for i in (1, 2)]
+  mean = jax.tree.map(lambda a, b: (a + b) / 2, *each)
+  assert_close(found, mean[0])
+  np.testing.assert_allclose(metrics['loss'], mean[1]['loss'], rtol=1e-5)
+  np.testing.assert_allclose(metrics['iou'], mean[1]['iou'], rtol=1e-5)
+
+
+def test_one_object_has_the_same_loss_with_and_without_others_to_join():
+  params, batch = make_params(), _with_objects(make_batch(2), 1)
+  plain = take(params, _of_object(batch, 1))
+  assert_close(take(params, batch, joint=True), plain)
+  assert_close(take(params, batch, joint=False), plain)
+
+
+def test_joined_objects_guide_the_next_frame_as_in_inference():
+  params, batch = make_params(), _with_objects(make_batch(2), 2)
+
+  def frame(t, guidance):
+    ps = [
+      segment(params, _of_object(batch, i + 1), t, guidance[i])[1]
+      for i in range(2)
+    ]
+    joined = [
+      aggregation.aggregate(jnp.stack([p[b] for p in ps]), 'softmax')
+      for b in range(2)
+    ]
+    return jnp.stack(joined, axis=1)
+
+  first = jnp.asarray(batch['guidance'].swapaxes(0, 1) / np.float32(255))
+  ps = [frame(0, first)]
+  ps.append(frame(1, ps[0]))
+  ious = [
+    iou(p[i, b], batch['masks'][b, t] == i + 1)
+    for t, p in enumerate(ps)
+    for i in range(2)
+    for b in range(2)
+  ]
+  _, metrics = take(params, batch)
+  np.testing.assert_allclose(metrics['iou'], np.mean(ious), rtol=1e-5)
+
+
+def test_a_network_that_looks_back_remembers_its_own_frames():
+  model = savos.SAVOS(
+    savos.SavosConfig(
+      block_counts=(1, 1, 1, 1),
+      width_multiplier=1 / 16,
+      decoder_features=8,
+      matching=True,
+      matching_keys=4,
+      matching_values=6,
+    )
+  )
+  params = state.init_params(model, jax.random.key(0))
+  # As it is drawn, what is found is multiplied by zero.
+  params['matching']['join'] = jax.tree.map(
+    lambda x: x + 0.1, params['matching']['join']
+  )
+  batch = _with_objects(make_batch(2, (32, 32)), 2)
+  # The true mask guides the second frame: what the first one looked like can
+  # change its loss by the memory alone.
+  objective = dataclasses.replace(OBJECTIVE, teacher_forcing_iou=1.0)
+  run = jax.jit(
+    functools.partial(recurrence.gradients, model=model, objective=objective)
+  )
+  gradient, one = run(params, batch)
+  for leaf in jax.tree.leaves(gradient['matching']):
+    assert jnp.abs(leaf).max() > 0
+  other = batch['frames'].copy()
+  other[:, 0] = 255 - other[:, 0]
+  _, two = run(params, batch | {'frames': other})
+  assert np.isfinite(one['loss'])
+  assert one['iou_last'] != two['iou_last']

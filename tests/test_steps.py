@@ -65,9 +65,10 @@ def by_hand(params, batch):
     jnp.asarray(batch['guidance'] / np.float32(255)),
   )
   mask = jnp.asarray(batch['masks'][:, 0], jnp.float32)
-  return losses.cross_entropy(
-    logits, mask, 'mean'
-  ) + 0.5 * losses.soft_iou_loss(logits, mask)
+  margins = losses.margins_of(logits)
+  loss = losses.cross_entropy(margins, mask, 'mean')
+  loss += 0.5 * losses.soft_iou_loss(jax.nn.sigmoid(margins), mask)
+  return loss.mean()
 
 
 def test_a_step_follows_the_gradient_of_the_loss(batch, taken):

@@ -1,5 +1,8 @@
 """Loss and gradients of a clip: each frame's prediction guides the next.
 
+K objects of a clip go through the network side by side, as K examples with the
+same frames; what is predicted of them is joined as in inference.
+
 The frames are unrolled: on a CPU XLA runs convolutions inside a loop at less
 than half the speed. What bounds the memory is the order of the computation,
 and XLA knows it only from the data: it drops optimisation barriers there, and
@@ -15,6 +18,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from savos_jax.models import matching
 from savos_jax.models import savos
 from savos_jax.training import losses
 
@@ -33,8 +37,11 @@ class Objective:
       gradient passes all frames, whose activations are kept.
     rematerialise: the reference's activations, and in 'through_time' those of
       all frames but the last, are computed a second time instead of kept.
-    teacher_forcing_iou: an example whose IoU in a frame is below it gets the
+    teacher_forcing_iou: an object whose IoU in a frame is below it gets the
       true mask as the guidance of the next frame; 0 turns it off.
+    joint: of several objects in an example, the loss is on the probabilities
+      that Eq. 5 makes of them, as when a video is segmented; False: each
+      object's is on its own.
   """
 
   loss_reduction: str = 'mean'
@@ -42,6 +49,7 @@ class Objective:
   recurrence: str = 'detached'
   rematerialise: bool = False
   teacher_forcing_iou: float = 0.0
+  joint: bool = True
 
 
 def gradients(
@@ -55,7 +63,10 @@ def gradients(
 
   Args:
     params: the network's parameters.
-    batch: uint8 arrays from `data.pipeline`, frames [B, T, H, W, 3].
+    batch: uint8 arrays, as `sampling.Sampler.example` makes them: frames
+      [B, T, H, W, 3]. For K objects the masks hold their ids 0..K, and the
+      guidance is [B, K, H, W]; one that the reference does not show is left
+      out.
     model: the network.
     objective: what is minimised and how.
 
@@ -67,33 +78,75 @@ def gradients(
   clip = _Clip(batch)
   take = _through_time if objective.recurrence == 'through_time' else _detached
   result, loss, ious, forced = take(params, clip, model, objective)
-  metrics = {'loss': loss, 'iou': jnp.stack(ious).mean()}
+  metrics = {'loss': loss, 'iou': _mean(ious, clip.present)}
   if clip.length > 1:
-    metrics['iou_last'] = ious[-1].mean()
-    metrics['forced'] = jnp.stack(forced).mean()
+    metrics['iou_last'] = _mean(ious[-1:], clip.present)
+    metrics['forced'] = _mean(forced, clip.present)
   return result, metrics
 
 
+def _mean(values: list[jax.Array], present: jax.Array) -> jax.Array:
+  """Returns the mean over frames and the objects that are there, of [B, K]."""
+  weights = present.astype(jnp.float32)
+  total = (jnp.stack(values) * weights[None]).sum()
+  return total / (len(values) * jnp.maximum(weights.sum(), 1.0))
+
+
 class _Clip:
-  """The batch in float32: images and masks in [0, 1]."""
+  """The batch in float32: images and masks in [0, 1].
+
+  Attributes:
+    length: T.
+    objects: K, side by side in the batch: example 0's objects, example 1's ...
+    present: which objects the reference shows, bool [B, K].
+    reference: frames [B K, H, W, 3] and masks [B K, H, W].
+    guidance: of the first frame, [B K, H, W].
+  """
 
   def __init__(self, batch: Mapping[str, jax.Array]):
+    guidance = batch['guidance']
+    if guidance.ndim == 3:
+      guidance = guidance[:, None]
     self._batch = batch
     self.length = batch['frames'].shape[1]
+    self.objects = guidance.shape[1]
+    masks = self._each_object(batch['reference_mask'])
+    # A single object is looked for whether or not the reference shows it.
+    self.present = masks.any(axis=(2, 3)) | (self.objects == 1)
     self.reference = (
-      _to_unit(batch['reference_frame']),
-      batch['reference_mask'].astype(jnp.float32),
+      self._repeat(_to_unit(batch['reference_frame'])),
+      _side_by_side(masks.astype(jnp.float32)),
     )
-    self.guidance = _to_unit(batch['guidance'])
+    self.guidance = _side_by_side(_to_unit(guidance))
 
-  def images(self, t: int) -> tuple[jax.Array, jax.Array]:
-    """Returns frame [B, H, W, 3] and true mask [B, H, W] of time `t`."""
+  def images(self, t: int) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """Returns frames [B K, H, W, 3], masks [B, K, H, W] of `t`; `present`.
+
+    All float32.
+    """
     frame, mask = self._batch['frames'][:, t], self._batch['masks'][:, t]
-    return _to_unit(frame), mask.astype(jnp.float32)
+    masks = self._each_object(mask).astype(jnp.float32)
+    present = self.present.astype(jnp.float32)
+    return self._repeat(_to_unit(frame)), masks, present
+
+  def _each_object(self, ids: jax.Array) -> jax.Array:
+    """Returns a mask for each object, bool [B, K, H, W] of ids [B, H, W]."""
+    numbers = jnp.arange(1, self.objects + 1, dtype=ids.dtype)
+    return ids[:, None] == numbers.reshape(1, -1, 1, 1)
+
+  def _repeat(self, frame: jax.Array) -> jax.Array:
+    return (
+      jnp.repeat(frame, self.objects, axis=0) if self.objects > 1 else frame
+    )
 
 
 def _to_unit(x: jax.Array) -> jax.Array:
   return x.astype(jnp.float32) / 255.0
+
+
+def _side_by_side(x: jax.Array) -> jax.Array:
+  """[B, K, ...] to [B K, ...]."""
+  return x.reshape(-1, *x.shape[2:])
 
 
 def _encoder(model: savos.SAVOS) -> Callable:
@@ -106,36 +159,64 @@ def _encoder(model: savos.SAVOS) -> Callable:
 
 
 def _frame_loss(model: savos.SAVOS, objective: Objective) -> Callable:
-  """Returns ((params, reference, guidance), images) -> loss, (p, IoU)."""
+  """Returns (inputs, images) -> loss, (p [B, K, H, W], IoU [B, K], trace).
+
+  Inputs are the parameters, the reference, the guidance [B K, H, W] and what is
+  remembered besides the reference; images are from `_Clip.images`.
+  """
 
   def frame_loss(inputs, images):
-    params, reference, guidance = inputs
-    frame, mask = images
-    logits = model.apply(
+    params, reference, guidance, memory = inputs
+    frame, masks, present = images
+    logits, trace = model.apply(
       {'params': params},
       frame,
       guidance,
       reference,
-      method=savos.SAVOS.segment,
+      memory=memory,
+      method=savos.SAVOS.segment_traced,
     )
-    loss = losses.cross_entropy(logits, mask, objective.loss_reduction)
-    if objective.soft_iou_weight:
-      loss += objective.soft_iou_weight * losses.soft_iou_loss(logits, mask)
-    probability = jax.nn.softmax(logits)[..., 1]
-    return loss, (probability, losses.iou(logits, mask))
+    loss, p = losses.clip_frame(
+      losses.margins_of(logits).reshape(masks.shape),
+      masks,
+      present > 0,
+      objective.loss_reduction,
+      objective.soft_iou_weight,
+      objective.joint,
+    )
+    return loss, (p, losses.iou(p, masks), trace)
 
   return frame_loss
 
 
-def _next_guidance(probability, mask, iou, threshold):
-  """Returns what is fed forward, [B, H, W], and which are true masks, [B]."""
+def _next_guidance(probability, masks, iou, threshold):
+  """Returns what is fed forward, [B K, H, W], and which are true, [B, K]."""
   lost = iou < threshold
-  forward = jnp.where(lost[:, None, None], mask, probability)
-  return forward, lost.astype(jnp.float32)
+  forward = jnp.where(lost[..., None, None], masks, probability)
+  return _side_by_side(forward), lost.astype(jnp.float32)
+
+
+def _remember(model, params, trace, mask, memory):
+  """Adds a frame and its mask [B K, H, W] to what is remembered."""
+  if trace is None:
+    return None
+  found = model.apply(
+    {'params': params}, trace, mask, method=savos.SAVOS.remember
+  )
+  added = matching.Memory(
+    found.keys[:, None],
+    found.values[:, None],
+    jnp.ones((mask.shape[0], 1), bool),
+  )
+  if memory is None:
+    return added
+  return jax.tree.map(
+    lambda old, new: jnp.concatenate([old, new], axis=1), memory, added
+  )
 
 
 def _through_time(params, clip, model, objective):
-  """Returns gradient, loss, and per frame IoUs [B] and forced shares [B]."""
+  """Returns gradient, loss, and per frame IoUs and forced shares [B, K]."""
   encode, frame_loss = _encoder(model), _frame_loss(model, objective)
   recomputed_loss = frame_loss
   if objective.rematerialise:
@@ -143,19 +224,22 @@ def _through_time(params, clip, model, objective):
 
   def total_loss(params):
     reference = encode(params, clip.reference)
-    guidance, total, ious, forced = clip.guidance, 0.0, [], []
+    guidance, memory, total, ious, forced = clip.guidance, None, 0.0, [], []
     for t in range(clip.length):
       last = t == clip.length - 1
       # The last frame is the first to go backwards: nothing to be gained.
       function = frame_loss if last else recomputed_loss
       images = clip.images(t)
-      loss, (p, iou) = function((params, reference, guidance), images)
+      loss, (p, iou, trace) = function(
+        (params, reference, guidance, memory), images
+      )
       total += loss / clip.length
       ious.append(iou)
       if not last:
         guidance, lost = _next_guidance(
           p, images[1], iou, objective.teacher_forcing_iou
         )
+        memory = _remember(model, params, trace, guidance, memory)
         forced.append(lost)
     return total, (ious, forced)
 
@@ -169,7 +253,8 @@ def _detached(params, clip, model, objective):
   """Returns what `_through_time` does; each frame's gradient at once.
 
   Nothing of a frame but its share of the gradient outlives it, so the memory
-  does not grow with the clip.
+  does not grow with the clip. Into what is remembered of other frames than the
+  reference no gradient flows.
   """
   encode, frame_loss = _encoder(model), _frame_loss(model, objective)
   if objective.rematerialise:
@@ -178,17 +263,18 @@ def _detached(params, clip, model, objective):
     lambda params: encode(params, clip.reference), params
   )
 
-  def share(params, reference, guidance, images):
-    loss, outputs = frame_loss((params, reference, guidance), images)
+  def share(params, reference, guidance, memory, images):
+    inputs = params, reference, guidance, memory
+    loss, outputs = frame_loss(inputs, images)
     return loss / clip.length, outputs
 
   share_gradient = jax.value_and_grad(share, argnums=(0, 1), has_aux=True)
-  guidance, total, ious, forced = clip.guidance, 0.0, [], []
+  guidance, memory, total, ious, forced = clip.guidance, None, 0.0, [], []
   sums = None
   for t in range(clip.length):
     images = clip.images(t)
-    (loss, (p, iou)), parts = share_gradient(
-      params, reference, guidance, images
+    (loss, (p, iou, trace)), parts = share_gradient(
+      params, reference, guidance, memory, images
     )
     sums = parts if sums is None else jax.tree.map(jnp.add, sums, parts)
     total += loss
@@ -198,6 +284,7 @@ def _detached(params, clip, model, objective):
         p, images[1], iou, objective.teacher_forcing_iou
       )
       guidance += zero_after(sums)
+      memory = _remember(model, params, trace, guidance, memory)
       forced.append(lost)
   by_frames, by_reference = sums
   (by_encoder,) = encoder_gradient(by_reference)

@@ -26,6 +26,7 @@ DECIDED_BY_FILE = (
   'rgb_mean',
   'rgb_std',
 )
+_OF_MATCHING = ('matching', 'matching_keys', 'matching_values')
 
 
 def write_backbone(
@@ -92,7 +93,8 @@ def architecture(
     wanted: the architecture otherwise.
 
   Returns:
-    `wanted`, with what the file decides (`DECIDED_BY_FILE`).
+    `wanted`, with what the file decides (`DECIDED_BY_FILE`). A file of a
+    network that does not look back serves one that does.
 
   Raises:
     SavosError: no such file, a damaged one, or one of another architecture.
@@ -104,6 +106,9 @@ def architecture(
   found = described(path, rest | description.get('architecture', {}))
   decided = {name: getattr(found, name) for name in DECIDED_BY_FILE}
   merged = dataclasses.replace(wanted, **decided)
+  if not found.matching:
+    matching = {name: getattr(wanted, name) for name in _OF_MATCHING}
+    found = dataclasses.replace(found, **matching)
   different = fields_lib.differences(found, merged)
   if different:
     raise errors.SavosError(
@@ -124,8 +129,9 @@ def load(path: str | os.PathLike, params: Any) -> Any:
 
   Returns:
     The network's parameters, float32 NumPy arrays: from a file of a whole
-    network all of them; from a backbone the encoder's, except the mask's
-    filter of the first convolution, which no photograph has trained.
+    network all of them, but for the look back where it has none; from a
+    backbone the encoder's, except the mask's filter of the first convolution,
+    which no photograph has trained.
 
   Raises:
     SavosError: the file is damaged, or its arrays are not the network's.
@@ -140,6 +146,8 @@ def load(path: str | os.PathLike, params: Any) -> Any:
       [loaded['conv1']['kernel'], mask_filter], axis=2
     )
     loaded = {**params, 'encoder': loaded}
+  elif 'matching' in params and 'matching' not in loaded:
+    loaded = {**loaded, 'matching': params['matching']}
   return fit(path, loaded, params)
 
 

@@ -53,7 +53,8 @@ _logits = jax.jit(_apply, static_argnums=0)
 def _loss_and_gradients(config: savos.SavosConfig, params: Any, example):
   def loss(params):
     logits = _apply(config, params, example)
-    return losses.cross_entropy(logits, example['truth'], 'mean')
+    margins = losses.margins_of(logits)
+    return losses.cross_entropy(margins, example['truth'], 'mean').mean()
 
   return jax.value_and_grad(loss)(params)
 
