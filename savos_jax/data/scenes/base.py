@@ -111,14 +111,15 @@ def _draw_other(key, bank, image, object_id):
   """Returns the label of another object of the image, 0 if there is none."""
   rows, there = _rows_of(bank, image)
   ids = bank['objects'][rows, 1]
-  scores = jax.random.uniform(key, rows.shape) * (there & (ids != object_id))
+  scores = jax.random.uniform(key, rows.shape)
+  scores = jnp.where(there & (ids != object_id), scores, 0.0)
   return jnp.where(scores.max() > 0, ids[scores.argmax()], 0)
 
 
 def _inside(center, reach, length):
   """Keeps a window that reaches so far from its centre inside, if it can be."""
-  low, high = reach, length - 1 - reach
-  middle = (length - 1) / 2
+  low, high = reach, length - 1.0 - reach
+  middle = (length - 1.0) / 2.0
   return jnp.where(low > high, middle, jnp.clip(center, low, high))
 
 
@@ -148,8 +149,8 @@ def _window(key, image, box, found, close, config):
   reach = jnp.where(close, 0.15, 0.4)
   jitter = jax.random.uniform(jitter_key, (2,), minval=-1.0) * reach
   window = step * jnp.array([height, width], jnp.float32)
-  center = jnp.stack([box[0] + box[2], box[1] + box[3]]) / 2 + jitter * window
-  center = _inside(center, window / 2, sides)
+  center = jnp.stack([box[0] + box[2], box[1] + box[3]]) / 2.0
+  center = _inside(center + jitter * window, window / 2.0, sides)
   return center, step, extent / step
 
 
@@ -184,22 +185,22 @@ def draw(
     )
   (center, step, fraction), (later, later_step, _) = windows
 
-  def per_frame(first, others):
-    return jnp.concatenate(
-      [first[None], jnp.broadcast_to(others, (config.frames,))]
-    )
+  def per_frame(first, later, change=0.0):
+    """The reference's, and the others', that change from frame to frame."""
+    others = later + change * jnp.arange(config.frames, dtype=jnp.float32)
+    return jnp.concatenate([jnp.asarray(first, jnp.float32)[None], others])
 
   # A photo's camera moves on a little from frame to frame; a video's has moved.
-  still = ~is_video
-  steps = jnp.arange(config.frames)
+  drift = 0.02 * jax.random.normal(next(keys), (4,))
+  drift = jnp.where(is_video, 0.0, drift)
   most = jnp.deg2rad(jnp.where(is_video, config.rotation / 3, config.rotation))
   angles = jax.random.uniform(next(keys), (2,), minval=-most, maxval=most)
-  drift = jax.random.normal(next(keys), (4,)) * still
   height, width = config.size
+  middle_y, middle_x = (height - 1) / 2, (width - 1) / 2
   flip = jnp.where(
     jax.random.uniform(next(keys)) < config.flip_probability, -1.0, 1.0
   )
-  step = per_frame(step, later_step * jnp.exp(0.02 * drift[0] * steps))
+  steps = jnp.exp(per_frame(jnp.log(step), jnp.log(later_step), drift[0]))
   return Base(
     numbers,
     object_id,
@@ -208,17 +209,11 @@ def draw(
     sampling.Placement(
       per_frame(center[0], later[0]),
       per_frame(center[1], later[1]),
-      per_frame(
-        jnp.float32((height - 1) / 2),
-        (height - 1) / 2 + 0.02 * height * drift[1] * steps,
-      ),
-      per_frame(
-        jnp.float32((width - 1) / 2),
-        (width - 1) / 2 + 0.02 * width * drift[2] * steps,
-      ),
-      step,
-      flip * step,
-      per_frame(angles[0], angles[1] + 0.02 * drift[3] * steps),
+      per_frame(middle_y, middle_y, height * drift[1]),
+      per_frame(middle_x, middle_x, width * drift[2]),
+      steps,
+      flip * steps,
+      per_frame(angles[0], angles[1], drift[3]),
     ),
     fraction,
   )

@@ -55,7 +55,9 @@ def _scene(key, bank, config):
   ]
   count = config.frames + 1
   # A video moves by itself.
-  base_bend = _bent(bend_key, config.bend * ~base.is_video, config, count)
+  base_bend = _bent(
+    bend_key, jnp.where(base.is_video, 0.0, config.bend), config, count
+  )
   bends = [
     # A small object bends by a small part of the frame.
     _bent(k, config.bend * base.fraction, config, count)
@@ -96,7 +98,8 @@ def _chosen(key, reference_labels, candidates, config):
   areas = jnp.stack([(reference_labels == c).mean() for c in candidates])
   visible = (areas >= config.min_area) & (candidates > 0)
   scores = jax.random.uniform(score_key, candidates.shape)
-  scores = (scores + 0.5 * (jnp.arange(candidates.size) == 0)) * visible
+  scores = scores.at[0].add(0.5)
+  scores = jnp.where(visible, scores, 0.0)
   order = jnp.argsort(-scores)[: config.objects]
   alone = jax.random.uniform(single_key) < config.single_probability
   there = visible[order] & ~(alone & (jnp.arange(config.objects) > 0))
@@ -146,23 +149,24 @@ def example(
   chosen = _chosen(choice_key, labels[0], candidates, config)
 
   def ids(label):
-    return sum(
-      (k + 1) * (label == chosen[k]).astype(jnp.uint8)
-      for k in range(config.objects)
-    )
+    numbers = [
+      jnp.where(label == chosen[k], k + 1, 0) for k in range(config.objects)
+    ]
+    return sum(numbers).astype(jnp.uint8)
 
-  masks = (labels[1] == chosen[:, None, None]).astype(jnp.float32)
+  first = labels[1:2]
+  masks = (first == chosen[:, None, None]).astype(jnp.float32)
   objects = jnp.where(candidates > 0, candidates, -1)
-  others = (labels[1] == objects[:, None, None]).any(axis=0)
+  others = (first == objects[:, None, None]).any(axis=0)
   guidance = guidance_lib.perturb(
     guidance_key, masks, others.astype(jnp.float32), config
   )
   frames = jnp.round(_lit(light_key, frames)).astype(jnp.uint8)
   return {
     'reference_frame': frames[0],
-    'reference_mask': ids(labels[0]).astype(jnp.uint8),
+    'reference_mask': ids(labels[0]),
     'frames': frames[1:],
-    'masks': ids(labels[1:]).astype(jnp.uint8),
+    'masks': ids(labels[1:]),
     'guidance': jnp.round(255.0 * guidance).astype(jnp.uint8),
   }
 
@@ -186,8 +190,9 @@ def batch(
   Returns:
     What `example` returns, with a leading axis of `count`.
   """
-  root = jax.random.key(seed)
+  # The one generator that draws the same in a batch as alone.
+  root = jax.random.key(seed, impl='threefry2x32')
   keys = jax.vmap(lambda i: jax.random.fold_in(root, i))(
-    first + jnp.arange(count)
+    first + jnp.arange(count, dtype=jnp.int32)
   )
   return jax.vmap(lambda key: example(key, bank, config))(keys)

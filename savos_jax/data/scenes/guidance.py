@@ -21,7 +21,8 @@ def _moved(key, mask, config):
   height, width = mask.shape
   total = jnp.maximum(mask.sum(), 1.0)
   extent = jnp.sqrt(total)
-  rows, columns = jnp.arange(height)[:, None], jnp.arange(width)[None]
+  rows = jnp.arange(height, dtype=jnp.float32)[:, None]
+  columns = jnp.arange(width, dtype=jnp.float32)[None]
   y, x = (mask * rows).sum() / total, (mask * columns).sum() / total
   shift = jax.random.normal(shift_key, (2,)) * config.guidance_shift * extent
   scale = jnp.exp(jax.random.normal(scale_key) * config.guidance_scale)
@@ -68,7 +69,7 @@ def perturb(
       return jax.random.uniform(next(keys)) < probability
 
     size = mask.shape
-    rival = others * (1.0 - mask) * _blob(next(keys), size)
+    rival = jnp.where(_blob(next(keys), size), others * (1.0 - mask), 0.0)
     wrong = jnp.where(coin(config.guidance_rival_probability), rival, 0.0)
     lacking = coin(config.guidance_part_probability) & _blob(next(keys), size)
     mask = jnp.where(lacking, 0.0, mask)

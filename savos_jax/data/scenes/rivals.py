@@ -69,10 +69,11 @@ def draw(
   def normal(shape=()):
     return jax.random.normal(next(keys), shape)
 
-  steps = jnp.arange(config.frames)
+  steps = jnp.arange(config.frames, dtype=jnp.float32)
 
   def course(first, jump, drift):
     """From the reference a jump, then from frame to frame evenly on."""
+    first = jnp.asarray(first, jnp.float32)
     return jnp.concatenate([first[None], first + jump + drift * steps])
 
   row = bank['objects'][_draw_row(next(keys), bank, group, config)]
@@ -81,7 +82,7 @@ def draw(
   extent = jnp.maximum((box[2] - box[0]) / height, (box[3] - box[1]) / width)
   low, high = jnp.log(jnp.array(config.rival_size))
   size = jnp.clip(fraction * jnp.exp(uniform(low, high)), 0.08, 0.9)
-  sizes = size * jnp.exp(course(0.0 * size, 0.25 * normal(), 0.04 * normal()))
+  sizes = size * jnp.exp(course(0.0, 0.25 * normal(), 0.04 * normal()))
   step = extent / sizes
   aspect = jnp.exp(course(0.1 * normal(), 0.06 * normal(), 0.0))
 
@@ -97,7 +98,8 @@ def draw(
       jnp.broadcast_to(gone < config.gone_probability, (config.frames,)),
     ]
   ) | (uniform() >= config.rival_probability)
-  ys = course(place[0], jump[0], speed[0]) + _FAR_AWAY * hidden
+  ys = course(place[0], jump[0], speed[0])
+  ys = jnp.where(hidden, _FAR_AWAY, ys)
   xs = course(place[1], jump[1], speed[1])
   angle = jnp.deg2rad(course(20.0 * normal(), 15.0 * normal(), 3.0 * normal()))
   mirror = jnp.where(uniform() < config.flip_probability, -1.0, 1.0)
@@ -105,8 +107,8 @@ def draw(
     row[0],
     row[1],
     sampling.Placement(
-      jnp.broadcast_to((box[0] + box[2]) / 2, ys.shape),
-      jnp.broadcast_to((box[1] + box[3]) / 2, ys.shape),
+      jnp.broadcast_to((box[0] + box[2]) / 2.0, ys.shape),
+      jnp.broadcast_to((box[1] + box[3]) / 2.0, ys.shape),
       ys * height,
       xs * width,
       step * aspect,

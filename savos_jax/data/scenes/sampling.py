@@ -50,8 +50,10 @@ def coordinates(
     Float32 [H, W] each.
   """
   height, width = displacements.shape[:2]
-  dy = jnp.arange(height)[:, None] - placement.y + displacements[..., 0]
-  dx = jnp.arange(width)[None] - placement.x + displacements[..., 1]
+  rows = jnp.arange(height, dtype=jnp.float32)[:, None]
+  columns = jnp.arange(width, dtype=jnp.float32)[None]
+  dy = rows - placement.y + displacements[..., 0]
+  dx = columns - placement.x + displacements[..., 1]
   cos, sin = jnp.cos(placement.angle), jnp.sin(placement.angle)
   return (
     placement.source_y + placement.step * (cos * dy - sin * dx),
@@ -61,7 +63,7 @@ def coordinates(
 
 def _reflected(index: jax.Array, length: jax.Array) -> jax.Array:
   """Mirrors an index at both borders of 0..length - 1."""
-  index = jnp.mod(index, 2 * length)
+  index = index % (2 * length)
   return jnp.where(index >= length, 2 * length - 1 - index, index)
 
 
@@ -119,11 +121,12 @@ def take(
       y, x = _reflected(top + down, height), _reflected(left + right, width)
       tap_rgb, tap_label = unpack(pixels[offset + y * width + x])
       rgb += weight[..., None] * tap_rgb
-      share += weight * (tap_label == only)
+      share += jnp.where(tap_label == only, weight, 0.0)
       if label is None:
         label, most = tap_label, weight
       else:
         label = jnp.where(weight > most, tap_label, label)
         most = jnp.maximum(weight, most)
-  inside = (ys > -0.5) & (ys < height - 0.5) & (xs > -0.5) & (xs < width - 0.5)
-  return Taken(rgb, label, share * inside)
+  rows, columns = height.astype(jnp.float32), width.astype(jnp.float32)
+  inside = (ys > -0.5) & (ys < rows - 0.5) & (xs > -0.5) & (xs < columns - 0.5)
+  return Taken(rgb, label, jnp.where(inside, share, 0.0))
