@@ -1,0 +1,49 @@
+"""Frames and masks as small as training needs them."""
+
+import cv2
+import numpy as np
+
+
+def fitted_size(
+  height: int, width: int, box: tuple[int, int]
+) -> tuple[int, int]:
+  """Returns the size that fits into a box, of the same proportions.
+
+  Args:
+    height: of an image, pixels.
+    width: of it, pixels.
+    box: what the shorter and the longer side may be, pixels.
+
+  Returns:
+    (height, width); the image's own where it fits: nothing is enlarged.
+  """
+  short, long = box
+  scale = min(1.0, long / max(height, width), short / min(height, width))
+  return max(1, round(height * scale)), max(1, round(width * scale))
+
+
+def shrink(
+  frame: np.ndarray, labels: np.ndarray, box: tuple[int, int]
+) -> tuple[np.ndarray, np.ndarray]:
+  """Shrinks a frame and its labels to fit into a box.
+
+  Args:
+    frame: RGB uint8 [H, W, 3].
+    labels: uint8 [H, W].
+    box: see `fitted_size`.
+
+  Returns:
+    Both, each pixel the mean of its area, and the label that covers most of it.
+  """
+  size = fitted_size(*labels.shape, box)
+  if size == labels.shape:
+    return frame, labels
+  frame = cv2.resize(frame, size[::-1], interpolation=cv2.INTER_AREA)
+  ids = np.flatnonzero(np.bincount(labels.ravel()))
+  shares = [
+    cv2.resize(
+      (labels == i).astype(np.float32), size[::-1], interpolation=cv2.INTER_AREA
+    )
+    for i in ids
+  ]
+  return frame, ids.astype(np.uint8)[np.argmax(shares, axis=0)]

@@ -1,0 +1,161 @@
+r"""Packs training data into one file, small enough to be sent elsewhere.
+
+  python -m savos_jax.tools.pack --davis=DAVIS --year=2016 \
+      --stills FOLDER... --size=320x448 --out=train.pack --max_mb=55
+
+Frames and photos are shrunk to fit the size, and coded as JPEG or WebP; masks
+as PNG. Photos that generated clips are made of (savos_jax.tools.rival_clips)
+are left out, so that these can validate. `--part=1/2 --out=one.pack` and
+`--part=2/2 --out=two.pack` together hold everything once.
+
+A training reads packs in place of folders: --config.data.packs="('a.pack',)".
+"""
+
+import argparse
+from collections.abc import Sequence
+import pathlib
+import time
+
+from savos_jax import errors
+from savos_jax.data import davis
+from savos_jax.data import held_out_photos
+from savos_jax.data import pack
+from savos_jax.data import stills
+
+
+def _pair(text: str, separator: str) -> tuple[int, int]:
+  try:
+    a, b = (int(part) for part in text.split(separator))
+  except ValueError:
+    a = b = 0
+  if min(a, b) < 1:
+    raise argparse.ArgumentTypeError(
+      f'{text!r}; expected two numbers, as 320{separator}448'
+    )
+  return a, b
+
+
+def _part(text: str) -> tuple[int, int]:
+  number, count = _pair(text, '/')
+  if number > count:
+    raise argparse.ArgumentTypeError(f'{text!r}; expected 1/2 or 2/2, say')
+  return number, count
+
+
+def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
+  parser = argparse.ArgumentParser(
+    prog='python -m savos_jax.tools.pack',
+    description=__doc__,
+    formatter_class=argparse.RawDescriptionHelpFormatter,
+  )
+  add = parser.add_argument
+  add(
+    '--davis', type=pathlib.Path, metavar='FOLDER',
+    help='root of DAVIS, with JPEGImages, Annotations and ImageSets',
+  )  # fmt: skip
+  add(
+    '--year', default='2017', choices=('2016', '2017'),
+    help='of the image list; in 2016 all objects are one (default 2017)',
+  )  # fmt: skip
+  add('--split', default='train', help='image list (default train)')
+  add(
+    '--stills', type=pathlib.Path, nargs='+', default=[], metavar='FOLDER',
+    help='folders of photos with images/ and masks/',
+  )  # fmt: skip
+  add(
+    '--with_held_out', action='store_true',
+    help='also the photos that generated clips are made of',
+  )  # fmt: skip
+  add(
+    '--size', type=lambda text: _pair(text, 'x'), default=(320, 448),
+    metavar='SHORTxLONG',
+    help='of the shorter and the longer side at most, pixels '
+    '(default 320x448); nothing is enlarged',
+  )  # fmt: skip
+  add(
+    '--every', type=int, default=1, metavar='N',
+    help="each N-th of a video's frames (default 1: all)",
+  )  # fmt: skip
+  add('--codec', default='jpeg', choices=tuple(pack.CODECS), help='of images')
+  add(
+    '--quality', type=int, metavar='1..100',
+    help='of the images (default 85, or what --max_mb allows)',
+  )  # fmt: skip
+  add(
+    '--max_mb', type=float, metavar='MB',
+    help='size of the file at most, in 10^6 bytes: the quality is chosen by it',
+  )  # fmt: skip
+  add(
+    '--part', type=_part, default=(1, 1), metavar='I/N',
+    help='only the I-th of N parts of about one size',
+  )  # fmt: skip
+  add(
+    '--out', type=pathlib.Path, required=True, metavar='FILE', help='the pack'
+  )
+  arguments = parser.parse_args(argv)
+  if not (arguments.davis or arguments.stills):
+    parser.error('nothing to pack: expected --davis, --stills, or both')
+  if arguments.every < 1:
+    parser.error(f'--every is {arguments.every}; expected at least 1')
+  if arguments.quality is not None and not 1 <= arguments.quality <= 100:
+    parser.error(f'--quality is {arguments.quality}; expected 1..100')
+  if arguments.max_mb is not None and arguments.quality is not None:
+    parser.error('--max_mb chooses the quality: leave one of both out')
+  return arguments
+
+
+def run(arguments: argparse.Namespace) -> None:
+  """Packs, and tells what was packed.
+
+  Raises:
+    SavosError: something that the user can put right.
+  """
+  begun = time.monotonic()
+  records = []
+  if arguments.davis:
+    records += davis.load(
+      arguments.davis, arguments.split, arguments.year, '480p'
+    )
+  for folder in arguments.stills:
+    records += [
+      photo
+      for photo in stills.load(folder)
+      if arguments.with_held_out or not held_out_photos.is_held_out(photo.name)
+    ]
+  number, count = arguments.part
+  records = pack.parts(records, count)[number - 1]
+  quality = arguments.quality or pack.QUALITIES[1]
+  if arguments.max_mb:
+    quality = pack.choose_quality(
+      records,
+      arguments.size,
+      arguments.codec,
+      round(arguments.max_mb * 1e6),
+      arguments.every,
+    )
+  size = pack.write(
+    arguments.out,
+    records,
+    arguments.size,
+    arguments.codec,
+    quality,
+    arguments.every,
+  )
+  videos = [record for record in records if len(record) > 1]
+  frames = sum(len(range(0, len(v), arguments.every)) for v in videos)
+  print(
+    f'{arguments.out}: {len(videos)} videos of {frames} frames, '
+    f'{len(records) - len(videos)} photos, {arguments.codec} quality {quality},'
+    f' {size / 1e6:.1f} MB, in {time.monotonic() - begun:.0f} s'
+  )
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+  """Runs the program."""
+  arguments = _parse(argv)
+  with errors.reported():
+    run(arguments)
+
+
+if __name__ == '__main__':
+  main()
