@@ -31,6 +31,10 @@ def get_config() -> config_dict.ConfigDict:
   model.attention_residual = True  # Add the gated branch to its input. Ours.
   model.attention_reduction = 16  # r of the channel gate, as CBAM.
   model.spatial_kernel_size = 7  # Of the spatial gate, as CBAM.
+  # A look back at remembered frames: space-time memory. Beyond the paper.
+  model.matching = False
+  model.matching_keys = 64  # Channels in which places are compared.
+  model.matching_values = 128  # Channels that are taken over from them.
   model.compute_dtype = 'float32'  # Or 'bfloat16'; parameters stay float32.
   model.rgb_mean = (0.485, 0.456, 0.406)  # * ImageNet's, for RGB in [0, 1].
   model.rgb_std = (0.229, 0.224, 0.225)  # *
@@ -54,6 +58,8 @@ def get_config() -> config_dict.ConfigDict:
   data.held_out = ()
   # Folders with images/ and masks/: photos that only lucid dreams are made of.
   data.stills = ()
+  # For scenes: files of tools.pack, in place of train_split and stills.
+  data.packs = ()
   # Folder that keeps inpainted backgrounds; runs may share it. '': in workdir.
   data.background_cache = ''
   data.workers = 2  # Parallel example makers.
@@ -95,6 +101,42 @@ def get_config() -> config_dict.ConfigDict:
   sampling.mask_blur = 3.0  # Pixels, largest sigma of the soft edge.
   sampling.mask_drop_probability = 0.02  # Empty: the object was lost.
 
+  # --- Scenes with rivals, in place of clips and dreams. ---------------------
+  # Examples of several objects, made by a compiled function on the device that
+  # trains, of the size and the number of frames above; see
+  # savos_jax.data.scenes.config.SceneConfig. Beyond the paper; all ours. The
+  # photos that tools.rival_clips makes clips of are left out.
+  config.scenes = scenes = config_dict.ConfigDict()
+  scenes.enabled = False
+  scenes.objects = 2  # K, to segment in an example; others are rivals.
+  scenes.single_probability = 0.3  # That all but one are rivals.
+  scenes.video_fraction = 0.4  # Of the examples, from videos.
+  scenes.max_skip = 60  # Frames from the reference to the first, at most.
+  scenes.max_gap = 3  # Frames from one to the next, at most.
+  # The window follows the object, as eval.zoom has it, or shows most of the
+  # frame; and the object's share of the window's longer side then.
+  scenes.close_probability = 0.7
+  scenes.close_range = (0.3, 0.7)
+  scenes.rivals = 3  # Objects cut out of other photos, at most.
+  scenes.rival_probability = 0.6  # That each of them is there.
+  scenes.rival_size = (0.5, 1.5)  # Factor of the object's size.
+  # From a photo of the same folder, where like objects are.
+  scenes.same_folder_probability = 0.6
+  scenes.absent_probability = 0.25  # Enters after the reference.
+  scenes.gone_probability = 0.1  # Has left after the reference.
+  scenes.behind_probability = 0.35  # Behind the objects of the frame.
+  scenes.min_area = 0.002  # Of the reference; smaller ones are rivals.
+  scenes.rotation = 15.0  # ± degrees, of photos.
+  scenes.bend = 0.02  # Standard deviation, share of the height.
+  scenes.flip_probability = 0.5
+  # The previous mask: standard deviations of its shift, share of the object's
+  # size, and of its factor's logarithm; probabilities of what is wrong with it.
+  scenes.guidance_shift = 0.12
+  scenes.guidance_scale = 0.1
+  scenes.guidance_rival_probability = 0.12  # Has a part of a rival.
+  scenes.guidance_part_probability = 0.08  # Lacks a part.
+  scenes.guidance_drop_probability = 0.03  # Empty: the object was lost.
+
   # --- Lucid dreaming; see savos_jax.data.lucid.LucidConfig. ----------------
   # The ranges of the original program, where the comment says nothing else.
   # An object's size is the square root of its bounding box's area.
@@ -135,6 +177,9 @@ def get_config() -> config_dict.ConfigDict:
   # --- Training; see savos_jax.training. ------------------------------------
   config.train = train = config_dict.ConfigDict()
   train.steps = 60_000
+  # Ends after so many seconds of steps, if that is sooner; 0: never. What is
+  # left is done by the same command.
+  train.seconds = 0.0
   # Examples a step, of all devices together: the same training on any number
   # of devices that divides it.
   train.batch_size = 4
@@ -162,6 +207,9 @@ def get_config() -> config_dict.ConfigDict:
   # Cross entropy over the pixels of an example: 'sum' (the paper's rate needs
   # it: with the mean, 1e-5 hardly moves anything) or 'mean'.
   train.loss_reduction = 'sum'
+  # Of several objects in an example, the loss is on the probabilities that
+  # Eq. 5 makes of them, as when a video is segmented.
+  train.joint = True
   train.soft_iou_weight = 0.0  # Added to the mean cross entropy; 0: off.
   # With sampling.clip_frames > 1 each frame's soft prediction is the next one's
   # guidance. 'detached': no gradient flows into it; 'through_time': it does,

@@ -4,7 +4,6 @@ import dataclasses
 import logging
 import pathlib
 
-from clu import metric_writers
 import jax
 from ml_collections import config_dict
 import numpy as np
@@ -20,7 +19,6 @@ from savos_jax import validation
 from savos_jax.data import masks
 from savos_jax.data import pipeline
 from savos_jax.data import sequences
-from savos_jax.data import video_writer
 from savos_jax.evaluation import html_report
 from savos_jax.evaluation import overlay
 from savos_jax.evaluation import protocol
@@ -29,6 +27,7 @@ from savos_jax.evaluation import results_folder
 from savos_jax.inference import segment
 from savos_jax.inference import tracker as tracker_lib
 from savos_jax.models import savos
+from savos_jax.training import metric_writing
 
 logger = logging.getLogger(__name__)
 
@@ -121,6 +120,9 @@ def _write_pictures(
       if len(strips) < _LOGGED_STRIPS:
         strips[video.name] = picture
     if config.eval.video:
+      # PyAV is not there where only figures are wanted.
+      from savos_jax.data import video_writer
+
       video_writer.write_video(
         folder / 'videos' / f'{video.name}.mp4',
         (overlay.draw(video.frame(i), labels_of(i)) for i in range(len(video))),
@@ -133,7 +135,7 @@ def _log_scores(
   workdir: pathlib.Path, step: int, scores: protocol.Scores, strips
 ) -> None:
   """Adds the scores and strips to the curves of the training."""
-  writer = metric_writers.SummaryWriter(str(workdir / 'logs'))
+  writer = metric_writing.open_writer(workdir / 'logs')
   validation.write_scores(writer, step, 'evaluation', scores, strips)
   writer.close()
 

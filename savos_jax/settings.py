@@ -8,14 +8,19 @@ from ml_collections import config_dict
 
 from savos_jax import errors
 from savos_jax.data import backgrounds as backgrounds_lib
+from savos_jax.data import bank
 from savos_jax.data import davis
 from savos_jax.data import embedded_clips
+from savos_jax.data import held_out_photos
 from savos_jax.data import lucid
+from savos_jax.data import pack
 from savos_jax.data import perturb
 from savos_jax.data import sampling
 from savos_jax.data import segtrack
 from savos_jax.data import sequences
 from savos_jax.data import stills
+from savos_jax.data.scenes import config as scenes_config
+from savos_jax.data.scenes import source as scenes_source
 from savos_jax.evaluation import attributes
 from savos_jax.inference import options
 from savos_jax.models import fields as model_fields
@@ -198,9 +203,89 @@ def sampling_config(config: config_dict.ConfigDict) -> sampling.SamplingConfig:
   )
 
 
+_SCENE_CHECKS = {
+  'objects': (lambda x: 1 <= x <= 16, '1 to 16'),
+  'max_skip': (lambda x: x >= 1, 'at least 1 frame'),
+  'max_gap': (lambda x: x >= 1, 'at least 1 frame'),
+  'rivals': (lambda x: 1 <= x <= 16, '1 to 16'),
+  'close_range': (
+    lambda x: _is_range(x, 0.0) and 0 < x[0] <= x[1] <= 1,
+    'two ascending numbers above 0, at most 1',
+  ),
+  'rival_size': (
+    lambda x: _is_range(x, 0.0) and x[0] > 0,
+    'two ascending numbers above 0',
+  ),
+  'min_area': (lambda x: 0 < x < 1, 'a number between 0 and 1'),
+  'rotation': (lambda x: 0 <= x <= 180, '0 to 180 degrees'),
+  'bend': (lambda x: 0 <= x <= 1, 'a number from 0 to 1'),
+  'guidance_shift': (lambda x: 0 <= x <= 10, 'a number from 0 to 10'),
+  'guidance_scale': (lambda x: 0 <= x <= 10, 'a number from 0 to 10'),
+}
+
+
+def scene_config(config: config_dict.ConfigDict) -> scenes_config.SceneConfig:
+  """Returns what a scene is.
+
+  Raises:
+    SavosError: a field of `config.scenes` or `config.sampling` is out of its
+      range.
+  """
+  _check_sampling(config.sampling)
+  fields = config.scenes.to_dict()
+  del fields['enabled']
+  share = (lambda x: 0 <= x <= 1, 'a number from 0 to 1')
+  for name, value in fields.items():
+    valid, expected = _SCENE_CHECKS.get(name, share)
+    if not valid(value):
+      raise errors.SavosError(
+        f'config.scenes.{name} is {value!r}.\n  Expected {expected}.'
+      )
+  return scenes_config.SceneConfig(
+    size=tuple(config.sampling.crop_size),
+    frames=config.sampling.clip_frames,
+    **fields,
+  )
+
+
+def _make_scenes(config, workdir) -> scenes_source.Scenes:
+  """Reads all training images, but for photos that are held out."""
+  ranges, data = scene_config(config), config.data
+  if data.packs:
+    records = [record for path in data.packs for record in pack.read(path)]
+    records = [r for r in records if r.name not in data.held_out]
+  else:
+    records = []
+    if data.train_split:
+      records += load_split(config, workdir, data.train_split)
+    records += [
+      photo for folder in data.stills for photo in stills.load(folder)
+    ]
+  records = [
+    record
+    for record in records
+    if len(record) > 1 or not held_out_photos.is_held_out(record.name)
+  ]
+  if not records:
+    raise errors.SavosError(
+      'nothing to train on: no videos and no photos.\n'
+      '  Expected config.data.packs, config.data.root or config.data.stills.'
+    )
+  videos = [record for record in records if len(record) > 1]
+  logger.info(
+    'scenes of %d sequences, %d frames, and of %d photos',
+    len(videos),
+    sum(map(len, videos)),
+    len(records) - len(videos),
+  )
+  return scenes_source.Scenes(
+    bank.build(records, data.workers), ranges, config.seed
+  )
+
+
 def make_sampler(
   config: config_dict.ConfigDict, workdir: pathlib.Path
-) -> sampling.Sampler:
+) -> sampling.Sampler | scenes_source.Scenes:
   """Opens the training data and returns what makes examples of them.
 
   Args:
@@ -223,6 +308,8 @@ def make_sampler(
       raise errors.SavosError(
         f'config.{name} is {value}.\n  Expected at least {least}.'
       )
+  if config.scenes.enabled:
+    return _make_scenes(config, workdir)
   ranges = sampling_config(config)
   if data.source == 'segtrack' and not (data.train_split or data.stills):
     raise errors.SavosError(

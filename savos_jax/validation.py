@@ -12,7 +12,6 @@ import tempfile
 import time
 from typing import Any
 
-from clu import metric_writers
 from ml_collections import config_dict
 import numpy as np
 
@@ -25,6 +24,7 @@ from savos_jax.inference import segment
 from savos_jax.inference import tracker as tracker_lib
 from savos_jax.models import savos
 from savos_jax.training import best as best_lib
+from savos_jax.training import metric_writing
 from savos_jax.training import sharding
 from savos_jax.training import state as state_lib
 
@@ -37,7 +37,7 @@ _STRIP_HEIGHT = 120  # Pixels.
 
 
 def write_scores(
-  writer: metric_writers.MetricWriter,
+  writer: metric_writing.Writer,
   step: int,
   name: str,
   scores: protocol.Scores,
@@ -148,7 +148,7 @@ class Validator:
     return bool(self._every) and (step % self._every == 0 or step == self._last)
 
   def run(
-    self, state: state_lib.TrainState, writer: metric_writers.MetricWriter
+    self, state: state_lib.TrainState, writer: metric_writing.Writer
   ) -> float:
     """Scores a state, logs it, and keeps it if it is the best.
 

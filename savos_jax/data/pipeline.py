@@ -6,16 +6,33 @@ else in `data` but for the TFDS source.
 
 from collections.abc import Callable
 from collections.abc import Iterator
+import importlib.util
+from typing import Any
 
 import numpy as np
-import tensorflow as tf
 
 from savos_jax import errors
 from savos_jax.data import threads
 
 
+def _tensorflow():
+  """Returns the module: slow to import, and not needed by everybody."""
+  try:
+    import tensorflow as tf
+  except ImportError:
+    raise errors.SavosError(
+      'tensorflow is not installed, and these examples are fed by it.\n'
+      '  Expected it: pip install -r requirements.txt. Scenes '
+      '(--config.scenes.enabled) need no TensorFlow.'
+    ) from None
+  return tf
+
+
 def hide_accelerators() -> None:
   """Keeps TensorFlow off the accelerators, whose memory it would take."""
+  if importlib.util.find_spec('tensorflow') is None:
+    return
+  tf = _tensorflow()
   tf.config.set_visible_devices([], 'GPU')
   tf.config.set_visible_devices([], 'TPU')
 
@@ -92,8 +109,9 @@ def batches(
   )
 
 
-def _signature(crop_size, clip_frames) -> dict[str, tf.TensorSpec]:
+def _signature(crop_size, clip_frames) -> dict[str, Any]:
   """Returns what an example's arrays look like."""
+  tf = _tensorflow()
   mask, clip = tuple(crop_size), (clip_frames, *crop_size)
   shapes = {
     'reference_frame': (*mask, 3),
@@ -106,7 +124,8 @@ def _signature(crop_size, clip_frames) -> dict[str, tf.TensorSpec]:
   return {'index': tf.TensorSpec((), tf.int64), **images}
 
 
-def _options(workers: int) -> tf.data.Options:
+def _options(workers: int) -> Any:
+  tf = _tensorflow()
   options = tf.data.Options()
   # Nothing is left to tune, and the tuner's thread, once it sleeps, holds up
   # the end of the iteration for as much as a minute.
@@ -122,6 +141,7 @@ def _iterate(
   make, signature, numbers, batch_size, workers, prefetch
 ) -> Iterator[dict[str, np.ndarray]]:
   """Yields batches of make(number) for the numbers, in their order."""
+  tf = _tensorflow()
   failures: list[errors.SavosError] = []
 
   def make_arrays(number):

@@ -12,8 +12,6 @@ import logging
 import pathlib
 import time
 
-from clu import metric_writers
-from clu import parameter_overview
 import jax
 from ml_collections import config_dict
 import numpy as np
@@ -24,8 +22,10 @@ from savos_jax import settings
 from savos_jax import validation
 from savos_jax.data import pipeline
 from savos_jax.data import sampling
+from savos_jax.data.scenes import source as scenes_source
 from savos_jax.models import savos
 from savos_jax.training import checkpoint
+from savos_jax.training import metric_writing
 from savos_jax.training import optimizer as optimizer_lib
 from savos_jax.training import recurrence
 from savos_jax.training import sharding
@@ -71,7 +71,7 @@ class _FiniteCheck:
   One step late, so that the host does not wait for the device at each step.
   """
 
-  def __init__(self, sampler: sampling.Sampler):
+  def __init__(self, sampler: sampling.Sampler | scenes_source.Scenes):
     self._sampler = sampler
     self._pending = collections.deque()
 
@@ -131,7 +131,7 @@ def _objective(train: config_dict.ConfigDict) -> recurrence.Objective:
 
 
 def _describe_parameters(params, workdir: pathlib.Path) -> None:
-  table = parameter_overview.get_parameter_overview(params, include_stats=False)
+  table = metric_writing.parameter_table(params)
   path = workdir / 'logs' / 'parameters.txt'
   path.parent.mkdir(parents=True, exist_ok=True)
   path.write_text(table + '\n')
@@ -253,6 +253,30 @@ def _start(config, state, checkpoints) -> state_lib.TrainState:
   return state_lib.start_from(state, params)
 
 
+def _batches(config, sampler, start, total):
+  """Iterates over the batches of the steps start .. total - 1."""
+  if isinstance(sampler, scenes_source.Scenes):
+    if jax.process_count() > 1:
+      raise errors.SavosError(
+        f'config.scenes.enabled, in {jax.process_count()} processes.\n'
+        '  Expected one process: scenes are made on its devices.'
+      )
+    return sampler.batches(start, total, config.train.batch_size)
+  sampler.prepare_backgrounds(config.data.workers)
+  return pipeline.batches(
+    sampler.example,
+    tuple(config.sampling.crop_size),
+    config.sampling.clip_frames,
+    config.train.batch_size,
+    start,
+    total,
+    config.data.workers,
+    config.data.prefetch,
+    jax.process_index(),
+    jax.process_count(),
+  )
+
+
 def _run(
   config,
   workdir,
@@ -271,25 +295,14 @@ def _run(
   if start >= total:
     logger.info('all %d steps are done already', total)
     return state
-  sampler.prepare_backgrounds(config.data.workers)
-  batches = pipeline.batches(
-    sampler.example,
-    tuple(config.sampling.crop_size),
-    config.sampling.clip_frames,
-    train_config.batch_size,
-    start,
-    total,
-    config.data.workers,
-    config.data.prefetch,
-    jax.process_index(),
-    jax.process_count(),
-  )
+  batches = _batches(config, sampler, start, total)
   check = _FiniteCheck(sampler)
-  writer = metric_writers.MultiWriter([])
+  writer = metric_writing.NoWriter()
   if checkpoints:
-    writer = metric_writers.SummaryWriter(str(workdir / 'logs'))
+    writer = metric_writing.open_writer(workdir / 'logs')
     validator.begin(state)
   window = _Window()
+  begun = time.monotonic()
   with (
     stopping.requested() as stop_after,
     contextlib.closing(batches),
@@ -326,7 +339,8 @@ def _run(
         _log_line(step, total, summary, schedule)
         window = _Window()
 
-      stop = stop_after(step)
+      late = 0 < train_config.seconds < time.monotonic() - begun
+      stop = stop_after(step) or late
       if step % train_config.checkpoint_every == 0 or step == total:
         check.flush()
         if checkpoints:
@@ -339,8 +353,9 @@ def _run(
         if checkpoints:
           checkpoints.save(state)
         logger.info(
-          'stopped by a signal after step %d; the state is saved. The same '
-          'command goes on from here.',
+          'stopped %s after step %d; the state is saved. The same command goes '
+          'on from here.',
+          'as config.train.seconds says' if late else 'by a signal',
           step,
         )
         break

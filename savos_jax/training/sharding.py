@@ -67,17 +67,21 @@ def put_batch(
   """Puts this process's share of a batch on its devices.
 
   Args:
-    batch: arrays with the examples of this process along the first axis.
+    batch: arrays with the examples of this process along the first axis; those
+      that are on a device already are moved, in one process alone.
     mesh: of all devices.
 
   Returns:
     Arrays of the whole batch, split along the first axis.
   """
   split = sharding.NamedSharding(mesh, sharding.PartitionSpec(_AXIS))
-  return {
-    name: jax.make_array_from_process_local_data(split, array)
-    for name, array in batch.items()
-  }
+
+  def put(array):
+    if isinstance(array, jax.Array):  # Made on a device.
+      return jax.device_put(array, split)
+    return jax.make_array_from_process_local_data(split, array)
+
+  return {name: put(array) for name, array in batch.items()}
 
 
 def put_state(state: Any, mesh: sharding.Mesh) -> Any:

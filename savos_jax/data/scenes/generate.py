@@ -32,10 +32,9 @@ def _bent(key, deviation, config, count):
   return scale * jnp.stack([first, *later])
 
 
-def _paste(rgb, label, bank, rival, number, t, displacements, base_label):
+def _paste(rgb, label, bank, rival, placement, number, bent, base_label):
   """Pastes a rival into a frame; returns the frame and its labels."""
-  placement = jax.tree.map(lambda x: x[t], rival.placements)
-  coordinates = sampling.coordinates(placement, displacements)
+  coordinates = sampling.coordinates(placement, bent)
   image = bank['images'][rival.image]
   taken = sampling.take(bank['pixels'], image, *coordinates, rival.object_id)
   share = jnp.where(rival.behind & (base_label > 0), 0.0, taken.share)
@@ -63,20 +62,33 @@ def _scene(key, bank, config):
     _bent(k, config.bend * base.fraction, config, count)
     for k in jax.random.split(pasted_bend_key, config.rivals)
   ]
-  frames, labels = [], []
-  for t in range(count):
-    coordinates = sampling.coordinates(
-      jax.tree.map(lambda x, t=t: x[t], base.placements), base_bend[t]
-    )
-    image = bank['images'][base.images[t]]
+
+  def render(number, placement, bent, pasted_placements, pasted_bends):
+    """Returns a frame, float32 [H, W, 3], and its labels, int32 [H, W]."""
+    image = bank['images'][number]
+    coordinates = sampling.coordinates(placement, bent)
     taken = sampling.take(bank['pixels'], image, *coordinates, base.object_id)
     rgb, label = taken.rgb, taken.label
-    for number, (rival, bent) in enumerate(zip(pasted, bends, strict=True)):
+    for i, rival in enumerate(pasted):
       rgb, label = _paste(
-        rgb, label, bank, rival, number, t, bent[t], taken.label
+        rgb,
+        label,
+        bank,
+        rival,
+        pasted_placements[i],
+        i,
+        pasted_bends[i],
+        taken.label,
       )
-    frames.append(rgb)
-    labels.append(label)
+    return rgb, label
+
+  frames, labels = jax.vmap(render)(
+    base.images,
+    base.placements,
+    base_bend,
+    [rival.placements for rival in pasted],
+    bends,
+  )
   candidates = jnp.stack(
     [
       base.object_id,
@@ -84,7 +96,7 @@ def _scene(key, bank, config):
       *(jnp.int32(_PASTED + i) for i in range(config.rivals)),
     ]
   )
-  return jnp.stack(frames), jnp.stack(labels), candidates
+  return frames, labels, candidates
 
 
 def _chosen(key, reference_labels, candidates, config):

@@ -1,0 +1,173 @@
+"""All training images as one array of pixels, and tables of what is where.
+
+What `data.scenes` makes examples of: it lies in the memory of the device that
+trains, where any pixel of any image can be taken by its number.
+"""
+
+from collections.abc import Sequence
+import concurrent.futures
+import dataclasses
+
+import numpy as np
+import tqdm
+
+from savos_jax import errors
+from savos_jax.data import sequences
+from savos_jax.data import shrinking
+from savos_jax.data import threads
+
+# Shorter and longer side of an image at most, pixels.
+BOX = (320, 448)
+_SMALLEST = 0.002  # Of an image's area: an object below it is background.
+_VOID = 255
+# What can be pasted covers so much of its photo.
+_PASTED = (0.02, 0.7)
+
+
+@dataclasses.dataclass(frozen=True)
+class Bank:
+  """N images with M objects.
+
+  Attributes:
+    pixels: uint32 [P], image after image, row after row: red, green << 8, blue
+      << 16, label << 24.
+    images: int32 [N, 6]: number of its first pixel; height; width; the first
+      image of its sequence; length of that; group: photos of one folder, or
+      the videos.
+    objects: int32 [M, 8]: image; label; top, left, bottom, right of its box,
+      the last two not included; area, pixels; 1 where it touches the border.
+      Those of an image follow each other.
+    first_object: int32 [N], an image's first.
+    object_count: int32 [N].
+    video_objects: int32 [...]: those of videos.
+    photo_objects: int32 [...]: those of photos.
+    paste_objects: int32 [...]: those that can be cut out whole, by group.
+    group_paste: int32 [G, 2]: where a group's begin among these; how many.
+  """
+
+  pixels: np.ndarray
+  images: np.ndarray
+  objects: np.ndarray
+  first_object: np.ndarray
+  object_count: np.ndarray
+  video_objects: np.ndarray
+  photo_objects: np.ndarray
+  paste_objects: np.ndarray
+  group_paste: np.ndarray
+
+  def arrays(self) -> dict[str, np.ndarray]:
+    """Returns the arrays by name, as `scenes.generate` takes them."""
+    return {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
+
+
+def _find_objects(labels: np.ndarray) -> list[tuple[int, ...]]:
+  """Returns label, box, area and whether it touches the border of each."""
+  height, width = labels.shape
+  found = []
+  areas = np.bincount(labels.ravel(), minlength=256)
+  for label in np.flatnonzero(areas):
+    if label == 0 or areas[label] < _SMALLEST * labels.size:
+      continue
+    rows = np.flatnonzero((labels == label).any(axis=1))
+    columns = np.flatnonzero((labels == label).any(axis=0))
+    top, bottom = rows[0], rows[-1] + 1
+    left, right = columns[0], columns[-1] + 1
+    cut = top == 0 or left == 0 or bottom == height or right == width
+    found.append((label, top, left, bottom, right, areas[label], cut))
+  return [tuple(int(value) for value in one) for one in found]
+
+
+def _read(record: sequences.Sequence, index: int):
+  """Returns a frame's pixels, its size and its objects."""
+  frame, labels = shrinking.shrink(
+    record.frame(index), record.labels(index), BOX
+  )
+  labels = np.where(labels == _VOID, 0, labels)
+  channels = [*np.moveaxis(frame, -1, 0), labels]
+  pixels = sum(c.astype(np.uint32) << 8 * i for i, c in enumerate(channels))
+  return pixels.ravel(), labels.shape, _find_objects(labels)
+
+
+def _group(record: sequences.Sequence) -> str:
+  return record.name.split('/')[0] if len(record) == 1 else ''
+
+
+def build(records: Sequence[sequences.Sequence], workers: int = 2) -> Bank:
+  """Reads all images.
+
+  Args:
+    records: videos and photos.
+    workers: threads that decode.
+
+  Returns:
+    The bank.
+
+  Raises:
+    SavosError: an image is damaged; or there is no object.
+  """
+  groups = {name: i for i, name in enumerate(sorted(set(map(_group, records))))}
+  frames, images = [], []
+  for record in records:
+    first = len(frames)
+    for index in range(len(record)):
+      frames.append((record, index))
+      images.append((0, 0, 0, first, len(record), groups[_group(record)]))
+  with (
+    threads.one_opencv_thread(),
+    concurrent.futures.ThreadPoolExecutor(workers) as pool,
+  ):
+    read = list(
+      tqdm.tqdm(
+        pool.map(lambda frame: _read(*frame), frames),
+        total=len(frames),
+        unit='image',
+        desc='reading',
+      )
+    )
+  images = np.array(images, np.int32).reshape(-1, 6)
+  images[:, 1:3] = [size for _, size, _ in read]
+  ends = np.cumsum([pixels.size for pixels, _, _ in read])
+  images[1:, 0] = ends[:-1]
+  objects = [
+    (number, *found) for number, image in enumerate(read) for found in image[2]
+  ]
+  if not objects:
+    raise errors.SavosError(
+      f'none of {len(frames)} training images shows an object.\n  Expected '
+      f'masks with objects of at least {100 * _SMALLEST:g} % of the image.'
+    )
+  counts = np.array([len(image[2]) for image in read], np.int32)
+  return _with_lists(
+    np.concatenate([pixels for pixels, _, _ in read]),
+    images,
+    np.array(objects, np.int32),
+    counts,
+    len(groups),
+  )
+
+
+def _with_lists(pixels, images, objects, counts, groups) -> Bank:
+  """Adds which objects are for what."""
+  of_image = images[objects[:, 0]]
+  of_video = of_image[:, 4] > 1
+  share = objects[:, 6] / (of_image[:, 1] * of_image[:, 2])
+  whole = (objects[:, 7] == 0) & (share > _PASTED[0]) & (share < _PASTED[1])
+  photos = np.flatnonzero(~of_video)
+  pasted = np.flatnonzero(~of_video & whole)
+  if not pasted.size:
+    # What else there is: better a cut-off rival than none.
+    pasted = photos if photos.size else np.arange(len(objects))
+  pasted = pasted[np.argsort(of_image[pasted, 5], kind='stable')]
+  per_group = np.bincount(of_image[pasted, 5], minlength=groups)
+  begins = np.cumsum(per_group) - per_group
+  return Bank(
+    pixels=pixels,
+    images=images,
+    objects=objects,
+    first_object=np.int32(np.cumsum(counts) - counts),
+    object_count=counts,
+    video_objects=np.int32(np.flatnonzero(of_video)),
+    photo_objects=np.int32(photos),
+    paste_objects=np.int32(pasted),
+    group_paste=np.int32(np.stack([begins, per_group], axis=1)),
+  )
