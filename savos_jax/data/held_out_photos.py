@@ -1,20 +1,23 @@
-"""Which photos training never sees: generated clips are made of them.
+"""Which photos no training may see, decided by their names alone.
 
-The name alone decides, so any copy of the data is divided alike.
+The generated validation clips (data/rival_clips.py) are made of these photos
+only, and training leaves out exactly these, so that a score on the clips
+says how well objects are followed that the network never met.  The rule
+depends on nothing but the name: it stays the same when folders are added,
+left out or listed in another order.
 """
 
 import zlib
 
-_ONE_OF = 25
+# One photo in this many is held out.
+HELD_OUT_ONE_IN = 25
 
 
 def is_held_out(name: str) -> bool:
-  """Tells whether a photo is for validation.
+  """Whether training must leave this photo out.
 
-  Args:
-    name: 'FOLDER/STEM', as `stills.load` names its records.
-
-  Returns:
-    True for one of 25.
+  name: 'FOLDER/STEM', the record's name that stills.load gives: the name of
+    the folder that was loaded (not its path), a slash and the file's name
+    without its ending.
   """
-  return zlib.crc32(name.encode()) % _ONE_OF == 0
+  return zlib.crc32(name.encode()) % HELD_OUT_ONE_IN == 0
