@@ -189,9 +189,9 @@ def get_config() -> config_dict.ConfigDict:
   train.learning_rate = 1e-5  # Paper; with the sum over pixels below.
   train.momentum = 0.5  # SGD's. Paper.
   train.weight_decay = 0.0  # On kernels only.
-  train.schedule = (
-    'poly'  # 'poly' ("gradually decreased"), 'cosine' or 'constant'.
-  )
+  # 'poly' ("gradually decreased"), 'cosine' or 'constant'; 'cosine_seconds'
+  # falls to 0 in train.seconds, however many steps that makes.
+  train.schedule = 'poly'
   train.poly_power = 0.9
   train.warmup_steps = 0  # Linear from 0.
   train.encoder_learning_rate_factor = 1.0  # Times the learning rate.

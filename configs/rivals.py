@@ -27,13 +27,12 @@ def get_config(stage: str = 'all') -> config_dict.ConfigDict:
   config.train.clip_norm = 1.0
   config.train.freeze_batch_norm = False
   config.train.log_every = 20
-  config.train.checkpoint_every = 500
-  if stage == 'held_out':
-    config.train.steps = 1500
-    config.train.learning_rate = 5e-4
-    config.train.ema_decay = 0.995
-  else:
-    config.train.steps = 700
-    config.train.learning_rate = 2.5e-4
-    config.train.ema_decay = 0.995
+  config.train.checkpoint_every = 400
+  config.train.ema_decay = 0.995
+  # As many steps as the time allows; launch/gpu/train.sh sets it.
+  config.train.schedule = 'cosine_seconds'
+  config.train.seconds = 240.0
+  config.train.steps = 1_000_000
+  config.train.learning_rate = 5e-4
+  config.train.warmup_steps = 100
   return config

@@ -129,7 +129,7 @@ def union(guidance: jax.Array) -> jax.Array:
 
 def _with_union(guidance, references):
   """Adds the union where it has a reference: the background is 'merged'."""
-  if references[0].shape[0] == guidance.shape[0]:
+  if references[0].share.shape[0] == guidance.shape[0]:
     return guidance
   return jnp.concatenate([guidance, union(guidance)])
 
@@ -233,7 +233,7 @@ def step_in_chunks(
       params,
       frame,
       guidance[begin : begin + chunk],
-      tuple(r[begin : begin + chunk] for r in references),
+      jax.tree.map(lambda r: r[begin : begin + chunk], references),  # noqa: B023
       size,
       views=views,
       static_size=static_size,

@@ -54,12 +54,12 @@ class Tracker:
     self._geometry: geometry_lib.Geometry | None = None
     self._ids: list[int] = []
     self._frame: np.ndarray | None = None  # The last one, as prepared.
-    # [K, h, w, C] for every view, and [K, H, W].
-    self._references: tuple[jax.Array, ...] = ()
+    # For every view, [K, ...]; and [K, H, W].
+    self._references: tuple[savos.Reference, ...] = ()
     self._guidance: jax.Array | None = None
     # Of the union of all objects, where the background is 'merged'; None after
     # the objects have changed.
-    self._merged: tuple[jax.Array, ...] | None = None
+    self._merged: tuple[savos.Reference, ...] | None = None
 
   @property
   def object_ids(self) -> tuple[int, ...]:
@@ -260,7 +260,7 @@ class Tracker:
     self._geometry, self._frame = geometry, geometry.prepare(frame)
     references, guidance = self._encode(prepared)
     if self._ids:
-      references = tuple(map(_concatenate, self._references, references))
+      references = _concatenate(self._references, references)
       guidance = _concatenate(self._guidance, guidance)
     self._ids += ids
     self._references, self._guidance = references, guidance
@@ -270,7 +270,7 @@ class Tracker:
     """Keeps the objects at these positions, in this order."""
     index = jnp.asarray(positions, jnp.int32)
     self._ids = [self._ids[k] for k in positions]
-    self._references = tuple(r[index] for r in self._references)
+    self._references = jax.tree.map(lambda r: r[index], self._references)
     self._guidance = self._guidance[index]
     self._merged = None
 
@@ -305,14 +305,14 @@ class Tracker:
       **self._geometry.static,
     )
 
-  def _all_references(self) -> tuple[jax.Array, ...]:
+  def _all_references(self) -> tuple[savos.Reference, ...]:
     """Returns the objects' references, and with them the union's if needed."""
     if not self._needs_union:
       return self._references
     if self._merged is None:
       # As the objects are in the frame in which they were last changed.
       self._merged, _ = self._encode(compiled.union(self._guidance))
-    return tuple(map(_concatenate, self._references, self._merged))
+    return _concatenate(self._references, self._merged)
 
   def _begin(self, frame: np.ndarray) -> compiled.Inputs:
     """Takes the next frame and returns what the network is to see."""
@@ -370,8 +370,9 @@ def step_together(
   return [t._end(f) for t, f in zip(trackers, found, strict=False)]
 
 
-def _concatenate(a: jax.Array, b: jax.Array) -> jax.Array:
-  return jnp.concatenate([a, b])
+def _concatenate(a: Any, b: Any) -> Any:
+  """Puts the objects of two trees of arrays [K, ...] behind each other."""
+  return jax.tree.map(lambda x, y: jnp.concatenate([x, y]), a, b)
 
 
 def _prepare_mask(

@@ -13,6 +13,7 @@ import pathlib
 import time
 
 import jax
+import jax.numpy as jnp
 from ml_collections import config_dict
 import numpy as np
 
@@ -113,6 +114,14 @@ def _check_config(train: config_dict.ConfigDict) -> None:
       raise errors.SavosError(
         f'config.train.{name} is {train[name]!r}.\n  Expected one of {allowed}.'
       )
+  if train.seconds < 0 or (
+    train.schedule == 'cosine_seconds' and train.seconds == 0
+  ):
+    raise errors.SavosError(
+      f'config.train.seconds is {train.seconds}, with the schedule '
+      f'{train.schedule!r}.\n  Expected seconds above 0, or 0 (no limit) with '
+      'a schedule that counts steps.'
+    )
   if not 0.0 <= train.ema_decay < 1.0:
     raise errors.SavosError(
       f'config.train.ema_decay is {train.ema_decay}.\n'
@@ -224,7 +233,7 @@ def train(config: config_dict.ConfigDict, workdir: pathlib.Path) -> bool:
       )
       state = _start(config, state, checkpoints)
     state = sharding.put_state(sharding.from_first(jax.device_get(state)), mesh)
-    state = _run(
+    state, done = _run(
       config,
       workdir,
       state,
@@ -237,7 +246,7 @@ def train(config: config_dict.ConfigDict, workdir: pathlib.Path) -> bool:
     )
   # The others must not read what the first one has not written yet.
   distributed.wait_for_all('trained')
-  return int(state.step) >= train_config.steps
+  return done
 
 
 def _start(config, state, checkpoints) -> state_lib.TrainState:
@@ -288,13 +297,17 @@ def _run(
   *,
   checkpoints,
   validator,
-) -> state_lib.TrainState:
-  """The loop itself; without `checkpoints`, `validator` it writes nothing."""
+) -> tuple[state_lib.TrainState, bool]:
+  """The loop itself; without `checkpoints`, `validator` it writes nothing.
+
+  Returns:
+    The state, and whether all is done that was asked for.
+  """
   train_config = config.train
   start, total = int(state.step), train_config.steps
   if start >= total:
     logger.info('all %d steps are done already', total)
-    return state
+    return state, True
   batches = _batches(config, sampler, start, total)
   check = _FiniteCheck(sampler)
   writer = metric_writing.NoWriter()
@@ -302,7 +315,7 @@ def _run(
     writer = metric_writing.open_writer(workdir / 'logs')
     validator.begin(state)
   window = _Window()
-  begun = time.monotonic()
+  begun, late = time.monotonic(), False
   with (
     stopping.requested() as stop_after,
     contextlib.closing(batches),
@@ -314,7 +327,14 @@ def _run(
       window.waited += time.monotonic() - waiting_since
       indices = batch.pop('index')
 
-      state, metrics = step_function(state, sharding.put_batch(batch, mesh))
+      factor = optimizer_lib.factor_of_time(
+        train_config, time.monotonic() - begun
+      )
+      batch = sharding.put_batch(batch, mesh)
+      if factor is None:
+        state, metrics = step_function(state, batch)
+      else:
+        state, metrics = step_function(state, batch, jnp.float32(factor))
       check.add(step, indices, metrics)
       if step == start + 1:
         check.flush()
@@ -324,6 +344,7 @@ def _run(
         )
         writer.write_scalars(step, jax.device_get(metrics))
         window = _Window()
+        begun = time.monotonic()  # What compiling takes is not counted.
       else:
         window.metrics.append(metrics)
 
@@ -355,9 +376,11 @@ def _run(
         logger.info(
           'stopped %s after step %d; the state is saved. The same command goes '
           'on from here.',
-          'as config.train.seconds says' if late else 'by a signal',
+          'by config.train.seconds' if late else 'by a signal',
           step,
         )
         break
   writer.close()
-  return state
+  # A schedule that time decides is over when its time is.
+  over = late and train_config.schedule == 'cosine_seconds'
+  return state, over or int(state.step) >= total

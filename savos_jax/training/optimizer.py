@@ -1,5 +1,6 @@
 """Optimisers and learning-rate schedules from the configuration."""
 
+import math
 from typing import Any
 
 import jax
@@ -9,7 +10,7 @@ import optax
 from savos_jax import errors
 
 OPTIMIZERS = ('sgd', 'adamw')
-SCHEDULES = ('poly', 'cosine', 'constant')
+SCHEDULES = ('poly', 'cosine', 'constant', 'cosine_seconds')
 
 
 def make_schedule(train: config_dict.ConfigDict) -> optax.Schedule:
@@ -32,7 +33,7 @@ def make_schedule(train: config_dict.ConfigDict) -> optax.Schedule:
     decay = optax.polynomial_schedule(rate, 0.0, train.poly_power, decay_steps)
   elif train.schedule == 'cosine':
     decay = optax.cosine_decay_schedule(rate, decay_steps)
-  elif train.schedule == 'constant':
+  elif train.schedule in ('constant', 'cosine_seconds'):
     decay = optax.constant_schedule(rate)
   else:
     raise errors.SavosError(
@@ -43,6 +44,27 @@ def make_schedule(train: config_dict.ConfigDict) -> optax.Schedule:
     return decay
   warmup = optax.linear_schedule(0.0, rate, train.warmup_steps)
   return optax.join_schedules([warmup, decay], [train.warmup_steps])
+
+
+def factor_of_time(
+  train: config_dict.ConfigDict, seconds: float
+) -> float | None:
+  """Returns by what the rate is multiplied after so much time.
+
+  Where it is known how long a training may take, and not how many steps that
+  is: 'cosine_seconds' falls to 0 when `train.seconds` are over.
+
+  Args:
+    train: `config.train`.
+    seconds: since the first step was compiled.
+
+  Returns:
+    The factor, 1 to 0; None for schedules that count steps alone.
+  """
+  if train.schedule != 'cosine_seconds':
+    return None
+  progress = min(1.0, seconds / train.seconds)
+  return 0.5 * (1.0 + math.cos(math.pi * progress))
 
 
 def _path_names(path) -> list[str]:

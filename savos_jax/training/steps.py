@@ -23,6 +23,7 @@ def _ema_decay(step: jax.Array, decay: float) -> jax.Array:
 def train_step(
   state: state_lib.TrainState,
   batch: Mapping[str, jax.Array],
+  factor: jax.Array | None = None,
   *,
   model: savos.SAVOS,
   optimizer: optax.GradientTransformation,
@@ -36,6 +37,8 @@ def train_step(
   Args:
     state: before the step.
     batch: uint8 arrays from `data.pipeline`, frames [B, T, H, W, 3].
+    factor: of the learning rate, where time decides it and not the step; a
+      scalar, or None for 1.
     model: the network.
     optimizer: the optimiser.
     objective: what is minimised.
@@ -57,6 +60,9 @@ def train_step(
   updates, opt_state = optimizer.update(
     gradients, state.opt_state, state.params
   )
+  if factor is not None:
+    # The rate is the last thing that an optimiser multiplies with.
+    updates = jax.tree.map(lambda update: factor * update, updates)
   params = optax.apply_updates(state.params, updates)
   ema_params = state.ema_params
   if ema_decay:
