@@ -1,0 +1,99 @@
+r"""Makes validation clips of look-alikes out of photos with masks.
+
+  python -m savos_jax.tools.rival_clips STILLS... --out=runs/rival_clips
+  python -m savos_jax.main --mode=evaluate \
+      --config.data.root=runs/rival_clips --config.data.year=2017
+
+Each STILLS is a folder of photos: images/NAME.jpg and masks/NAME.png. Only
+held-out photos are taken, about one in 25 by their names; training leaves
+these out. In each clip 2 to 4 objects are to be segmented: cut-outs that
+travel and cross over another photo, and that photo's own objects. In one clip
+in three an object leaves the frame or is hidden, and comes back; in another
+third, objects that are not to be segmented come in later.
+
+The layout is that of DAVIS 2017 (ImageSets/2017/val.txt); rival_clips.json
+tells what each clip is made of. The same photos, names of folders and
+settings give the same files.
+"""
+
+import argparse
+from collections.abc import Sequence
+import pathlib
+
+import numpy as np
+
+from savos_jax import errors
+from savos_jax.data import rival_clips
+
+
+def _size(text: str) -> tuple[int, int]:
+  try:
+    height, width = (int(part) for part in text.split('x'))
+  except ValueError:
+    raise argparse.ArgumentTypeError(
+      f'{text!r}; expected HEIGHTxWIDTH, as 256x448'
+    ) from None
+  return height, width
+
+
+def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
+  parser = argparse.ArgumentParser(
+    prog='python -m savos_jax.tools.rival_clips',
+    description=__doc__,
+    formatter_class=argparse.RawDescriptionHelpFormatter,
+  )
+  add = parser.add_argument
+  add(
+    'stills', type=pathlib.Path, nargs='+', metavar='STILLS',
+    help='folders of photos with images/ and masks/',
+  )  # fmt: skip
+  add(
+    '--out', type=pathlib.Path, required=True, metavar='FOLDER',
+    help='the folder to make; it must not exist, or be empty',
+  )  # fmt: skip
+  add('--clips', type=int, default=12, help='how many (12)')
+  add('--frames', type=int, default=30, help='length of each (30)')
+  add(
+    '--size', type=_size, default=(256, 448), metavar='HEIGHTxWIDTH',
+    help='of the frames, pixels (256x448)',
+  )  # fmt: skip
+  add('--seed', type=int, default=0, help='of all random choices (0)')
+  return parser.parse_args(argv)
+
+
+def run(arguments: argparse.Namespace) -> None:
+  """Makes the clips, and tells what was made.
+
+  Raises:
+    SavosError: something that the user can put right.
+  """
+  made = rival_clips.generate(
+    arguments.stills,
+    arguments.out,
+    clips=arguments.clips,
+    frames=arguments.frames,
+    size=arguments.size,
+    seed=arguments.seed,
+  )
+  gone = sum(frames > 0 for frames in made.hidden)
+  print(
+    f'{arguments.out}: {made.clips} clips of {arguments.frames} frames, '
+    f'{made.objects} objects of {np.mean(made.areas):.1%} of the first frame '
+    f'(least {min(made.areas):.1%}); hidden for {np.mean(made.hidden):.1f} '
+    f'frames on average, {gone} objects at least once'
+  )
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+  """Runs the program; errors are reported without a traceback.
+
+  Args:
+    argv: the arguments, default those of the command line.
+  """
+  arguments = _parse(argv)
+  with errors.reported():
+    run(arguments)
+
+
+if __name__ == '__main__':
+  main()
