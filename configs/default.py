@@ -239,6 +239,12 @@ def get_config() -> config_dict.ConfigDict:
   # The network sees a window around each object, this times its size, shrunk or
   # enlarged to short_side; 0: the frame, as the paper's. Our addition.
   evaluation.zoom = 0.0
+  # Of a network with a look back: frames that it remembers besides the
+  # reference, the last one and others between; of so many frames one is kept,
+  # the oldest goes; an object's only where it is as sure as this.
+  evaluation.memory_frames = 0
+  evaluation.memory_every = 5  # Frames.
+  evaluation.memory_confidence = 0.7
   evaluation.scales = (1.0,)  # (0.5, 0.75, 1.0): probabilities are averaged.
   evaluation.flip = False  # Averages the mirror image, too: twice the time.
   # How several objects agree: 'softmax' (Eq. 5), 'winner_takes_all' or

@@ -7,6 +7,7 @@ need the true size when they are compiled, as `static_size`; windows do not.
 
 from collections.abc import Sequence
 import functools
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -14,12 +15,48 @@ import jax.numpy as jnp
 from savos_jax.inference import aggregation
 from savos_jax.inference import scales
 from savos_jax.inference import zoom as zoom_lib
+from savos_jax.models import matching
 from savos_jax.models import savos
 
-# Of a video, as `step` takes them: frame, guidance, references, size.
-Inputs = tuple[jax.Array, jax.Array, Sequence[jax.Array], jax.Array]
-# As `step` returns them: guidance, labels.
-Outputs = tuple[jax.Array, jax.Array]
+
+class Memory(NamedTuple):
+  """What is remembered of a video besides its reference.
+
+  Attributes:
+    views: for every view the frames, [K, M, ...]; the last one in front.
+    slot: where besides the next frame is put, int32 scalar: 1 .. M - 1, or 0
+      for nowhere.
+  """
+
+  views: tuple[matching.Memory, ...]
+  slot: jax.Array
+
+
+class Outputs(NamedTuple):
+  """What a step returns.
+
+  Attributes:
+    guidance: of the next frame, float32 [K, H, W].
+    labels: uint8, [H, W] or of the labels' size.
+    confidence: mean probability of each object's pixels, float32 [K]; 0 where
+      an object has none.
+    memory: after the frame; None where nothing is remembered.
+  """
+
+  guidance: jax.Array
+  labels: jax.Array
+  confidence: jax.Array
+  memory: Memory | None
+
+
+# Of a video, as `step` takes them: frame, guidance, references, size, memory.
+Inputs = tuple[
+  jax.Array,
+  jax.Array,
+  Sequence[savos.Reference],
+  jax.Array,
+  Memory | None,
+]
 
 _SEEING = ('model', 'views', 'static_size', 'zoom')
 
@@ -72,7 +109,7 @@ def encode_references(
     zoom: see `options.InferenceConfig`.
 
   Returns:
-    For every view the references [K, h, w, C]; and the masks as the first
+    For every view the references of K objects; and the masks as the first
     guidance: coming out of a compiled function like every later one, they are
     placed like it, and `step` compiles once.
   """
@@ -98,25 +135,126 @@ def placed(guidance: jax.Array) -> jax.Array:
 
 
 def _probabilities(
-  model, params, frame, guidance, references, size, views, static_size, zoom
-) -> jax.Array:
-  """Returns each object's own probability [K, H, W], averaged over views."""
+  model,
+  params,
+  frame,
+  guidance,
+  references,
+  size,
+  memory,
+  views,
+  static_size,
+  zoom,
+) -> tuple[jax.Array, tuple[matching.Trace | None, ...]]:
+  """Returns each object's own probability, averaged over views.
+
+  Returns:
+    Float32 [K, H, W]; and what each view's frame leaves to be remembered.
+  """
   frames = frame[None].astype(jnp.float32) / 255.0
   sight = _Sight(guidance, size, static_size, zoom)
-  total = 0.0
-  for view, reference in zip(views, references, strict=True):
-    logits = model.apply(
+  remembered = memory.views if memory else (None,) * len(views)
+  total, traces = 0.0, []
+  for view, reference, seen in zip(views, references, remembered, strict=True):
+    logits, trace = model.apply(
       {'params': params},
       sight.look(frames, view),
       sight.look(guidance, view),
       reference,
       size if view.plain else None,
-      method=savos.SAVOS.segment,
+      seen,
+      method=savos.SAVOS.segment_traced,
     )
     # The softmax of two.
     found = jax.nn.sigmoid(logits[..., 1] - logits[..., 0])
     total += sight.back(found, view)
-  return total / len(views)
+    traces.append(trace)
+  return total / len(views), tuple(traces)
+
+
+def empty_memory(references: Sequence[savos.Reference], frames: int) -> Memory:
+  """Returns a memory of so many frames in which nothing is yet.
+
+  Args:
+    references: for every view, of K objects, of a network that looks back.
+    frames: M, at least 1.
+  """
+
+  def empty(reference):
+    keys, values = (
+      jnp.zeros((x.shape[0], frames, *x.shape[1:]), x.dtype)
+      for x in reference.remembered
+    )
+    return matching.Memory(keys, values, jnp.zeros(keys.shape[:2], bool))
+
+  return Memory(tuple(map(empty, references)), jnp.int32(0))
+
+
+def _put(
+  old: matching.Memory, new: matching.Remembered, keep: jax.Array, slot
+) -> matching.Memory:
+  """Puts a frame into a slot, for the objects [K] that keep it."""
+
+  def put(frames, frame):
+    wide = keep.reshape(-1, *[1] * (frame.ndim - 1))
+    return frames.at[:, slot].set(jnp.where(wide, frame, frames[:, slot]))
+
+  return matching.Memory(
+    put(old.keys, new.keys.astype(old.keys.dtype)),
+    put(old.values, new.values.astype(old.values.dtype)),
+    old.valid.at[:, slot].set(old.valid[:, slot] | keep),
+  )
+
+
+def _remember(
+  model,
+  params,
+  traces,
+  before,
+  found,
+  size,
+  memory,
+  keep,
+  views,
+  static_size,
+  zoom,
+) -> Memory:
+  """Adds the frame to the memory, seen through the windows it was seen in.
+
+  Args:
+    model: the network.
+    params: its parameters.
+    traces: from `_probabilities`.
+    before: the guidance that placed the windows, [K, H, W].
+    found: the frame's own probabilities, [K, H, W].
+    size: int32 [2].
+    memory: before the frame.
+    keep: which objects keep it, bool [K].
+    views: see `step`, and the next two.
+    static_size: see there.
+    zoom: see there.
+  """
+  sight = _Sight(before, size, static_size, zoom)
+  after = []
+  for view, trace, old in zip(views, traces, memory.views, strict=True):
+    new = model.apply(
+      {'params': params},
+      trace,
+      sight.look(found, view),
+      size if view.plain else None,
+      method=savos.SAVOS.remember,
+    )
+    # The last frame is always the first slot; a second place is kept longer.
+    old = _put(old, new, keep, memory.slot)
+    after.append(_put(old, new, keep, 0))
+  return Memory(tuple(after), memory.slot)
+
+
+def _confidence(probabilities: jax.Array) -> jax.Array:
+  """Returns the mean probability of each object's pixels, [K] of [K, H, W]."""
+  inside = probabilities > 0.5
+  total = jnp.where(inside, probabilities, 0.0).sum(axis=(1, 2))
+  return total / jnp.maximum(inside.sum(axis=(1, 2)), 1).astype(jnp.float32)
 
 
 segment = jax.jit(_probabilities, static_argnames=_SEEING)
@@ -132,6 +270,18 @@ def _with_union(guidance, references):
   if references[0].share.shape[0] == guidance.shape[0]:
     return guidance
   return jnp.concatenate([guidance, union(guidance)])
+
+
+def _for_union(memory, references):
+  """Adds the union, which has nothing but its reference, where there is one."""
+  if memory is None:
+    return None
+  lacking = references[0].share.shape[0] - memory.views[0].valid.shape[0]
+
+  def padded(x):
+    return jnp.pad(x, [(0, lacking)] + [(0, 0)] * (x.ndim - 1))
+
+  return Memory(jax.tree.map(padded, memory.views), memory.slot)
 
 
 def _finish(probabilities, mode, background, labels_size):
@@ -152,13 +302,15 @@ def _finish(probabilities, mode, background, labels_size):
 
 
 finish = jax.jit(_finish, static_argnames=('mode', 'background', 'labels_size'))
+remember = jax.jit(_remember, static_argnames=_SEEING)
+confidence = jax.jit(_confidence)
 
 
 # A frame from network to labels.
 _jit_step = functools.partial(
   jax.jit,
   static_argnames=(
-    *_SEEING, 'mode', 'background', 'labels_size',
+    *_SEEING, 'mode', 'background', 'labels_size', 'memory_confidence',
   ),
 )  # fmt: skip
 
@@ -171,6 +323,7 @@ def step(
   guidance: jax.Array,
   references: Sequence[jax.Array],
   size: jax.Array,
+  memory: Memory | None = None,
   *,
   views: tuple[scales.View, ...],
   static_size: tuple[int, int] | None,
@@ -178,6 +331,7 @@ def step(
   mode: str,
   background: str,
   labels_size: tuple[int, int] | None,
+  memory_confidence: float = 0.0,
 ) -> Outputs:
   """Segments a frame: `segment` and `finish` in one call.
 
@@ -186,25 +340,41 @@ def step(
     params: its parameters.
     frame: uint8 [H, W, 3], padded.
     guidance: probabilities in the frame before, float32 [K, H, W], padded.
-    references: from `encode_references`, [K, h, w, C] a view; with a 'merged'
-      background K + 1, the union's behind the objects'.
+    references: from `encode_references`, K a view; with a 'merged' background
+      K + 1, the union's behind the objects'.
     size: int32 [2], the true height and width.
+    memory: of the objects, the union not included; None: the reference alone.
     views: how the network sees the frame.
     static_size: (height, width) where a view is not plain, else None.
     zoom: see `options.InferenceConfig`.
     mode: of the aggregation.
     background: of the aggregation.
     labels_size: height and width of the labels, where it is not the frame's.
+    memory_confidence: from which on a frame is remembered of an object.
 
   Returns:
-    The next guidance, float32 [K, H, W], and labels, uint8, [H, W] or of
-    `labels_size`.
+    What guides the next frame, and the labels.
   """
-  guidance = _with_union(guidance, references)
-  probabilities = _probabilities(
-    model, params, frame, guidance, references, size, views, static_size, zoom
+  seeing = {'views': views, 'static_size': static_size, 'zoom': zoom}
+  probabilities, traces = _probabilities(
+    model,
+    params,
+    frame,
+    _with_union(guidance, references),
+    references,
+    size,
+    _for_union(memory, references),
+    **seeing,
   )
-  return _finish(probabilities, mode, background, labels_size)
+  found, labels = _finish(probabilities, mode, background, labels_size)
+  sure = _confidence(found)
+  if memory is not None:
+    keep = (sure > 0.0) & (sure >= memory_confidence)
+    traces = jax.tree.map(lambda x: x[: found.shape[0]], traces)
+    memory = _remember(
+      model, params, traces, guidance, found, size, memory, keep, **seeing
+    )
+  return Outputs(found, labels, sure, memory)
 
 
 def step_in_chunks(
@@ -212,35 +382,54 @@ def step_in_chunks(
   params,
   frame: jax.Array,
   guidance: jax.Array,
-  references: Sequence[jax.Array],
+  references: Sequence[savos.Reference],
   size: jax.Array,
+  memory: Memory | None = None,
   *,
   chunk: int,
   views: tuple[scales.View, ...],
   static_size: tuple[int, int] | None,
   zoom: float,
+  memory_confidence: float = 0.0,
   **finishing,
 ) -> Outputs:
   """`step` for `chunk` objects at a time, at most as many as there are."""
-  guidance = _with_union(guidance, references)
-  count = guidance.shape[0]
-  parts = []
+  seeing = {'views': views, 'static_size': static_size, 'zoom': zoom}
+  with_union = _with_union(guidance, references)
+  seen = _for_union(memory, references)
+  count = with_union.shape[0]
+  parts, traces = [], []
   for first in range(0, count, chunk):
     # The last chunk goes back a little, so that all are of one size.
     begin = min(first, count - chunk)
-    part = segment(
+    take = functools.partial(_rows, begin=begin, end=begin + chunk)
+    part, left = segment(
       model,
       params,
       frame,
-      guidance[begin : begin + chunk],
-      jax.tree.map(lambda r: r[begin : begin + chunk], references),  # noqa: B023
+      take(with_union),
+      take(references),
       size,
-      views=views,
-      static_size=static_size,
-      zoom=zoom,
+      None if seen is None else Memory(take(seen.views), seen.slot),
+      **seeing,
     )
     parts.append(part[first - begin :])
-  return finish(jnp.concatenate(parts), **finishing)
+    traces.append(_rows(left, first - begin, None))
+  found, labels = finish(jnp.concatenate(parts), **finishing)
+  sure = confidence(found)
+  if memory is not None:
+    keep = (sure > 0.0) & (sure >= memory_confidence)
+    left = jax.tree.map(lambda *x: jnp.concatenate(x), *traces)
+    left = _rows(left, 0, found.shape[0])
+    memory = remember(
+      model, params, left, guidance, found, size, memory, keep, **seeing
+    )
+  return Outputs(found, labels, sure, memory)
+
+
+def _rows(tree, begin, end):
+  """Returns the objects begin .. end of all arrays [K, ...]."""
+  return jax.tree.map(lambda x: x[begin:end], tree)
 
 
 @_jit_step
@@ -263,5 +452,5 @@ def step_videos(
     return step(model, params, *inputs, **static)
 
   stacked = jax.tree.map(lambda *leaves: jnp.stack(leaves), *videos)
-  guidance, labels = jax.vmap(one)(*stacked)
-  return list(zip(guidance, labels, strict=True))
+  found = jax.vmap(one)(*stacked)
+  return [jax.tree.map(lambda x, i=i: x[i], found) for i in range(len(videos))]

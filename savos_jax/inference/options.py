@@ -22,6 +22,11 @@ class InferenceConfig:
       the object (see `zoom.py`), and `short_side` is the window's; 0: it sees
       the frame, as the paper's does. 2 is good for small objects and for what
       changes its size.
+    memory_frames: frames besides the reference that a network with a look back
+      remembers: the last one, and others between; 0: the reference alone.
+    memory_every: of so many frames one is kept between, the oldest goes.
+    memory_confidence: a frame in which an object is less sure than this (see
+      `Tracker.confidences`) is not remembered of it.
     chunk: objects that are segmented at once; the memory of the rest is saved,
       at little cost in time. 0: all.
 
@@ -35,6 +40,9 @@ class InferenceConfig:
   flip: bool = False
   short_side: int = 0
   zoom: float = 0.0
+  memory_frames: int = 0
+  memory_every: int = 5
+  memory_confidence: float = 0.7
   chunk: int = 0
 
   def __post_init__(self):
@@ -56,6 +64,12 @@ class InferenceConfig:
       'zoom': (
         self.zoom == 0 or 1 <= self.zoom < math.inf,
         'at least 1, or 0 for the frame',
+      ),
+      'memory_frames': (0 <= self.memory_frames <= 64, 'frames, at most 64'),
+      'memory_every': (self.memory_every >= 1, 'at least 1 frame'),
+      'memory_confidence': (
+        0 <= self.memory_confidence <= 1,
+        'a number from 0 to 1',
       ),
       'chunk': (self.chunk >= 0, 'objects, or 0 for all'),
     }

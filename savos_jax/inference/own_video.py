@@ -58,29 +58,31 @@ def _progress_path(folder: pathlib.Path) -> pathlib.Path:
   return folder / 'progress.npz'
 
 
-def _save_progress(folder, setting, done, probabilities) -> None:
+def _save_progress(folder, setting, done, state) -> None:
+  arrays = {f'state_{i}': np.asarray(x) for i, x in enumerate(state)}
   with files.replacing(_progress_path(folder)) as partial:
     np.savez(
       partial,
       setting=json.dumps(setting),
       done=done,
-      probabilities=np.asarray(probabilities),
+      **arrays,
     )
 
 
-def _read_progress(folder, setting) -> tuple[int, np.ndarray | None]:
-  """Returns how many frames are done, and the probabilities in the last one.
+def _read_progress(folder, setting) -> tuple[int, list[np.ndarray]]:
+  """Returns how many frames are done, and the tracker's state after the last.
 
   Raises:
     SavosError: they were made in another way, or the file is damaged.
   """
   path = _progress_path(folder)
   if not path.is_file():
-    return 0, None
+    return 0, []
   try:
     with path.open('rb') as file, np.load(file) as stored:
       found = json.loads(str(stored['setting']))
-      done, probabilities = int(stored['done']), stored['probabilities']
+      done, count = int(stored['done']), len(stored.files) - 2
+      state = [stored[f'state_{i}'] for i in range(count)]
   except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
     raise errors.SavosError(
       f'{path}: damaged.\n  Remove {folder} and segment the video again.'
@@ -96,7 +98,7 @@ def _read_progress(folder, setting) -> tuple[int, np.ndarray | None]:
       + '\n    '.join(different)
       + '\n  Go on as it was begun, or segment into another folder.'
     )
-  return done, probabilities
+  return done, state
 
 
 def segment_video(
@@ -128,20 +130,20 @@ def segment_video(
     SavosError: a frame is damaged, the disk is full, or the folder holds
       something else. What was done is kept, as after Ctrl-C.
   """
-  done, probabilities = _read_progress(folder, setting)
+  done, before = _read_progress(folder, setting)
   on_start(done)
   timing = Timing()
   began = time.perf_counter()
   ids = [int(i) for i in np.unique(labels) if i]
   tracker.start(video.first(), labels, ids)
-  if done and probabilities.size:
-    tracker.guide(probabilities)
+  if done and before:
+    tracker.restore(before)
   elif not done:
     masks.write_mask(mask_path(folder, video, 0), labels)
     done = 1
     on_frame()
   # One name for both: an interruption never sees one of them alone.
-  state = done, tracker.probabilities
+  state = done, tracker.state()
 
   with contextlib.ExitStack() as stack:
 
@@ -167,12 +169,12 @@ def segment_video(
         timing.first = time.perf_counter() - began
       done = state[0]
       writer.submit(masks.write_mask, mask_path(folder, video, done), found)
-      state = done + 1, tracker.probabilities
+      state = done + 1, tracker.state()
       on_frame()
       if state[0] % _SAVE_EVERY == 0:
         writer.flush()
         save()
   # All is done: the masks need no more than this word.
-  _save_progress(folder, setting, state[0], np.zeros(0, np.float32))
+  _save_progress(folder, setting, state[0], [])
   timing.total = time.perf_counter() - began
   return timing

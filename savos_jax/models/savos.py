@@ -233,17 +233,23 @@ class SAVOS(nn.Module):
     return Reference(share, self.remember(trace, mask))
 
   def remember(
-    self, trace: matching.Trace, mask: jax.Array
+    self,
+    trace: matching.Trace,
+    mask: jax.Array,
+    size: jax.Array | None = None,
   ) -> matching.Remembered:
     """Joins what a frame left with its mask, for later frames to look back at.
 
     Args:
       trace: from `segment_traced`.
       mask: the frame's own, not its guidance: probabilities, float32 [B, H, W].
+      size: as `segment_traced` was given it.
 
     Returns:
       Keys and values at stride 16.
     """
+    if size is not None:
+      mask = jnp.where(_inside(mask.shape[1:3], size)[..., 0], mask, 0.0)
     return self.matching.remember(trace, _pad(mask))
 
   def segment(
