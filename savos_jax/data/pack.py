@@ -1,16 +1,22 @@
 """Training data in one file: a ZIP archive of small JPEGs and PNGs.
 
 To be sent to where training runs, and read there as any other data. The archive
-has a checksum for each image; its member `index.json` tells whose they are.
+has a checksum for each image; its member `index.json` tells whose they are. The
+same records give the same bytes.
 """
 
+import bisect
+from collections.abc import Iterator
 from collections.abc import Sequence
+import concurrent.futures
+import contextlib
 import dataclasses
 import io
 import json
 import os
 import pathlib
 import zipfile
+import zlib
 
 import cv2
 import numpy as np
@@ -20,12 +26,27 @@ from savos_jax import errors
 from savos_jax import files
 from savos_jax.data import sequences
 from savos_jax.data import shrinking
+from savos_jax.data import threads
 
 _INDEX = 'index.json'
 _VERSION = 1
 QUALITIES = (90, 85, 80, 75, 70, 65, 60, 55, 50)
 CODECS = {'jpeg': cv2.IMWRITE_JPEG_QUALITY, 'webp': cv2.IMWRITE_WEBP_QUALITY}
 _SUFFIXES = {'jpeg': '.jpg', 'webp': '.webp'}
+# Masks take 40 % fewer bytes than as OpenCV has it, which is for photos.
+_PNG = [
+  *(cv2.IMWRITE_PNG_COMPRESSION, 9),
+  *(cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_DEFAULT),
+]
+# Images by which a quality is chosen.
+_TRIED = 300
+_AGAIN = 'Expected a whole file of savos_jax.tools.pack: copy it again.'
+# What the modules zipfile and json raise where bytes are not as they were.
+_DAMAGE = (
+  zipfile.BadZipFile, zlib.error, EOFError, IndexError, KeyError,
+  NotImplementedError, OSError, OverflowError, RuntimeError, TypeError,
+  ValueError,
+)  # fmt: skip
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,23 +76,42 @@ class PackedSequence(sequences.Sequence):
     return labels
 
   def _read(self, path: pathlib.Path, flags: int) -> np.ndarray:
-    member = '/'.join(path.parts[-2:])
-    try:
-      data = np.frombuffer(self.archive.read(member), np.uint8)
-      image = cv2.imdecode(data, flags)
-    except (OSError, KeyError, zipfile.BadZipFile, cv2.error):
-      image = None
+    # Its checksum was right when the pack was opened.
+    data = self.archive.read('/'.join(path.parts[-2:]))
+    image = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
     if image is None:
       raise errors.SavosError(
-        f'{path}: damaged, in the pack {self.archive.filename}.\n'
-        '  Expected what savos_jax.tools.pack wrote: copy the file again, or '
-        'make it again.'
+        f'{path}: OpenCV cannot decode this image of a pack.\n  Expected an '
+        f'OpenCV that reads {path.suffix} files: install opencv-python-'
+        'headless of PyPI, or make the pack with --codec=jpeg.'
       )
     return image
 
 
+class _TooLargeError(Exception):
+  """A pack has more bytes than it may have."""
+
+
 def _encode(suffix: str, image: np.ndarray, parameters: list[int]) -> bytes:
   return cv2.imencode(suffix, image, parameters)[1].tobytes()
+
+
+def _kept(record: sequences.Sequence, every: int) -> range:
+  """Returns the frames of a record that are packed."""
+  return range(0, len(record), every)
+
+
+@contextlib.contextmanager
+def _workers() -> Iterator[concurrent.futures.ThreadPoolExecutor]:
+  with (
+    threads.one_opencv_thread(),
+    concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool,
+  ):
+    try:
+      yield pool
+    except BaseException:
+      pool.shutdown(cancel_futures=True)
+      raise
 
 
 def choose_quality(
@@ -81,9 +121,9 @@ def choose_quality(
   max_bytes: int,
   every: int = 1,
 ) -> int:
-  """Returns the highest quality with which a pack keeps within a size.
+  """Returns the highest quality with which a pack should keep within a size.
 
-  Estimated from about a hundred images, with 3 % in hand.
+  Estimated from some hundred images; `write_within` makes sure.
 
   Args:
     records: what is to be packed.
@@ -92,34 +132,90 @@ def choose_quality(
     max_bytes: of the file.
     every: see `write`.
 
+  Returns:
+    One of `QUALITIES`.
+
   Raises:
     SavosError: it does not fit with any quality.
   """
-  frames = [
-    (record, index)
-    for record in records
-    for index in range(0, len(record), every)
-  ]
-  some = frames[:: max(1, len(frames) // 100)]
-  shrunk = [
-    shrinking.shrink(record.frame(index), record.labels(index), box)
-    for record, index in some
-  ]
-  # A member of the archive takes about so much besides its bytes.
-  fixed = sum(len(_encode('.png', labels, [])) + 250 for _, labels in shrunk)
-  for quality in QUALITIES:
-    coded = sum(
-      len(_encode(_SUFFIXES[codec], frame[..., ::-1], [CODECS[codec], quality]))
-      for frame, _ in shrunk
+  frames = [(record, i) for record in records for i in _kept(record, every)]
+  some = frames[:: max(1, len(frames) // _TRIED)]
+  with _workers() as pool:
+    shrunk = list(
+      pool.map(
+        lambda one: shrinking.shrink(
+          one[0].frame(one[1]), one[0].labels(one[1]), box
+        ),
+        some,
+      )
     )
-    needed = 1.03 * (fixed + coded) * len(frames) / len(some)
-    if needed <= max_bytes:
-      return quality
-  raise errors.SavosError(
-    f'{len(frames)} images take about {needed / 1e6:.0f} MB with quality '
-    f'{quality}.\n  Expected at most {max_bytes / 1e6:.0f} MB (--max_mb): '
-    'give more, a smaller --size, --codec=webp, or several files (--part).'
+    # A member of the archive takes about so much besides its bytes.
+    fixed = sum(
+      len(_encode('.png', labels, _PNG)) + 220 for _, labels in shrunk
+    )
+
+    def needed(quality: int) -> float:
+      suffix, parameters = _SUFFIXES[codec], [CODECS[codec], quality]
+      coded = pool.map(
+        lambda one: len(_encode(suffix, one[0][..., ::-1], parameters)), shrunk
+      )
+      return (fixed + sum(coded)) * len(frames) / len(some)
+
+    worst_first = QUALITIES[::-1]
+    fitting = bisect.bisect_right(worst_first, max_bytes, key=needed)
+    if fitting:
+      return worst_first[fitting - 1]
+    least = needed(worst_first[0])
+  raise _does_not_fit(len(frames), least, max_bytes)
+
+
+def _does_not_fit(images: int, least: float, max_bytes: int):
+  return errors.SavosError(
+    f'{images} images take {least / 1e6:.1f} MB with quality {QUALITIES[-1]}.\n'
+    f'  Expected at most {max_bytes / 1e6:.1f} MB (--max_mb): give more, a '
+    'smaller --size, --codec=webp, a larger --every, or several files '
+    '(--part).'
   )
+
+
+def write_within(
+  path: str | os.PathLike,
+  records: Sequence[sequences.Sequence],
+  box: tuple[int, int],
+  codec: str,
+  max_bytes: int,
+  every: int = 1,
+) -> tuple[int, int]:
+  """Writes a pack with the highest quality that keeps within a size.
+
+  The quality may be one step lower than possible where the best one comes
+  within some hundredths of the size.
+
+  Args:
+    path: see `write`, as are the others.
+    records: videos and photos.
+    box: see `shrinking.fitted_size`.
+    codec: one of `CODECS`.
+    max_bytes: of the file.
+    every: of a video each so many-th frame, from the first.
+
+  Returns:
+    The quality, one of `QUALITIES`, and the number of bytes.
+
+  Raises:
+    SavosError: as `write`; or it does not fit with any quality.
+  """
+  check_absent(path)
+  chosen = choose_quality(records, box, codec, max_bytes, every)
+  for quality in QUALITIES[QUALITIES.index(chosen) :]:
+    try:
+      return quality, _write(
+        path, records, box, codec, quality, every, max_bytes
+      )
+    except _TooLargeError as error:
+      least = error.args[0]
+  images = sum(len(_kept(record, every)) for record in records)
+  raise _does_not_fit(images, least, max_bytes)
 
 
 def write(
@@ -146,85 +242,162 @@ def write(
   Raises:
     SavosError: the file is there, can't be written, or a record is damaged.
   """
-  path = pathlib.Path(path)
-  if path.exists():
+  check_absent(path)
+  return _write(path, records, box, codec, quality, every)
+
+
+def check_absent(path: str | os.PathLike) -> None:
+  """Raises SavosError if a file is there: a pack replaces nothing."""
+  if os.path.lexists(path):
     raise errors.SavosError(
       f'{path}: exists already.\n  Expected a new file: remove it, or give '
       'another name.'
     )
+
+
+def _write(path, records, box, codec, quality, every, max_bytes=None) -> int:
+  """Writes a pack, and returns its size; nothing if it is too large."""
   suffix, parameters = _SUFFIXES[codec], [CODECS[codec], quality]
-  described, number = [], 0
-  total = sum(len(range(0, len(record), every)) for record in records)
-  with (
-    files.replacing(path) as partial,
-    zipfile.ZipFile(partial, 'w', zipfile.ZIP_STORED) as archive,
-    tqdm.tqdm(total=total, unit='image') as bar,
-  ):
-    for record in records:
-      members = []
-      for index in range(0, len(record), every):
-        frame, labels = shrinking.shrink(
-          record.frame(index), record.labels(index), box
-        )
-        archive.writestr(
-          f'i/{number}{suffix}', _encode(suffix, frame[..., ::-1], parameters)
-        )
-        archive.writestr(f'm/{number}.png', _encode('.png', labels, []))
-        members.append(number)
-        number += 1
-        bar.update()
-      described.append(
-        {
-          'name': record.name,
-          'size': labels.shape,
-          'object_ids': record.object_ids,
-          'merge_objects': record.merge_objects,
-          'first': members[0],
-          'count': len(members),
-        }
-      )
-    index = {'version': _VERSION, 'suffix': suffix, 'records': described}
-    archive.writestr(_INDEX, json.dumps(index))
-  return path.stat().st_size
+
+  def code(record, index):
+    frame, labels = shrinking.shrink(
+      record.frame(index), record.labels(index), box
+    )
+    coded = _encode(suffix, frame[..., ::-1], parameters)
+    return coded, _encode('.png', labels, _PNG)
+
+  kept = [(record, i) for record in records for i in _kept(record, every)]
+  with files.replacing(path) as partial, partial.open('wb') as file:
+    with (
+      zipfile.ZipFile(file, 'w', zipfile.ZIP_STORED) as archive,
+      _workers() as pool,
+    ):
+      coded = pool.map(lambda one: code(*one), kept)
+      bar = tqdm.tqdm(coded, 'packing', len(kept), unit='image')
+      for number, (image, mask) in enumerate(bar):
+        _add(archive, f'i/{number}{suffix}', image)
+        _add(archive, f'm/{number}.png', mask)
+      index = {
+        'version': _VERSION,
+        'suffix': suffix,
+        'quality': quality,
+        'every': every,
+        'records': _describe(records, box, every),
+      }
+      _add(archive, _INDEX, json.dumps(index).encode())
+    size = file.tell()
+    if max_bytes is not None and size > max_bytes:
+      raise _TooLargeError(size)
+    # A rename that a crash outlives must not be of a file that it doesn't.
+    file.flush()
+    os.fsync(file.fileno())
+  return size
 
 
-def read(path: str | os.PathLike) -> list[PackedSequence]:
-  """Opens a pack; images are read, and their checksums tested, when asked for.
+def _add(archive: zipfile.ZipFile, name: str, data: bytes) -> None:
+  # A name alone would get the time of day: no two packs would be the same.
+  archive.writestr(zipfile.ZipInfo(name), data)
+
+
+def _describe(records, box, every) -> list[dict]:
+  described, first = [], 0
+  for record in records:
+    count = len(_kept(record, every))
+    described.append(
+      {
+        'name': record.name,
+        'size': shrinking.fitted_size(record.height, record.width, box),
+        'object_ids': record.object_ids,
+        'merge_objects': record.merge_objects,
+        'first': first,
+        'count': count,
+      }
+    )
+    first += count
+  return described
+
+
+def read(*paths: str | os.PathLike) -> list[PackedSequence]:
+  """Opens packs and tests all checksums; images are decoded when asked for.
 
   Args:
-    path: the file. It is held in memory.
+    paths: the files. They are held in memory.
 
   Returns:
-    Its records, in the order in which they were packed.
+    Their records, in the order in which they were packed.
 
   Raises:
-    SavosError: no such file, or no pack, or a truncated one.
+    SavosError: no such file, or no pack, or a damaged one; or two of them have
+      the same video or photo.
   """
-  path = pathlib.Path(path)
+  records = [record for path in paths for record in _read(pathlib.Path(path))]
+  origins: dict[str, PackedSequence] = {}
+  for record in records:
+    first = origins.setdefault(record.name, record)
+    if first is not record:
+      raise errors.SavosError(
+        f'{record.archive.filename}: {record.name!r} is also in '
+        f'{first.archive.filename}.\n  Expected packs without a common video '
+        'or photo: name each file once, and give parts (--part) of one set.'
+      )
+  return records
+
+
+def _read(path: pathlib.Path) -> list[PackedSequence]:
   try:
-    archive = zipfile.ZipFile(io.BytesIO(path.read_bytes()))
-    index = json.loads(archive.read(_INDEX))
-    version = index['version']
-  except (
-    OSError,
-    zipfile.BadZipFile,
-    ValueError,
-    KeyError,
-    TypeError,
-  ) as error:
+    content = path.expanduser().read_bytes()
+  except OSError as error:
     raise errors.SavosError(
-      f'{path}: cannot be read as a pack: {error}.\n'
-      '  Expected a whole file of savos_jax.tools.pack.'
+      f'{path}: cannot be read: {error.strerror}.\n  Expected a file of '
+      'savos_jax.tools.pack.'
     ) from None
-  if version != _VERSION:
+  try:
+    archive = zipfile.ZipFile(io.BytesIO(content))
+    names = archive.namelist()
+  except _DAMAGE as error:
     raise errors.SavosError(
-      f'{path}: a pack of version {version}.\n  Expected {_VERSION}: make it '
-      'again with this version of savos_jax.'
-    )
+      f'{path}: no pack, or its end is missing ({len(content)} bytes): '
+      f'{error}.\n  {_AGAIN}'
+    ) from None
   archive.filename = str(path)
-  return [
-    _open(path, archive, index['suffix'], record) for record in index['records']
-  ]
+  for name in names:
+    try:
+      archive.read(name)
+    except _DAMAGE as error:
+      raise errors.SavosError(
+        f'{path}: {name} in it is damaged: {error}.\n  {_AGAIN}'
+      ) from None
+  if _INDEX not in names:
+    raise errors.SavosError(
+      f'{path}: an archive without {_INDEX}, so no pack.\n  {_AGAIN}'
+    )
+  try:
+    index = json.loads(archive.read(_INDEX))
+    if index['version'] != _VERSION:
+      raise errors.SavosError(
+        f'{path}: a pack of version {index["version"]}.\n  Expected '
+        f'{_VERSION}: make it again with this version of savos_jax.'
+      )
+    records = [
+      _open(path, archive, index['suffix'], record)
+      for record in index['records']
+    ]
+  except _DAMAGE as error:
+    raise errors.SavosError(
+      f'{path}: {_INDEX} in it is malformed: {error!r}.\n  {_AGAIN}'
+    ) from None
+  _check_members(path, set(names), records)
+  return records
+
+
+def _check_members(path, names: set[str], records) -> None:
+  for record in records:
+    for file in (*record.frames, *record.masks):
+      if '/'.join(file.parts[-2:]) not in names:
+        raise errors.SavosError(
+          f'{path}: {"/".join(file.parts[-2:])}, an image of '
+          f'{record.name!r}, is missing.\n  {_AGAIN}'
+        )
 
 
 def _open(path, archive, suffix, record) -> PackedSequence:

@@ -22,6 +22,8 @@ from savos_jax.data import held_out_photos
 from savos_jax.data import pack
 from savos_jax.data import stills
 
+_QUALITY = 85
+
 
 def _pair(text: str, separator: str) -> tuple[int, int]:
   try:
@@ -99,9 +101,21 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.error(f'--every is {arguments.every}; expected at least 1')
   if arguments.quality is not None and not 1 <= arguments.quality <= 100:
     parser.error(f'--quality is {arguments.quality}; expected 1..100')
+  if arguments.max_mb is not None and not arguments.max_mb > 0:
+    parser.error(f'--max_mb is {arguments.max_mb:g}; expected more than 0')
   if arguments.max_mb is not None and arguments.quality is not None:
     parser.error('--max_mb chooses the quality: leave one of both out')
   return arguments
+
+
+def _write(records, arguments: argparse.Namespace) -> tuple[int, int]:
+  """Returns the quality and the number of bytes."""
+  common = arguments.out, records, arguments.size, arguments.codec
+  if arguments.max_mb:
+    max_bytes = round(arguments.max_mb * 1e6)
+    return pack.write_within(*common, max_bytes, arguments.every)
+  quality = arguments.quality or _QUALITY
+  return quality, pack.write(*common, quality, arguments.every)
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -111,6 +125,7 @@ def run(arguments: argparse.Namespace) -> None:
     SavosError: something that the user can put right.
   """
   begun = time.monotonic()
+  pack.check_absent(arguments.out)
   records = []
   if arguments.davis:
     records += davis.load(
@@ -123,24 +138,14 @@ def run(arguments: argparse.Namespace) -> None:
       if arguments.with_held_out or not held_out_photos.is_held_out(photo.name)
     ]
   number, count = arguments.part
-  records = pack.parts(records, count)[number - 1]
-  quality = arguments.quality or pack.QUALITIES[1]
-  if arguments.max_mb:
-    quality = pack.choose_quality(
-      records,
-      arguments.size,
-      arguments.codec,
-      round(arguments.max_mb * 1e6),
-      arguments.every,
+  if len(records) < count:
+    raise errors.SavosError(
+      f'{len(records)} videos and photos, for {count} part(s).\n  Expected at '
+      'least one a part: photos that generated clips are made of are left out '
+      'unless --with_held_out.'
     )
-  size = pack.write(
-    arguments.out,
-    records,
-    arguments.size,
-    arguments.codec,
-    quality,
-    arguments.every,
-  )
+  records = pack.parts(records, count)[number - 1]
+  quality, size = _write(records, arguments)
   videos = [record for record in records if len(record) > 1]
   frames = sum(len(range(0, len(v), arguments.every)) for v in videos)
   print(
