@@ -4,16 +4,22 @@ What `data.scenes` makes examples of: it lies in the memory of the device that
 trains, where any pixel of any image can be taken by its number.
 """
 
+from collections.abc import Iterable
 from collections.abc import Sequence
 import concurrent.futures
 import dataclasses
+import pathlib
 
 import numpy as np
 import tqdm
 
 from savos_jax import errors
+from savos_jax.data import davis
+from savos_jax.data import held_out_photos
+from savos_jax.data import pack
 from savos_jax.data import sequences
 from savos_jax.data import shrinking
+from savos_jax.data import stills
 from savos_jax.data import threads
 
 # Shorter and longer side of an image at most, pixels.
@@ -22,6 +28,8 @@ _SMALLEST = 0.002  # Of an image's area: an object below it is background.
 _VOID = 255
 # What can be pasted covers so much of its photo.
 _PASTED = (0.02, 0.7)
+# Pixels are numbered in 32 bits.
+_MOST_PIXELS = 2**31 - 1
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,6 +47,8 @@ class Bank:
       Those of an image follow each other.
     first_object: int32 [N], an image's first.
     object_count: int32 [N].
+    image_boxes: int32 [N, 4]: top, left, bottom, right of the box around all
+      objects of an image; the whole image where it has none.
     video_objects: int32 [...]: those of videos.
     photo_objects: int32 [...]: those of photos.
     paste_objects: int32 [...]: those that can be cut out whole, by group.
@@ -50,6 +60,7 @@ class Bank:
   objects: np.ndarray
   first_object: np.ndarray
   object_count: np.ndarray
+  image_boxes: np.ndarray
   video_objects: np.ndarray
   photo_objects: np.ndarray
   paste_objects: np.ndarray
@@ -77,77 +88,153 @@ def _find_objects(labels: np.ndarray) -> list[tuple[int, ...]]:
   return [tuple(int(value) for value in one) for one in found]
 
 
-def _read(record: sequences.Sequence, index: int):
-  """Returns a frame's pixels, its size and its objects."""
+def _read(record: sequences.Sequence, index: int, pixels: np.ndarray):
+  """Puts a frame into its place, uint32 [H * W]; returns its objects."""
   frame, labels = shrinking.shrink(
     record.frame(index), record.labels(index), BOX
   )
-  labels = np.where(labels == _VOID, 0, labels)
-  channels = [*np.moveaxis(frame, -1, 0), labels]
-  pixels = sum(c.astype(np.uint32) << 8 * i for i, c in enumerate(channels))
-  return pixels.ravel(), labels.shape, _find_objects(labels)
+  labels = np.where(labels == _VOID, np.uint8(0), labels)
+  # The first byte is the lowest, whatever the machine's order.
+  packed = np.dstack([frame, labels]).view('<u4')
+  pixels[:] = packed.ravel()
+  return _find_objects(labels)
 
 
 def _group(record: sequences.Sequence) -> str:
   return record.name.split('/')[0] if len(record) == 1 else ''
 
 
-def build(records: Sequence[sequences.Sequence], workers: int = 2) -> Bank:
+def build(records: Iterable[sequences.Sequence], workers: int = 2) -> Bank:
   """Reads all images.
 
   Args:
-    records: videos and photos.
+    records: videos and photos, from folders or from packs.
     workers: threads that decode.
 
   Returns:
     The bank.
 
   Raises:
-    SavosError: an image is damaged; or there is no object.
+    SavosError: an image is damaged; there is no object; or there are more
+      pixels than numbers for them.
   """
-  groups = {name: i for i, name in enumerate(sorted(set(map(_group, records))))}
-  frames, images = [], []
-  for record in records:
-    first = len(frames)
-    for index in range(len(record)):
-      frames.append((record, index))
-      images.append((0, 0, 0, first, len(record), groups[_group(record)]))
+  records = list(records)
+  images, size = _place(records)
+  if size > _MOST_PIXELS:
+    raise errors.SavosError(
+      f'{len(images)} training images have {size / 1e6:.0f} million pixels.\n'
+      f'  Expected at most {_MOST_PIXELS / 1e6:.0f} million, which fit in 8.6 '
+      "GB of the device's memory: give fewer, as with each second frame "
+      '(savos_jax.tools.pack --every=2).'
+    )
+  pixels = np.empty(size, np.uint32)
+  frames = [(record, i) for record in records for i in range(len(record))]
+
+  def fill(one, image):
+    begin, height, width = (int(value) for value in image[:3])
+    return _read(*one, pixels[begin : begin + height * width])
+
   with (
     threads.one_opencv_thread(),
     concurrent.futures.ThreadPoolExecutor(workers) as pool,
   ):
-    read = list(
-      tqdm.tqdm(
-        pool.map(lambda frame: _read(*frame), frames),
-        total=len(frames),
-        unit='image',
-        desc='reading',
-      )
-    )
-  images = np.array(images, np.int32).reshape(-1, 6)
-  images[:, 1:3] = [size for _, size, _ in read]
-  ends = np.cumsum([pixels.size for pixels, _, _ in read])
-  images[1:, 0] = ends[:-1]
-  objects = [
-    (number, *found) for number, image in enumerate(read) for found in image[2]
-  ]
+    read = pool.map(fill, frames, images)
+    try:
+      found = list(tqdm.tqdm(read, 'reading', len(frames), unit='image'))
+    except BaseException:
+      pool.shutdown(cancel_futures=True)
+      raise
+  objects = [(i, *one) for i, of_one in enumerate(found) for one in of_one]
   if not objects:
     raise errors.SavosError(
       f'none of {len(frames)} training images shows an object.\n  Expected '
       f'masks with objects of at least {100 * _SMALLEST:g} % of the image.'
     )
-  counts = np.array([len(image[2]) for image in read], np.int32)
+  counts = np.array([len(of_one) for of_one in found], np.int32)
   return _with_lists(
-    np.concatenate([pixels for pixels, _, _ in read]),
-    images,
-    np.array(objects, np.int32),
-    counts,
-    len(groups),
+    pixels, images.astype(np.int32), np.array(objects, np.int32), counts
   )
 
 
-def _with_lists(pixels, images, objects, counts, groups) -> Bank:
+def _place(records) -> tuple[np.ndarray, int]:
+  """Returns the bank's table of images, and how many pixels they have."""
+  groups = {name: i for i, name in enumerate(sorted(set(map(_group, records))))}
+  images, end = [], 0
+  for record in records:
+    height, width = shrinking.fitted_size(record.height, record.width, BOX)
+    row = height, width, len(images), len(record), groups[_group(record)]
+    for _ in range(len(record)):
+      images.append((end, *row))
+      end += height * width
+  return np.array(images, np.int64).reshape(-1, 6), end
+
+
+def load(
+  davis_root: str | pathlib.Path | None = None,
+  split: str = 'train',
+  held_out_sequences: Sequence[str] = (),
+  stills_folders: Sequence[str | pathlib.Path] = (),
+  packs: Sequence[str | pathlib.Path] = (),
+  year: str = '2016',
+  workers: int = 2,
+) -> Bank:
+  """Opens training data and reads all images but those that validate.
+
+  Args:
+    davis_root: root of DAVIS, or None.
+    split: its image list.
+    held_out_sequences: names of videos to leave out.
+    stills_folders: folders of photos.
+    packs: files of `savos_jax.tools.pack`.
+    year: of the image list; in 2016 all objects are one.
+    workers: threads that decode.
+
+  Returns:
+    The bank. Photos of which validation clips are made are not in it.
+
+  Raises:
+    SavosError: anything that is missing or damaged; a held-out name that no
+      video has; nothing is left.
+  """
+  records = davis.load(davis_root, split, year) if davis_root else []
+  for folder in stills_folders:
+    records += stills.load(folder)
+  records += pack.read(*packs)
+  unknown = set(held_out_sequences) - {record.name for record in records}
+  if unknown:
+    raise errors.SavosError(
+      f'held_out_sequences names {", ".join(sorted(unknown))}.\n  Expected '
+      'names of sequences that are in the training data: a misspelt one would '
+      'be trained on.'
+    )
+  return build(
+    [
+      record
+      for record in records
+      if record.name not in held_out_sequences
+      and (len(record) > 1 or not held_out_photos.is_held_out(record.name))
+    ],
+    workers,
+  )
+
+
+def _boxes_of(images, objects) -> np.ndarray:
+  """Returns the box around all objects of each image, int32 [N, 4]."""
+  boxes = np.zeros((len(images), 4), np.int32)
+  boxes[:, 2:] = images[:, 1:3]
+  lacking = np.setdiff1d(np.arange(len(images)), objects[:, 0])
+  whole = boxes[lacking]
+  # What any box around an object is inside of, turned inside out.
+  boxes = boxes[:, [2, 3, 0, 1]]
+  np.minimum.at(boxes[:, :2], objects[:, 0], objects[:, 2:4])
+  np.maximum.at(boxes[:, 2:], objects[:, 0], objects[:, 4:6])
+  boxes[lacking] = whole
+  return boxes
+
+
+def _with_lists(pixels, images, objects, counts) -> Bank:
   """Adds which objects are for what."""
+  groups = images[:, 5].max() + 1
   of_image = images[objects[:, 0]]
   of_video = of_image[:, 4] > 1
   share = objects[:, 6] / (of_image[:, 1] * of_image[:, 2])
@@ -166,6 +253,7 @@ def _with_lists(pixels, images, objects, counts, groups) -> Bank:
     objects=objects,
     first_object=np.int32(np.cumsum(counts) - counts),
     object_count=counts,
+    image_boxes=_boxes_of(images, objects),
     video_objects=np.int32(np.flatnonzero(of_video)),
     photo_objects=np.int32(photos),
     paste_objects=np.int32(pasted),
