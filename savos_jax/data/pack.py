@@ -171,8 +171,8 @@ def choose_quality(
 
 def _does_not_fit(images: int, least: float, max_bytes: int):
   return errors.SavosError(
-    f'{images} images take {least / 1e6:.1f} MB with quality {QUALITIES[-1]}.\n'
-    f'  Expected at most {max_bytes / 1e6:.1f} MB (--max_mb): give more, a '
+    f'{images} images take {least / 1e6:.2f} MB with quality {QUALITIES[-1]}.\n'
+    f'  Expected at most {max_bytes / 1e6:.2f} MB (--max_mb): give more, a '
     'smaller --size, --codec=webp, a larger --every, or several files '
     '(--part).'
   )
