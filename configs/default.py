@@ -194,7 +194,8 @@ def get_config() -> config_dict.ConfigDict:
   train.schedule = 'poly'
   train.poly_power = 0.9
   train.warmup_steps = 0  # Linear from 0.
-  train.encoder_learning_rate_factor = 1.0  # Times the learning rate.
+  # Times the learning rate; 0: the encoder stays as it is, at half the time.
+  train.encoder_learning_rate_factor = 1.0
   # Keeps the encoder's scales and biases as model.pretrained has them. Without
   # a file there is nothing to keep, and they are trained.
   train.freeze_batch_norm = True
@@ -239,6 +240,12 @@ def get_config() -> config_dict.ConfigDict:
   # The network sees a window around each object, this times its size, shrunk or
   # enlarged to short_side; 0: the frame, as the paper's. Our addition.
   evaluation.zoom = 0.0
+  # With zoom: an object that is less sure than this (0.5 to 1) in the frame
+  # before is looked for in the whole frame; 0: one without a pixel alone.
+  evaluation.lost_confidence = 0.0
+  # With zoom: share of an object's pixels at each side, at most, that the box
+  # for its window leaves out: specks far away. 0: none.
+  evaluation.stray = 0.0
   # Of a network with a look back: frames that it remembers besides the
   # reference, the last one and others between; of so many frames one is kept,
   # the oldest goes; an object's only where it is as sure as this.

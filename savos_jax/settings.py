@@ -248,11 +248,27 @@ def scene_config(config: config_dict.ConfigDict) -> scenes_config.SceneConfig:
   )
 
 
-def _make_scenes(config, workdir) -> scenes_source.Scenes:
-  """Reads all training images, but for photos that are held out."""
-  ranges, data = scene_config(config), config.data
+def scene_records(
+  config: config_dict.ConfigDict, workdir: pathlib.Path
+) -> list[sequences.Sequence]:
+  """Opens the videos and photos that scenes are made of.
+
+  Args:
+    config: the configuration.
+    workdir: see `make_sampler`.
+
+  Returns:
+    Those of `data.packs`, or else of `data.train_split` and `data.stills`;
+    without `data.held_out` and the photos that validation clips are made of.
+
+  Raises:
+    SavosError: no data, or data that are malformed; `data.held_out` names what
+      is not there.
+  """
+  data = config.data
   if data.packs:
-    records = [record for path in data.packs for record in pack.read(path)]
+    records = pack.read(*data.packs)
+    _check_held_out(data.held_out, records, 'config.data.packs')
     records = [r for r in records if r.name not in data.held_out]
   else:
     records = []
@@ -271,6 +287,24 @@ def _make_scenes(config, workdir) -> scenes_source.Scenes:
       'nothing to train on: no videos and no photos.\n'
       '  Expected config.data.packs, config.data.root or config.data.stills.'
     )
+  return records
+
+
+def _check_held_out(held_out, records, where: str) -> None:
+  """Refuses a misspelt name: its sequence would be trained on."""
+  names = [record.name for record in records if len(record) > 1]
+  unknown = set(held_out) - set(names)
+  if unknown:
+    raise errors.SavosError(
+      f'config.data.held_out names {", ".join(sorted(unknown))}.\n'
+      f'  Expected names of sequences of {where}: {", ".join(names[:4])}, ...'
+    )
+
+
+def _make_scenes(config, workdir) -> scenes_source.Scenes:
+  """Reads all training images."""
+  ranges = scene_config(config)
+  records = scene_records(config, workdir)
   videos = [record for record in records if len(record) > 1]
   logger.info(
     'scenes of %d sequences, %d frames, and of %d photos',
@@ -279,7 +313,7 @@ def _make_scenes(config, workdir) -> scenes_source.Scenes:
     len(records) - len(videos),
   )
   return scenes_source.Scenes(
-    bank.build(records, data.workers), ranges, config.seed
+    bank.build(records, config.data.workers), ranges, config.seed
   )
 
 
@@ -374,13 +408,7 @@ def load_split(
   if split not in (HELD_OUT, train_split) or not held_out:
     return _load(config, workdir, split)
   videos = _load(config, workdir, train_split)
-  unknown = set(held_out) - {video.name for video in videos}
-  if unknown:
-    raise errors.SavosError(
-      f'config.data.held_out names {", ".join(sorted(unknown))}.\n'
-      f'  Expected names of sequences of {train_split!r}: '
-      f'{", ".join(video.name for video in videos[:4])}, ...'
-    )
+  _check_held_out(held_out, videos, repr(train_split))
   return [
     video for video in videos if (video.name in held_out) == (split == HELD_OUT)
   ]

@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 import sampling_videos
 
+from configs import default
 from savos_jax import errors
+from savos_jax import settings
 from savos_jax.data import bank
 from savos_jax.data import davis
 from savos_jax.data import held_out_photos
@@ -211,26 +213,39 @@ def davis_root(tmp_path):
   return root
 
 
-def test_load_leaves_out_what_validates(tmp_path, davis_root):
+def _config(**fields):
+  config = default.get_config()
+  config.data.year, config.data.workers = '2016', 1
+  config.data.held_out = ('one',)
+  config.data.update(fields)
+  return config
+
+
+def test_scenes_are_made_without_what_validates(tmp_path, davis_root):
   photos = _photos(tmp_path / 'photos')
   kept = [p for p in photos if not held_out_photos.is_held_out(p.name)]
   assert 0 < len(kept) < len(photos)
-  built = bank.load(davis_root, 'train', ('one',), [tmp_path / 'photos'])
-  expected = bank.build([davis.load(davis_root, 'train', '2016')[1], *kept])
-  assert len(built.images) == 4 + len(kept)
-  for name, array in expected.arrays().items():
-    np.testing.assert_array_equal(built.arrays()[name], array)
+  folders = (str(tmp_path / 'photos'),)
+  config = _config(root=str(davis_root), stills=folders)
+  names = [r.name for r in settings.scene_records(config, tmp_path)]
+  assert names == ['two', *(photo.name for photo in kept)]
 
 
-def test_load_of_packs_is_load_of_folders(tmp_path, davis_root):
+def test_a_bank_of_packs_is_one_of_folders(tmp_path, davis_root):
   photos = _photos(tmp_path / 'photos')
   videos = davis.load(davis_root, 'train', '2016')
   parts = pack.parts([*videos, *photos], 2)
-  files = [tmp_path / f'{i}.pack' for i in range(2)]
+  files = [str(tmp_path / f'{i}.pack') for i in range(2)]
   for path, part in zip(files, parts, strict=True):
     pack.write(path, part, bank.BOX, 'jpeg', 95)
-  packed = bank.load(held_out_sequences=('one',), packs=files)
-  opened = bank.load(davis_root, 'train', ('one',), [tmp_path / 'photos'])
+  folders = (str(tmp_path / 'photos'),)
+  packed, opened = (
+    bank.build(settings.scene_records(_config(**fields), tmp_path))
+    for fields in (
+      {'packs': tuple(files)},
+      {'root': str(davis_root), 'stills': folders},
+    )
+  )
   assert len(packed.images) == len(opened.images)
   # In another order, so what is compared is what there is.
   for name in ('objects', 'image_boxes'):
@@ -244,9 +259,13 @@ def test_load_of_packs_is_load_of_folders(tmp_path, davis_root):
   )
 
 
-def test_load_of_a_misspelt_sequence(davis_root):
-  with pytest.raises(errors.SavosError, match='names twoo'):
-    bank.load(davis_root, held_out_sequences=('twoo',))
+def test_a_misspelt_sequence_is_not_trained_on(tmp_path, davis_root):
+  path = tmp_path / 'a.pack'
+  pack.write(path, davis.load(davis_root, 'train', '2016'), bank.BOX, 'jpeg', 9)
+  for fields in ({'packs': (str(path),)}, {'root': str(davis_root)}):
+    config = _config(held_out=('twoo',), **fields)
+    with pytest.raises(errors.SavosError, match='held_out names twoo'):
+      settings.scene_records(config, tmp_path)
 
 
 def test_banks_need_no_packages_but_those_of_the_training_machine():

@@ -117,7 +117,7 @@ def test_full_size_logits_and_reference(attention_on):
     lambda p, f, m: model.apply(p, f, m, method='encode_reference'),
     params, frame, mask,
   )  # fmt: skip
-  assert reference.shape == (2, 15, 27, 256)
+  assert reference.share.shape == (2, 15, 27, 256)
 
 
 def test_reference_computed_once_equals_the_whole(tiny):

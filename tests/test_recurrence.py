@@ -16,7 +16,7 @@ from savos_jax.inference import aggregation
 from savos_jax.models import savos
 from savos_jax.training import losses
 from savos_jax.training import recurrence
-from savos_jax.training import state
+from tests import tiny_resnets
 
 LAYERS = 6
 OBJECTIVE = recurrence.Objective('mean', soft_iou_weight=0.5)
@@ -313,21 +313,8 @@ def test_joined_objects_guide_the_next_frame_as_in_inference():
 
 
 def test_a_network_that_looks_back_remembers_its_own_frames():
-  model = savos.SAVOS(
-    savos.SavosConfig(
-      block_counts=(1, 1, 1, 1),
-      width_multiplier=1 / 16,
-      decoder_features=8,
-      matching=True,
-      matching_keys=4,
-      matching_values=6,
-    )
-  )
-  params = state.init_params(model, jax.random.key(0))
-  # As it is drawn, what is found is multiplied by zero.
-  params['matching']['join'] = jax.tree.map(
-    lambda x: x + 0.1, params['matching']['join']
-  )
+  model = tiny_resnets.LOOKING_BACK
+  params = tiny_resnets.looking_back_params()
   batch = _with_objects(make_batch(2, (32, 32)), 2)
   # The true mask guides the second frame: what the first one looked like can
   # change its loss by the memory alone.

@@ -148,5 +148,11 @@ def test_real_photos_open(savos_data):
     for folder in sorted((savos_data / 'stills').iterdir())
   }
   assert counts == {
-    'COCO128-seg': 126, 'HumanSeg290': 290, 'WeizmannHorse': 328,
-  }  # fmt: skip
+    'Butterflies': 400,
+    'CCP-people': 600,
+    'COCO-val100': 100,
+    'COCO128-seg': 126,
+    'HumanSeg290': 290,
+    'VOC-animals': 2725,
+    'WeizmannHorse': 328,
+  }

@@ -45,7 +45,8 @@ def test_windows(rows, columns, expected):
   # The frame is padded; a pixel below 0.5 is not the object's.
   mask = square((128, 224), rows, columns)
   mask[5, 5] = 0.4
-  found = zoom.windows(jnp.asarray(mask)[None], jnp.array([100, 200]), 2.0)
+  size = jnp.array([100, 200])
+  found = zoom.windows(jnp.asarray(mask)[None], size, zoom.Windows(2.0))
   np.testing.assert_allclose(found, [expected], rtol=1e-6)
 
 

@@ -1,5 +1,6 @@
 """Small ResNets under torchvision's names, with weights drawn at random."""
 
+import dataclasses
 import functools
 
 import jax
@@ -13,6 +14,11 @@ from savos_jax.weights import source as source_lib
 MODEL = savos.SAVOS(
   savos.SavosConfig(
     block_counts=(1, 1, 1, 1), width_multiplier=1 / 16, decoder_features=8
+  )
+)
+LOOKING_BACK = savos.SAVOS(
+  dataclasses.replace(
+    MODEL.config, matching=True, matching_keys=4, matching_values=6
   )
 )
 COUNTS = (1, 2, 1, 1)
@@ -79,3 +85,9 @@ def drawn_params():
   """Parameters of `MODEL` as a training draws them: they see the picture."""
   init = jax.jit(lambda key: state_lib.init_params(MODEL, key))
   return init(jax.random.key(0))
+
+
+def looking_back_params():
+  """Parameters of `LOOKING_BACK`: what is remembered shows in what is found."""
+  added = network_params(LOOKING_BACK)['matching']
+  return drawn_params() | {'matching': jax.tree.map(lambda x: 4 * x, added)}

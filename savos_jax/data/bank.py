@@ -5,21 +5,15 @@ trains, where any pixel of any image can be taken by its number.
 """
 
 from collections.abc import Iterable
-from collections.abc import Sequence
 import concurrent.futures
 import dataclasses
-import pathlib
 
 import numpy as np
 import tqdm
 
 from savos_jax import errors
-from savos_jax.data import davis
-from savos_jax.data import held_out_photos
-from savos_jax.data import pack
 from savos_jax.data import sequences
 from savos_jax.data import shrinking
-from savos_jax.data import stills
 from savos_jax.data import threads
 
 # Shorter and longer side of an image at most, pixels.
@@ -167,55 +161,6 @@ def _place(records) -> tuple[np.ndarray, int]:
       images.append((end, *row))
       end += height * width
   return np.array(images, np.int64).reshape(-1, 6), end
-
-
-def load(
-  davis_root: str | pathlib.Path | None = None,
-  split: str = 'train',
-  held_out_sequences: Sequence[str] = (),
-  stills_folders: Sequence[str | pathlib.Path] = (),
-  packs: Sequence[str | pathlib.Path] = (),
-  year: str = '2016',
-  workers: int = 2,
-) -> Bank:
-  """Opens training data and reads all images but those that validate.
-
-  Args:
-    davis_root: root of DAVIS, or None.
-    split: its image list.
-    held_out_sequences: names of videos to leave out.
-    stills_folders: folders of photos.
-    packs: files of `savos_jax.tools.pack`.
-    year: of the image list; in 2016 all objects are one.
-    workers: threads that decode.
-
-  Returns:
-    The bank. Photos of which validation clips are made are not in it.
-
-  Raises:
-    SavosError: anything that is missing or damaged; a held-out name that no
-      video has; nothing is left.
-  """
-  records = davis.load(davis_root, split, year) if davis_root else []
-  for folder in stills_folders:
-    records += stills.load(folder)
-  records += pack.read(*packs)
-  unknown = set(held_out_sequences) - {record.name for record in records}
-  if unknown:
-    raise errors.SavosError(
-      f'held_out_sequences names {", ".join(sorted(unknown))}.\n  Expected '
-      'names of sequences that are in the training data: a misspelt one would '
-      'be trained on.'
-    )
-  return build(
-    [
-      record
-      for record in records
-      if record.name not in held_out_sequences
-      and (len(record) > 1 or not held_out_photos.is_held_out(record.name))
-    ],
-    workers,
-  )
 
 
 def _boxes_of(images, objects) -> np.ndarray:

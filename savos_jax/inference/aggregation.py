@@ -92,6 +92,25 @@ def aggregate(
   return softmax(objects, behind)[1:]
 
 
+def confidence(objects: jax.Array, size: jax.Array) -> jax.Array:
+  """Tells how sure each object's mask is.
+
+  Args:
+    objects: probabilities [K, H, W], from `aggregate`.
+    size: int32 [2]; the true height and width. What is found in the padding
+      is nobody's.
+
+  Returns:
+    The mean probability of each object's pixels, those above one half, [K]; 0
+    where it has none.
+  """
+  rows = jnp.arange(objects.shape[1])[:, None] < size[0]
+  columns = jnp.arange(objects.shape[2])[None] < size[1]
+  inside = (objects > 0.5) & (rows & columns)[None]
+  total = jnp.where(inside, objects, 0.0).sum(axis=(1, 2))
+  return total / jnp.maximum(inside.sum(axis=(1, 2)), 1).astype(jnp.float32)
+
+
 def labels(objects: jax.Array, mode: str) -> jax.Array:
   """Labels every pixel.
 

@@ -6,6 +6,7 @@ need the true size when they are compiled, as `static_size`; windows do not.
 """
 
 from collections.abc import Sequence
+import dataclasses
 import functools
 from typing import NamedTuple
 
@@ -58,16 +59,18 @@ Inputs = tuple[
   Memory | None,
 ]
 
-_SEEING = ('model', 'views', 'static_size', 'zoom')
+_SEEING = ('model', 'views', 'static_size', 'windows')
 
 
 class _Sight:
   """How the network sees frames and masks, and where what it found belongs."""
 
-  def __init__(self, masks, size, static_size, zoom: float):
+  def __init__(
+    self, masks, size, static_size, windows: zoom_lib.Windows | None
+  ):
     """Takes where the objects are: masks [K, H, W], padded."""
     self._shape, self._size = masks.shape[1:], static_size
-    self._boxes = zoom_lib.windows(masks, size, zoom) if zoom else None
+    self._boxes = zoom_lib.windows(masks, size, windows) if windows else None
 
   def look(self, x, view: scales.View):
     """Returns what a view shows of padded frames or masks [N, H, W, ...]."""
@@ -94,7 +97,7 @@ class _Sight:
 
 @functools.partial(jax.jit, static_argnames=_SEEING)
 def encode_references(
-  model, params, frame, masks, size, *, views, static_size, zoom
+  model, params, frame, masks, size, *, views, static_size, windows
 ):
   """Encodes a frame as the reference of K objects.
 
@@ -106,7 +109,7 @@ def encode_references(
     size: int32 [2], the true height and width.
     views: how the network sees the frame.
     static_size: (height, width) where a view is not plain, else None.
-    zoom: see `options.InferenceConfig`.
+    windows: what the views show, if it is not the frame.
 
   Returns:
     For every view the references of K objects; and the masks as the first
@@ -114,7 +117,10 @@ def encode_references(
     placed like it, and `step` compiles once.
   """
   frames = frame[None].astype(jnp.float32) / 255.0
-  sight = _Sight(masks, size, static_size, zoom)
+  if windows:
+    # A mask that was given tells where the object is, however soft it is.
+    windows = dataclasses.replace(windows, lost_confidence=0.0)
+  sight = _Sight(masks, size, static_size, windows)
   references = tuple(
     model.apply(
       {'params': params},
@@ -128,10 +134,17 @@ def encode_references(
   return references, masks
 
 
-@jax.jit
-def placed(guidance: jax.Array) -> jax.Array:
-  """Returns guidance as it would come out of `step`, see there."""
-  return guidance
+# What is not used here still decides on which device the result is bound.
+@functools.partial(jax.jit, keep_unused=True)
+def placed(arrays, references):
+  """Returns arrays as they would come out of `step`, so that it compiles once.
+
+  Args:
+    arrays: any tree of them: what guides, what is remembered.
+    references: of the same objects, from `encode_references`.
+  """
+  del references
+  return arrays
 
 
 def _probabilities(
@@ -144,7 +157,7 @@ def _probabilities(
   memory,
   views,
   static_size,
-  zoom,
+  windows,
 ) -> tuple[jax.Array, tuple[matching.Trace | None, ...]]:
   """Returns each object's own probability, averaged over views.
 
@@ -152,7 +165,7 @@ def _probabilities(
     Float32 [K, H, W]; and what each view's frame leaves to be remembered.
   """
   frames = frame[None].astype(jnp.float32) / 255.0
-  sight = _Sight(guidance, size, static_size, zoom)
+  sight = _Sight(guidance, size, static_size, windows)
   remembered = memory.views if memory else (None,) * len(views)
   total, traces = 0.0, []
   for view, reference, seen in zip(views, references, remembered, strict=True):
@@ -172,11 +185,13 @@ def _probabilities(
   return total / len(views), tuple(traces)
 
 
+@functools.partial(jax.jit, static_argnames='frames', keep_unused=True)
 def empty_memory(references: Sequence[savos.Reference], frames: int) -> Memory:
   """Returns a memory of so many frames in which nothing is yet.
 
   Args:
-    references: for every view, of K objects, of a network that looks back.
+    references: for every view, of K objects, of a network that looks back. The
+      memory is placed like them, as `placed` tells.
     frames: M, at least 1.
   """
 
@@ -217,7 +232,7 @@ def _remember(
   keep,
   views,
   static_size,
-  zoom,
+  windows,
 ) -> Memory:
   """Adds the frame to the memory, seen through the windows it was seen in.
 
@@ -232,9 +247,9 @@ def _remember(
     keep: which objects keep it, bool [K].
     views: see `step`, and the next two.
     static_size: see there.
-    zoom: see there.
+    windows: see there.
   """
-  sight = _Sight(before, size, static_size, zoom)
+  sight = _Sight(before, size, static_size, windows)
   after = []
   for view, trace, old in zip(views, traces, memory.views, strict=True):
     new = model.apply(
@@ -248,13 +263,6 @@ def _remember(
     old = _put(old, new, keep, memory.slot)
     after.append(_put(old, new, keep, 0))
   return Memory(tuple(after), memory.slot)
-
-
-def _confidence(probabilities: jax.Array) -> jax.Array:
-  """Returns the mean probability of each object's pixels, [K] of [K, H, W]."""
-  inside = probabilities > 0.5
-  total = jnp.where(inside, probabilities, 0.0).sum(axis=(1, 2))
-  return total / jnp.maximum(inside.sum(axis=(1, 2)), 1).astype(jnp.float32)
 
 
 segment = jax.jit(_probabilities, static_argnames=_SEEING)
@@ -303,7 +311,7 @@ def _finish(probabilities, mode, background, labels_size):
 
 finish = jax.jit(_finish, static_argnames=('mode', 'background', 'labels_size'))
 remember = jax.jit(_remember, static_argnames=_SEEING)
-confidence = jax.jit(_confidence)
+confidence = jax.jit(aggregation.confidence)
 
 
 # A frame from network to labels.
@@ -327,7 +335,7 @@ def step(
   *,
   views: tuple[scales.View, ...],
   static_size: tuple[int, int] | None,
-  zoom: float,
+  windows: zoom_lib.Windows | None,
   mode: str,
   background: str,
   labels_size: tuple[int, int] | None,
@@ -346,7 +354,7 @@ def step(
     memory: of the objects, the union not included; None: the reference alone.
     views: how the network sees the frame.
     static_size: (height, width) where a view is not plain, else None.
-    zoom: see `options.InferenceConfig`.
+    windows: what the views show, if it is not the frame.
     mode: of the aggregation.
     background: of the aggregation.
     labels_size: height and width of the labels, where it is not the frame's.
@@ -355,7 +363,7 @@ def step(
   Returns:
     What guides the next frame, and the labels.
   """
-  seeing = {'views': views, 'static_size': static_size, 'zoom': zoom}
+  seeing = {'views': views, 'static_size': static_size, 'windows': windows}
   probabilities, traces = _probabilities(
     model,
     params,
@@ -367,7 +375,7 @@ def step(
     **seeing,
   )
   found, labels = _finish(probabilities, mode, background, labels_size)
-  sure = _confidence(found)
+  sure = aggregation.confidence(found, size)
   if memory is not None:
     keep = (sure > 0.0) & (sure >= memory_confidence)
     traces = jax.tree.map(lambda x: x[: found.shape[0]], traces)
@@ -389,12 +397,12 @@ def step_in_chunks(
   chunk: int,
   views: tuple[scales.View, ...],
   static_size: tuple[int, int] | None,
-  zoom: float,
+  windows: zoom_lib.Windows | None,
   memory_confidence: float = 0.0,
   **finishing,
 ) -> Outputs:
   """`step` for `chunk` objects at a time, at most as many as there are."""
-  seeing = {'views': views, 'static_size': static_size, 'zoom': zoom}
+  seeing = {'views': views, 'static_size': static_size, 'windows': windows}
   with_union = _with_union(guidance, references)
   seen = _for_union(memory, references)
   count = with_union.shape[0]
@@ -416,7 +424,7 @@ def step_in_chunks(
     parts.append(part[first - begin :])
     traces.append(_rows(left, first - begin, None))
   found, labels = finish(jnp.concatenate(parts), **finishing)
-  sure = confidence(found)
+  sure = confidence(found, size)
   if memory is not None:
     keep = (sure > 0.0) & (sure >= memory_confidence)
     left = jax.tree.map(lambda *x: jnp.concatenate(x), *traces)

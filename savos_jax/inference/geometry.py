@@ -48,13 +48,13 @@ class Geometry:
     shape: of its frames.
     size: to which they are shrunk, before they are padded.
     views: how the network sees them.
-    zoom: see `options.InferenceConfig`; with it views are of windows.
+    windows: of which the views are; None: they are of the frame.
   """
 
   shape: tuple[int, int]
   size: tuple[int, int]
   views: tuple[scales.View, ...]
-  zoom: float = 0.0
+  windows: zoom.Windows | None = None
 
   @property
   def padding(self) -> tuple[int, int]:
@@ -65,11 +65,11 @@ class Geometry:
   def static(self) -> dict[str, Any]:
     """What must be known when the network is compiled."""
     # A window's size is not known before it is seen: it is an array anyway.
-    any_size = self.zoom or all(view.plain for view in self.views)
+    any_size = self.windows or all(view.plain for view in self.views)
     return {
       'views': self.views,
       'static_size': None if any_size else self.size,
-      'zoom': self.zoom,
+      'windows': self.windows,
     }
 
   @property
@@ -104,4 +104,5 @@ def of(shape: tuple[int, int], config: options.InferenceConfig) -> Geometry:
   # Large enough that the smallest window has a pixel for each of the network's.
   size = network_size(*shape, round(config.short_side / zoom.SMALLEST))
   views = scales.views(height, width, scale, flip, plain=False)
-  return Geometry(shape, size, views, config.zoom)
+  windows = zoom.Windows(config.zoom, config.lost_confidence, config.stray)
+  return Geometry(shape, size, views, windows)

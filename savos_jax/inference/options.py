@@ -22,6 +22,12 @@ class InferenceConfig:
       the object (see `zoom.py`), and `short_side` is the window's; 0: it sees
       the frame, as the paper's does. 2 is good for small objects and for what
       changes its size.
+    lost_confidence: with `zoom`, an object that is less sure than this in the
+      frame before (see `Tracker.confidences`) is looked for in all of the next
+      one, as one without a pixel is; 0: that one alone.
+    stray: with `zoom`, at each side of an object this share of its pixels, at
+      most, is left out of the box that its window is made for: a speck far
+      away makes no window large. 0: none.
     memory_frames: frames besides the reference that a network with a look back
       remembers: the last one, and others between; 0: the reference alone.
     memory_every: of so many frames one is kept between, the oldest goes.
@@ -40,6 +46,8 @@ class InferenceConfig:
   flip: bool = False
   short_side: int = 0
   zoom: float = 0.0
+  lost_confidence: float = 0.0
+  stray: float = 0.0
   memory_frames: int = 0
   memory_every: int = 5
   memory_confidence: float = 0.7
@@ -65,6 +73,11 @@ class InferenceConfig:
         self.zoom == 0 or 1 <= self.zoom < math.inf,
         'at least 1, or 0 for the frame',
       ),
+      'lost_confidence': (
+        0 <= self.lost_confidence <= 1,
+        'a number from 0 to 1',
+      ),
+      'stray': (0 <= self.stray <= 0.25, 'a share, at most 0.25'),
       'memory_frames': (0 <= self.memory_frames <= 64, 'frames, at most 64'),
       'memory_every': (self.memory_every >= 1, 'at least 1 frame'),
       'memory_confidence': (

@@ -7,42 +7,84 @@ frame and mask together, so nothing that objects could share is lost.
 
 A window has the frame's proportions. It is `zoom` times as wide or as high as
 the box around the object in the frame before, at least `SMALLEST` of the frame
-and at most the frame itself; that it is, too, where there is no object.
+and at most the frame itself; that it is, too, where there is no object, so that
+it is found wherever it comes back.
+
+The box is around the pixels above one half. After Eq. 5, or where the winner
+takes all, no pixel is that for two objects: a window is made for none but its
+own.
 """
+
+import dataclasses
 
 import jax
 import jax.numpy as jnp
+
+from savos_jax.inference import aggregation
 
 # Of the frame's sides. A smaller one is mostly enlarged pixels.
 SMALLEST = 0.25
 _INSIDE = 0.5  # Probability from which on a pixel is the object's.
 
 
-def _extent(found: jax.Array, length: jax.Array) -> tuple[jax.Array, jax.Array]:
-  """Begin and end of what is true in [K, N], float32; 0, length if nothing."""
-  first = jnp.argmax(found, axis=1)
-  last = found.shape[1] - jnp.argmax(found[:, ::-1], axis=1)
-  some = found.any(axis=1)
-  begin = jnp.where(some, first.astype(jnp.float32), 0.0)
-  return begin, jnp.where(some, last.astype(jnp.float32), length)
+@dataclasses.dataclass(frozen=True)
+class Windows:
+  """How windows are placed; see `options.InferenceConfig`.
+
+  Attributes:
+    zoom: the window's side over the object's, where that is the longer.
+    lost_confidence: the window of an object that is less sure is the frame.
+    stray: share of an object's pixels, at each side, that are left out of its
+      box.
+  """
+
+  zoom: float
+  lost_confidence: float = 0.0
+  stray: float = 0.0
 
 
-def windows(masks: jax.Array, size: jax.Array, zoom: float) -> jax.Array:
+def _extent(
+  counts: jax.Array, length: jax.Array, stray: float
+) -> tuple[jax.Array, jax.Array]:
+  """Begin and end of the pixels counted in [K, N]; 0, length if there are none.
+
+  At each end a share of `stray` of them is left out at most.
+  """
+  total = counts.sum(axis=1, keepdims=True)
+  # Whole numbers, and so exact. Without strays: from the first to the last.
+  left_out = stray * total.astype(jnp.float32)
+
+  def first(x):
+    gone = jnp.cumsum(x, axis=1).astype(jnp.float32)
+    return jnp.argmax(gone > left_out, axis=1)
+
+  end = counts.shape[1] - first(counts[:, ::-1])
+  some = total[:, 0] > 0
+  begin = jnp.where(some, first(counts).astype(jnp.float32), 0.0)
+  return begin, jnp.where(some, end.astype(jnp.float32), length)
+
+
+def windows(masks: jax.Array, size: jax.Array, how: Windows) -> jax.Array:
   """Places a window around each object.
 
   Args:
     masks: probabilities, float32 [K, H, W].
     size: int32 [2]; the true height and width, without padding.
-    zoom: the window's side over the object's, where that is the longer.
+    how: to place them.
 
   Returns:
     top, left, height and width of each, float32 [K, 4], pixels.
   """
-  size = size.astype(jnp.float32)
   inside = masks > _INSIDE
-  top, bottom = _extent(inside.any(axis=2), size[0])
-  left, right = _extent(inside.any(axis=1), size[1])
-  share = zoom * jnp.maximum((bottom - top) / size[0], (right - left) / size[1])
+  if how.lost_confidence:
+    sure = aggregation.confidence(masks, size) >= how.lost_confidence
+    inside &= sure[:, None, None]
+  size = size.astype(jnp.float32)
+  top, bottom = _extent(inside.sum(axis=2), size[0], how.stray)
+  left, right = _extent(inside.sum(axis=1), size[1], how.stray)
+  share = how.zoom * jnp.maximum(
+    (bottom - top) / size[0], (right - left) / size[1]
+  )
   share = jnp.clip(share, SMALLEST, 1.0)
   height, width = share * size[0], share * size[1]
   top = jnp.clip((top + bottom - height) / 2, 0.0, size[0] - height)

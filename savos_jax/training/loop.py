@@ -136,7 +136,11 @@ def _check_config(train: config_dict.ConfigDict) -> None:
 
 def _objective(train: config_dict.ConfigDict) -> recurrence.Objective:
   names = [field.name for field in dataclasses.fields(recurrence.Objective)]
-  return recurrence.Objective(**{name: train[name] for name in names})
+  names.remove('encoder')
+  return recurrence.Objective(
+    encoder=train.encoder_learning_rate_factor > 0,
+    **{name: train[name] for name in names},
+  )
 
 
 def _describe_parameters(params, workdir: pathlib.Path) -> None:

@@ -75,13 +75,16 @@ def _is_batch_norm(path) -> bool:
   return any(name.startswith('bn') or name.endswith('_bn') for name in path)
 
 
-def parameter_groups(params: Any, freeze_batch_norm: bool) -> Any:
+def parameter_groups(
+  params: Any, freeze_batch_norm: bool, freeze_encoder: bool = False
+) -> Any:
   """Labels each parameter 'encoder', 'other' or 'frozen'.
 
   Args:
     params: the network's parameters.
     freeze_batch_norm: scales and biases of the encoder's BatchNorms are
       'frozen', as after an import.
+    freeze_encoder: all of the encoder is.
 
   Returns:
     A tree of labels.
@@ -91,7 +94,9 @@ def parameter_groups(params: Any, freeze_batch_norm: bool) -> Any:
     names = _path_names(path)
     if freeze_batch_norm and _is_batch_norm(names):
       return 'frozen'
-    return 'encoder' if 'encoder' in names else 'other'
+    if 'encoder' not in names:
+      return 'other'
+    return 'frozen' if freeze_encoder else 'encoder'
 
   return jax.tree_util.tree_map_with_path(label, params)
 
@@ -114,7 +119,11 @@ def make_optimizer(
     SavosError: unknown optimiser or schedule.
   """
   schedule = make_schedule(train)
-  groups = parameter_groups(params, pretrained and train.freeze_batch_norm)
+  groups = parameter_groups(
+    params,
+    pretrained and train.freeze_batch_norm,
+    freeze_encoder=train.encoder_learning_rate_factor == 0,
+  )
   frozen = jax.tree.map(lambda group: group == 'frozen', groups)
   kernels = jax.tree.map(lambda leaf: leaf.ndim > 1, params)
   if train.optimizer == 'sgd':

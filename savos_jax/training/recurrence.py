@@ -42,6 +42,8 @@ class Objective:
     joint: of several objects in an example, the loss is on the probabilities
       that Eq. 5 makes of them, as when a video is segmented; False: each
       object's is on its own.
+    encoder: the encoder is trained; otherwise its gradient is 0, and is not
+      computed.
   """
 
   loss_reduction: str = 'mean'
@@ -50,6 +52,7 @@ class Objective:
   rematerialise: bool = False
   teacher_forcing_iou: float = 0.0
   joint: bool = True
+  encoder: bool = True
 
 
 def gradients(
@@ -149,10 +152,19 @@ def _side_by_side(x: jax.Array) -> jax.Array:
   return x.reshape(-1, *x.shape[2:])
 
 
-def _encoder(model: savos.SAVOS) -> Callable:
+def _variables(params: Any, objective: Objective) -> dict[str, Any]:
+  """Returns what the network is applied with; no gradient enters the rest."""
+  if not objective.encoder:
+    params = params | {'encoder': jax.lax.stop_gradient(params['encoder'])}
+  return {'params': params}
+
+
+def _encoder(model: savos.SAVOS, objective: Objective) -> Callable:
   def encode(params, images):
     return model.apply(
-      {'params': params}, *images, method=savos.SAVOS.encode_reference
+      _variables(params, objective),
+      *images,
+      method=savos.SAVOS.encode_reference,
     )
 
   return encode
@@ -169,7 +181,7 @@ def _frame_loss(model: savos.SAVOS, objective: Objective) -> Callable:
     params, reference, guidance, memory = inputs
     frame, masks, present = images
     logits, trace = model.apply(
-      {'params': params},
+      _variables(params, objective),
       frame,
       guidance,
       reference,
@@ -217,7 +229,8 @@ def _remember(model, params, trace, mask, memory):
 
 def _through_time(params, clip, model, objective):
   """Returns gradient, loss, and per frame IoUs and forced shares [B, K]."""
-  encode, frame_loss = _encoder(model), _frame_loss(model, objective)
+  encode = _encoder(model, objective)
+  frame_loss = _frame_loss(model, objective)
   recomputed_loss = frame_loss
   if objective.rematerialise:
     encode, recomputed_loss = _recomputed(encode), _recomputed(frame_loss)
@@ -256,7 +269,8 @@ def _detached(params, clip, model, objective):
   does not grow with the clip. Into what is remembered of other frames than the
   reference no gradient flows.
   """
-  encode, frame_loss = _encoder(model), _frame_loss(model, objective)
+  encode = _encoder(model, objective)
+  frame_loss = _frame_loss(model, objective)
   if objective.rematerialise:
     encode = _recomputed(encode)
   reference, encoder_gradient = jax.vjp(

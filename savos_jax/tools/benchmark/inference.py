@@ -135,12 +135,21 @@ def compile_step(
   encode = functools.partial(
     compiled_lib.encode_references, model, **geometry.static
   )
+
+  def placed(shapes):
+    return jax.tree.map(lambda leaf: shape_of(leaf.shape, leaf.dtype), shapes)
+
   if device is not None:
-    params = jax.tree.map(lambda leaf: shape_of(leaf.shape, leaf.dtype), params)
-  references, guidance = jax.tree.map(
-    lambda leaf: shape_of(leaf.shape, leaf.dtype),
-    jax.eval_shape(encode, params, frame, masks, true_size),
+    params = placed(params)
+  references, guidance = placed(
+    jax.eval_shape(encode, params, frame, masks, true_size)
   )
+  memory = None
+  if model.config.matching and config.memory_frames:
+    empty = functools.partial(
+      compiled_lib.empty_memory, frames=config.memory_frames
+    )
+    memory = placed(jax.eval_shape(empty, references))
   lowered = compiled_lib.step.lower(
     model,
     params,
@@ -148,10 +157,12 @@ def compile_step(
     guidance,
     references,
     true_size,
+    memory,
     **geometry.static,
     mode=config.aggregation,
     background=config.background if objects > 1 else 'max',
     labels_size=geometry.labels_size,
+    memory_confidence=config.memory_confidence,
   )
   return lowered.compile()
 
