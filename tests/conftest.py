@@ -7,9 +7,14 @@ import pathlib
 import shutil
 import tempfile
 
-# JAX and TensorFlow read these once, when they are imported.
-os.environ['XLA_FLAGS'] = (
-  os.environ.get('XLA_FLAGS', '') + ' --xla_force_host_platform_device_count=2'
+# JAX and TensorFlow read these once, when they are imported. Networks here are
+# tiny: what is saved by compiling less well is more than what it costs.
+os.environ['XLA_FLAGS'] = ' '.join(
+  [
+    '--xla_force_host_platform_device_count=2',
+    '--xla_backend_optimization_level=0',
+    os.environ.get('XLA_FLAGS', ''),
+  ]
 ).strip()
 os.environ.setdefault('JAX_PLATFORMS', 'cpu')
 os.environ['TF_CPP_MIN_LOG_LEVEL'] = '3'

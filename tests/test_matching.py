@@ -130,12 +130,9 @@ def test_at_first_a_look_back_changes_nothing(networks):
   assert nothing is None
 
 
-def test_what_is_remembered_changes_the_prediction(networks):
-  model, params, _, _ = networks
-  params = params | {
-    'matching': params['matching']
-    | {'join': jax.tree.map(lambda x: x + 0.5, params['matching']['join'])}
-  }
+def test_what_is_remembered_changes_the_prediction():
+  model = tiny_resnets.LOOKING_BACK
+  params = tiny_resnets.looking_back_params()
   frames, masks = _frames()
   alone, _ = _segment(model, params, frames[:2], masks)
   other, _ = _segment(model, params, frames[:2], masks, (frames[2], masks[0]))

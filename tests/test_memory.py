@@ -144,7 +144,7 @@ def test_unsure_frames_are_not_remembered(params, video):
   [
     {'chunk': 1},
     {'zoom': 2.0, 'short_side': 32},
-    {'scales': (0.5, 1.0), 'flip': True},
+    {'scales': (0.5,), 'flip': True},
     {'aggregation': 'softmax', 'background': 'merged'},
     {'aggregation': 'softmax', 'background': 'merged', 'chunk': 2},
   ],

@@ -111,22 +111,37 @@ def main() -> int:
   parser = argparse.ArgumentParser(
     description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
   )
-  parser.add_argument('--out', type=pathlib.Path, required=True)
-  parser.add_argument('--pack', type=pathlib.Path)
-  parser.add_argument('--frames', type=int, default=12)
+  for name, required, text in (
+    ('out', True, 'gets the results as JSON'),
+    ('pack', False, 'its first video is segmented'),
+  ):
+    parser.add_argument(
+      f'--{name}', type=pathlib.Path, required=required, help=text
+    )
+  parser.add_argument(
+    '--frames', type=int, default=12, help='of that video (default 12)'
+  )
+  parser.add_argument(
+    '--quick',
+    action='store_true',
+    help='one case and three frames: whether the job runs here',
+  )
   arguments = parser.parse_args()
+  cases, frames = network_cases.CASES, arguments.frames
+  if arguments.quick:
+    cases, frames = cases[:1], 3
   results: dict = {'failed': [], 'device': provenance.device()}
   results['jax'] = jax.__version__
-  for case in network_cases.CASES:
+  for case in cases:
     _try(results, 'bounds', _bounds, case)
-  for case in network_cases.CASES:
+  for case in cases:
     if case.kind == 'logits':
       for name, dtype in _PRECISIONS.items():
         _try(results, name, _at_precision, case, dtype)
   if arguments.pack:
     with contextlib.suppress(IndexError):
       videos = [r for r in pack.read(arguments.pack) if len(r) > 1]
-      _try(results, 'masks', _compared, videos[0], arguments.frames)
+      _try(results, 'masks', _compared, videos[0], frames)
   arguments.out.write_text(json.dumps(results, indent=2) + '\n')
   broken = [
     row for row in results.get('bounds', []) if not row['error'] <= row['bound']

@@ -4,8 +4,11 @@
 #   SECONDS_A_STAGE=240 launch/gpu/train.sh OUT one.pack two.pack
 #
 # OUT gets the networks as float16, in parts of 15 MB (put together again by
-# `cat held_out.safetensors.* > held_out.safetensors`), and the curves. What is
-# done is written when it is done: a stage that is cut short leaves its last.
+# `cat held_out.safetensors.* > held_out.safetensors`), and the curves: each
+# minute what is there by then, and at the end of each stage. FROM=FILE goes on
+# from a network that came back, in place of the shipped one; STAGES=all leaves
+# out the first stage; FLAGS are added to those of both trainings. (Where clu is
+# installed the curves are TensorBoard's, in WORK.)
 set -euo pipefail
 
 out=${1:?the folder that gets the results}
@@ -17,19 +20,31 @@ seconds=${SECONDS_A_STAGE:?seconds of each stage}
 mkdir -p "$out" "$work"
 export XLA_PYTHON_CLIENT_MEM_FRACTION=${XLA_PYTHON_CLIENT_MEM_FRACTION:-0.9}
 
+# Writes what a stage has come to into OUT. The CPU is enough for that.
+save() {
+  cp "$work/$1/logs/log.txt" "$out/$1.log"
+  cp "$work/$1/logs/metrics.jsonl" "$out/$1.jsonl" 2>/dev/null || true
+  JAX_PLATFORMS=cpu "$python" -m savos_jax.tools.export_checkpoint \
+    "$work/$1" --dtype=float16 --out="$work/$1.safetensors"
+  split -b 15000000 "$work/$1.safetensors" "$out/$1.safetensors."
+}
+
 # Trains a stage from a network: STAGE FROM.
 train() {
+  while sleep 60; do save "$1" >/dev/null 2>&1 || true; done &
+  local watcher=$!
   "$python" -m savos_jax.main --config="configs/rivals.py:$1" --mode=train \
     --workdir="$work/$1" --config.model.pretrained="$2" \
     --config.data.packs="($(printf "'%s'," "${packs[@]}"))" \
     --config.data.workers="$(nproc)" \
-    --config.train.seconds="$seconds" ${FLAGS:-}
-  cp "$work/$1/logs/log.txt" "$out/$1.log"
-  cp "$work/$1/logs/metrics.jsonl" "$out/$1.jsonl" 2>/dev/null || true
-  "$python" -m savos_jax.tools.export_checkpoint "$work/$1" \
-    --dtype=float16 --out="$work/$1.safetensors"
-  split -b 15000000 "$work/$1.safetensors" "$out/$1.safetensors."
+    --config.train.seconds="$seconds" ${FLAGS:-} || { kill $watcher; return 1; }
+  kill $watcher
+  wait $watcher 2>/dev/null || true
+  save "$1"
 }
 
-train held_out "${FROM:-default}"
-train all "$work/held_out.safetensors"
+from=${FROM-default}
+for stage in ${STAGES:-held_out all}; do
+  train "$stage" "$from"
+  from=$work/$stage.safetensors
+done

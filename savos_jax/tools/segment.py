@@ -75,8 +75,9 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
   add(
     '--zoom', type=float, metavar='FACTOR',
     help='the network sees a window around each object, this times its size, '
-    'in place of the frame: better for small objects; 0: the frame; default: '
-    'as the network was evaluated in its training',
+    'in place of the frame: better for small objects; 0: the frame, which is '
+    'better where objects look alike; default: as the network was evaluated in '
+    'its training for one object, 0 for several',
   )  # fmt: skip
   add(
     '--scales', type=float, nargs='+', default=[1.0],
@@ -116,8 +117,10 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
   return parser.parse_args(argv)
 
 
-def _options(arguments, trained: network.Trained) -> options.InferenceConfig:
-  """Returns how to segment.
+def _options(
+  arguments, trained: network.Trained, objects: int
+) -> options.InferenceConfig:
+  """Returns how to segment so many objects.
 
   Raises:
     SavosError: a flag is out of its range.
@@ -127,7 +130,8 @@ def _options(arguments, trained: network.Trained) -> options.InferenceConfig:
   if size is None:
     size = stored.get('short_side') or 480
   if zoom is None:
-    zoom = stored.get('zoom', 0.0)
+    # A window shows what an object is like, not which of several it is.
+    zoom = stored.get('zoom', 0.0) if objects == 1 else 0.0
   try:
     return options.InferenceConfig(
       aggregation=arguments.aggregation,
@@ -245,14 +249,14 @@ def run(arguments: argparse.Namespace) -> None:
   """
   _check_out(arguments)
   video = video_lib.open_video(arguments.video)
-  labels, _ = first_masks.read(
+  labels, ids = first_masks.read(
     arguments.mask,
     (video.height, video.width),
     colours=arguments.colours,
     resize=arguments.resize_mask,
   )
   trained = network.load(arguments.checkpoint)
-  config = _options(arguments, trained)
+  config = _options(arguments, trained, len(ids))
   if arguments.overwrite and not arguments.resume:
     _clear(arguments.out)
   try:

@@ -6,8 +6,8 @@ Both segment the same random frames with the same objects, one frame each in
 turn, so that whatever else the machine does slows both. PyTorch runs the
 independent definition in `torch_savos.py` with its weights in channels-last
 order, and encodes the reference once, as the tracker does; its first
-convolution is computed for each object. Both compute in float32. Prints one
-line of JSON.
+convolution is computed for each object. Both compute in float32, on the CPU.
+Prints one line of JSON. (launch/gpu/inference.py does this on a GPU.)
 """
 
 import argparse
@@ -33,18 +33,44 @@ from savos_jax.tools.benchmark import output
 from savos_jax.training import state as state_lib
 
 
+def default_device() -> str:
+  """Returns a GPU where PyTorch sees one, which may then round float32."""
+  if not torch.cuda.is_available():
+    return 'cpu'
+  # As JAX does by default.
+  torch.set_float32_matmul_precision('high')
+  torch.backends.cudnn.allow_tf32 = True
+  return 'cuda'
+
+
 class TorchTracker:
-  """The tracker's steps with the PyTorch network."""
+  """The tracker's steps with the PyTorch network, for videos of equal size."""
 
-  def __init__(self, config: savos.SavosConfig, compiled: bool):
-    """Draws the weights."""
+  def __init__(
+    self,
+    config: savos.SavosConfig,
+    compiled: bool,
+    bfloat16: bool = False,
+    device: str = 'cpu',
+    videos: int = 1,
+  ):
+    """Draws the weights.
+
+    Args:
+      config: the architecture; its dtype is not used.
+      compiled: by torch.compile.
+      bfloat16: computes in it, by autocast.
+      device: PyTorch's name of it.
+      videos: that are segmented at once.
+    """
     network = torch_savos.Savos(config).to(memory_format=torch.channels_last)
-    self._network = network
+    self._network, self._device = network.to(device), device
     self._run = torch.compile(self._segment) if compiled else self._segment
+    self._cast = torch.autocast(device, torch.bfloat16, enabled=bfloat16)
+    self._videos = videos
 
-  def _segment(self, frame, guidance, reference):
-    objects = guidance.shape[0]
-    frames = frame.expand(objects, -1, -1, -1)
+  def _segment(self, frames, guidance, reference):
+    frames = self._for_each_object(frames, guidance)
     target = self._network.encode(frames, guidance)
     both = torch.cat([target['res5'], reference], dim=1)
     x = self._network.global_convolution(both)
@@ -52,32 +78,53 @@ class TorchTracker:
     logits = torch.nn.functional.interpolate(
       logits, scale_factor=4, mode='bilinear', align_corners=False
     )
-    height, width = frame.shape[2:]
+    height, width = frames.shape[2:]
     return torch.softmax(logits, 1)[:, 1:, :height, :width]
 
+  def _for_each_object(self, frames, guidance):
+    """Repeats frames [V, 3, H, W] for the objects of each video."""
+    objects = guidance.shape[0] // self._videos
+    frames = frames[:, None].expand(-1, objects, -1, -1, -1).flatten(0, 1)
+    return frames.contiguous(memory_format=torch.channels_last)
+
   def _tensor(self, frame: np.ndarray) -> torch.Tensor:
-    tensor = torch.from_numpy(frame).permute(2, 0, 1)[None].float() / 255
+    """Returns the frame as that of all videos."""
+    frames = torch.from_numpy(np.stack([frame] * self._videos))
+    tensor = frames.to(self._device).permute(0, 3, 1, 2).float() / 255
     return tensor.contiguous(memory_format=torch.channels_last)
 
   @torch.inference_mode()
   def start(self, frame: np.ndarray, labels: np.ndarray, ids) -> None:
-    """As `tracker.Tracker.start`."""
+    """As `tracker.Tracker.start`, for all videos."""
     masks = np.stack([labels == i for i in ids]).astype(np.float32)
-    self._guidance = torch.from_numpy(masks)[:, None]
-    frames = self._tensor(frame).expand(len(ids), -1, -1, -1)
-    self._reference = self._network.encode(frames, self._guidance)['res5']
+    masks = np.concatenate([masks] * self._videos)[:, None]
+    self._guidance = torch.from_numpy(masks).to(self._device)
+    frames = self._for_each_object(self._tensor(frame), self._guidance)
+    with self._cast:
+      encoded = self._network.encode(frames, self._guidance)
+    self._reference = encoded['res5']
 
   @torch.inference_mode()
   def step(self, frame: np.ndarray) -> np.ndarray:
-    """As `tracker.Tracker.step`, with Eq. 5 for several objects."""
-    p = self._run(self._tensor(frame), self._guidance, self._reference)
-    if p.shape[0] > 1:
-      behind = torch.prod(1 - p, 0, keepdim=True)
-      both = torch.cat([behind, p]).clamp(1e-7, 1 - 1e-7)
-      p = torch.softmax(torch.logit(both), 0)[1:]
-    self._guidance = p
-    best = p.max(0)
-    return torch.where(best.values > 0.5, best.indices + 1, 0)[0].numpy()
+    """As `tracker.Tracker.step`, with Eq. 5 for several objects.
+
+    Args:
+      frame: uint8 [H, W, 3], of all videos.
+
+    Returns:
+      Labels [V, H, W].
+    """
+    with self._cast:
+      p = self._run(self._tensor(frame), self._guidance, self._reference)
+    p = p.float().unflatten(0, (self._videos, -1))
+    if p.shape[1] > 1:
+      behind = torch.prod(1 - p, 1, keepdim=True)
+      both = torch.cat([behind, p], 1).clamp(1e-7, 1 - 1e-7)
+      p = torch.softmax(torch.logit(both), 1)[:, 1:]
+    self._guidance = p.flatten(0, 1)
+    best = p.max(1)
+    labels = torch.where(best.values > 0.5, best.indices + 1, 0)
+    return labels[:, 0].cpu().numpy()
 
 
 def _parse() -> argparse.Namespace:

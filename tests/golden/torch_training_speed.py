@@ -43,40 +43,61 @@ def _soft_iou_loss(logits: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
 
 
 def torch_stepping(
-  config: savos.SavosConfig, case: training.Case, layout: torch.memory_format
+  config: savos.SavosConfig,
+  case: training.Case,
+  layout: torch.memory_format,
+  device: str = 'cpu',
+  compiled: bool = False,
 ) -> Callable[[], None]:
-  """Returns what takes a step with PyTorch.
+  """Returns what takes a step with PyTorch, and waits for it.
 
   Args:
     config: the architecture.
-    case: size and batch of the step.
+    case: size, batch and dtype of the step; bfloat16 is autocast's.
     layout: of weights and frames.
+    device: PyTorch's name of it.
+    compiled: forward and loss by torch.compile.
   """
-  network = torch_savos.Savos(config).to(memory_format=layout)
+  network = torch_savos.Savos(config).to(device, memory_format=layout)
   params = list(network.parameters())
   average = [param.detach().clone() for param in params]
   optimizer = torch.optim.AdamW(params, lr=1e-4, weight_decay=1e-4)
   batch = training.random_batch(case)
+  cast = torch.autocast(
+    device, torch.bfloat16, enabled=case.compute_dtype == 'bfloat16'
+  )
+
+  def tensor(array):
+    return torch.from_numpy(array).to(device)
 
   def frames(name, index):
-    array = torch.from_numpy(batch[name][index]).permute(0, 3, 1, 2)
+    array = tensor(batch[name][index]).permute(0, 3, 1, 2)
     return (array.float() / 255).contiguous(memory_format=layout)
 
   reference = frames('reference_frame', np.s_[:])
   frame = frames('frames', np.s_[:, 0])
-  reference_mask = torch.from_numpy(batch['reference_mask'])[:, None].float()
-  guidance = torch.from_numpy(batch['guidance'])[:, None].float() / 255
-  truth = torch.from_numpy(batch['masks'][:, 0]).float()
+  reference_mask = tensor(batch['reference_mask'])[:, None].float()
+  guidance = tensor(batch['guidance'])[:, None].float() / 255
+  truth = tensor(batch['masks'][:, 0]).float()
+
+  def loss_of():
+    logits = network(reference, reference_mask, frame, guidance).float()
+    return torch_savos.loss(logits, truth) + 0.5 * _soft_iou_loss(logits, truth)
+
+  if compiled:
+    loss_of = torch.compile(loss_of)
 
   def once():
     optimizer.zero_grad()
-    logits = network(reference, reference_mask, frame, guidance)
-    loss = torch_savos.loss(logits, truth)
-    (loss + 0.5 * _soft_iou_loss(logits, truth)).backward()
+    with cast:
+      loss = loss_of()
+    loss.backward()
     torch.nn.utils.clip_grad_norm_(params, 1.0)
     optimizer.step()
     with torch.no_grad():
       torch._foreach_lerp_(average, params, 1 - _EMA_DECAY)
+    if device == 'cuda':
+      torch.cuda.synchronize()
 
   return once
 

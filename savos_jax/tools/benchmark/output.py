@@ -94,6 +94,22 @@ class Output:
       _print_line(['-' * max(3, len(name)) for name in columns])
     _print_line([_cell(name, row[name]).rjust(len(name)) for name in columns])
     self._result['rows'].append({n: _rounded(v) for n, v in row.items()})
+    self._write()
+
+  def fail(self, what: str, why: str) -> None:
+    """Writes down what was to be a row and could not be measured.
+
+    Args:
+      what: was to be measured.
+      why: it could not be.
+
+    Raises:
+      SavosError: the JSON can't be written.
+    """
+    self._result.setdefault('failed', {})[what] = why
+    self._write()
+
+  def _write(self) -> None:
     if self._path:
       text = json.dumps(self._result, indent=2, default=str)
       with files.replacing(self._path) as partial:
