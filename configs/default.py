@@ -58,10 +58,13 @@ def get_config() -> config_dict.ConfigDict:
   data.held_out = ()
   # Folders with images/ and masks/: photos that only lucid dreams are made of.
   data.stills = ()
-  # For scenes: files of tools.pack, in place of train_split and stills.
+  # Files of tools.pack, in place of train_split and stills.
   data.packs = ()
   # Folder that keeps inpainted backgrounds; runs may share it. '': in workdir.
   data.background_cache = ''
+  # What makes examples in parallel: 'tf' (tf.data) or 'threads', the same ones;
+  # 'auto': tf.data where TensorFlow is installed. Not for scenes.
+  data.loader = 'auto'
   data.workers = 2  # Parallel example makers.
   data.prefetch = 2  # Batches kept ready.
   # Only for source 'embedded': what is generated.

@@ -265,29 +265,29 @@ def scene_records(
     SavosError: no data, or data that are malformed; `data.held_out` names what
       is not there.
   """
-  data = config.data
-  if data.packs:
-    records = pack.read(*data.packs)
-    _check_held_out(data.held_out, records, 'config.data.packs')
-    records = [r for r in records if r.name not in data.held_out]
-  else:
-    records = []
-    if data.train_split:
-      records += load_split(config, workdir, data.train_split)
-    records += [
-      photo for folder in data.stills for photo in stills.load(folder)
-    ]
-  records = [
-    record
-    for record in records
-    if len(record) > 1 or not held_out_photos.is_held_out(record.name)
-  ]
+  videos, photos = _training_data(config, workdir)
+  photos = [p for p in photos if not held_out_photos.is_held_out(p.name)]
+  records = [*videos, *photos]
   if not records:
     raise errors.SavosError(
       'nothing to train on: no videos and no photos.\n'
       '  Expected config.data.packs, config.data.root or config.data.stills.'
     )
   return records
+
+
+def _training_data(config, workdir) -> tuple[list[sequences.Sequence], ...]:
+  """Opens the videos, without those that are held out, and the photos."""
+  data = config.data
+  if data.packs:
+    records = pack.read(*data.packs)
+    _check_held_out(data.held_out, records, 'config.data.packs')
+    videos = [r for r in records if len(r) > 1 and r.name not in data.held_out]
+    return videos, [record for record in records if len(record) == 1]
+  videos = []
+  if data.train_split:
+    videos = load_split(config, workdir, data.train_split)
+  return videos, [p for folder in data.stills for p in stills.load(folder)]
 
 
 def _check_held_out(held_out, records, where: str) -> None:
@@ -345,20 +345,20 @@ def make_sampler(
   if config.scenes.enabled:
     return _make_scenes(config, workdir)
   ranges = sampling_config(config)
-  if data.source == 'segtrack' and not (data.train_split or data.stills):
+  if data.source == 'segtrack' and not (
+    data.train_split or data.stills or data.packs
+  ):
     raise errors.SavosError(
       'SegTrack v2 has no training part.\n'
       '  Evaluate a network that was trained elsewhere: --mode=evaluate '
       '--config.eval.checkpoint=runs/davis17.'
     )
-  videos = []
-  if data.train_split:
-    videos = load_split(config, workdir, data.train_split)
-  photos = [photo for folder in data.stills for photo in stills.load(folder)]
+  videos, photos = _training_data(config, workdir)
   if photos and not ranges.dreams:
     logger.warning(
-      'the photos of config.data.stills are not used: they are for lucid '
-      'dreams, and config.sampling.dream_fraction is 0'
+      'the photos of config.data.%s are not used: they are for lucid dreams, '
+      'and config.sampling.dream_fraction is 0',
+      'packs' if data.packs else 'stills',
     )
   backgrounds = None
   if ranges.dreams:

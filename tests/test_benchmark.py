@@ -100,7 +100,8 @@ def test_data_reports_dreams_steps_and_the_pipeline(capsys, davis_folder):
     assert len(steps) == 7  # Five steps, the inpainting and the previous mask.
     assert min(map(float, steps)) >= 0
     assert float(row['dreams_per_second_and_core']) > 0
-  assert float(pipeline['pipeline_examples_per_second']) > 0
+  for loader in ('tf', 'threads'):
+    assert float(pipeline[f'{loader}_examples_per_second']) > 0
   assert pipeline['clip_ms'] != '-' or pipeline['dream_ms'] != '-'
 
 

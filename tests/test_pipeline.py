@@ -12,6 +12,7 @@ from savos_jax import errors
 from savos_jax.data import pipeline
 
 SIZE, FRAMES = (6, 8), 3
+SETTINGS = {'workers': 2, 'prefetch': 2}
 
 
 def make_example(index):
@@ -26,8 +27,14 @@ def make_example(index):
   }
 
 
+@pytest.fixture(params=['tf', 'threads'], autouse=True)
+def loader(request, monkeypatch):
+  """Each test is of both loaders."""
+  monkeypatch.setitem(SETTINGS, 'loader', request.param)
+
+
 def batches(make=make_example, batch_size=4, start=0, stop=5, **changes):
-  settings = {'workers': 2, 'prefetch': 2} | changes
+  settings = SETTINGS | changes
   return pipeline.batches(
     make, SIZE, FRAMES, batch_size, start, stop, **settings
   )
@@ -156,3 +163,11 @@ def test_an_example_of_another_size_is_an_error():
 
   with pytest.raises(Exception, match=r'\[3,6,8\]'):
     next(batches(wrong))
+
+
+def test_without_tensorflow_threads_make_the_examples(monkeypatch):
+  monkeypatch.setattr(pipeline.importlib.util, 'find_spec', lambda _: None)
+  monkeypatch.setattr(pipeline, '_tensorflow', None)
+  assert indices(batches(stop=1, loader='auto')) == [[0, 1, 2, 3]]
+  with pytest.raises(errors.SavosError, match=r"loader is 'no'.*\n.*threads"):
+    batches(loader='no')

@@ -3,6 +3,7 @@
 import dataclasses
 import logging
 
+import numpy as np
 import pytest
 
 from configs import davis16_cpu
@@ -13,6 +14,7 @@ from savos_jax import errors
 from savos_jax import settings
 from savos_jax.data import examples
 from savos_jax.data import lucid
+from savos_jax.data import pack
 from savos_jax.data import sampling
 from savos_jax.inference import options
 from tests import sampling_videos
@@ -127,6 +129,22 @@ def test_sampler_draws_clips_and_dreams_of_videos_and_photos(
     (examples.DreamSource, True),
   }
   assert sampler.example(0)['frames'].shape == (2, 64, 96, 3)
+
+
+def test_a_training_reads_packs_in_place_of_folders(config, tmp_path):
+  videos, photos = settings._training_data(config, tmp_path)
+  path = tmp_path / 'a.pack'
+  pack.write(path, [*videos, *photos], (480, 640), 'jpeg', 95)
+  from_folders = settings.make_sampler(config, tmp_path)
+  config.data.packs = (str(path),)
+  config.data.root, config.data.stills = None, ()
+  from_pack = settings.make_sampler(config, tmp_path)
+  for index in range(6):
+    one, other = from_folders.describe(index), from_pack.describe(index)
+    assert (type(one), one.sequence.name) == (type(other), other.sequence.name)
+    np.testing.assert_array_equal(
+      from_folders.example(index)['masks'], from_pack.example(index)['masks']
+    )
 
 
 def test_examples_of_a_step_are_the_batch(config, tmp_path):

@@ -1,18 +1,24 @@
-"""tf.data: examples made in parallel, batched, ready before they are asked for.
+"""Examples made in parallel, batched, ready before they are asked for.
 
-The only module that feeds training; TensorFlow is imported here and nowhere
-else in `data` but for the TFDS source.
+By tf.data, or by the standard library's threads: the same examples in the same
+order. TensorFlow is imported here and nowhere else in `data` but for the TFDS
+source.
 """
 
+import collections
 from collections.abc import Callable
 from collections.abc import Iterator
+import concurrent.futures
 import importlib.util
+import itertools
 from typing import Any
 
 import numpy as np
 
 from savos_jax import errors
 from savos_jax.data import threads
+
+LOADERS = ('auto', 'tf', 'threads')
 
 
 def _tensorflow():
@@ -21,11 +27,17 @@ def _tensorflow():
     import tensorflow as tf
   except ImportError:
     raise errors.SavosError(
-      'tensorflow is not installed, and these examples are fed by it.\n'
-      '  Expected it: pip install -r requirements.txt. Scenes '
-      '(--config.scenes.enabled) need no TensorFlow.'
+      "config.data.loader is 'tf', and tensorflow is not installed.\n"
+      '  Expected it (pip install -r requirements.txt), or '
+      '--config.data.loader=threads: the same examples.'
     ) from None
   return tf
+
+
+def installed_loaders() -> list[str]:
+  """Returns the loaders that are to be had here, that of 'auto' first."""
+  installed = importlib.util.find_spec('tensorflow') is not None
+  return ['tf', 'threads'] if installed else ['threads']
 
 
 def hide_accelerators() -> None:
@@ -48,6 +60,7 @@ def batches(
   prefetch: int,
   host_index: int = 0,
   host_count: int = 1,
+  loader: str = 'auto',
 ) -> Iterator[dict[str, np.ndarray]]:
   """Iterates over this host's share of the batches start_step..stop_step - 1.
 
@@ -73,15 +86,21 @@ def batches(
     prefetch: batches kept ready.
     host_index: which host this is, from 0.
     host_count: number of hosts.
+    loader: 'tf', 'threads', or 'auto': 'tf' where TensorFlow is installed.
 
   Returns:
     An iterator of the examples' arrays with a leading axis of batch_size /
     host_count.
 
   Raises:
-    SavosError: a number out of its range, or hosts that can't share a batch
-      equally; while iterating, from `make_example`, as it was raised.
+    SavosError: a number out of its range, no such loader, or hosts that can't
+      share a batch equally; while iterating, from `make_example`, as it was
+      raised.
   """
+  if loader not in LOADERS:
+    raise errors.SavosError(
+      f'config.data.loader is {loader!r}.\n  Expected one of {LOADERS}.'
+    )
   if batch_size % host_count:
     raise errors.SavosError(
       f'config.train.batch_size is {batch_size}, on {host_count} hosts.\n'
@@ -99,9 +118,11 @@ def batches(
     """From the number of an example of this host to its index."""
     return i // share * batch_size + first + i % share
 
-  return _iterate(
+  if loader == 'auto':
+    loader = installed_loaders()[0]
+  return (_by_tf if loader == 'tf' else _by_threads)(
     lambda i: make_example(to_index(int(i))),
-    _signature(crop_size, clip_frames),
+    _shapes(crop_size, clip_frames),
     range(start_step * share, stop_step * share),
     share,
     workers,
@@ -109,19 +130,55 @@ def batches(
   )
 
 
-def _signature(crop_size, clip_frames) -> dict[str, Any]:
-  """Returns what an example's arrays look like."""
-  tf = _tensorflow()
+def _shapes(crop_size, clip_frames) -> dict[str, tuple[int, ...]]:
+  """Returns an example's arrays' shapes; all are uint8 but `index`, int64."""
   mask, clip = tuple(crop_size), (clip_frames, *crop_size)
-  shapes = {
+  return {
+    'index': (),
     'reference_frame': (*mask, 3),
     'reference_mask': mask,
     'frames': (*clip, 3),
     'masks': clip,
     'guidance': mask,
   }
-  images = {n: tf.TensorSpec(s, tf.uint8) for n, s in shapes.items()}
-  return {'index': tf.TensorSpec((), tf.int64), **images}
+
+
+def _by_threads(
+  make, shapes, numbers, batch_size, workers, prefetch
+) -> Iterator[dict[str, np.ndarray]]:
+  """Yields batches of make(number) for the numbers, in their order."""
+  most = workers + prefetch * batch_size
+  left = iter(numbers)
+  waiting: collections.deque[concurrent.futures.Future] = collections.deque()
+  with (
+    threads.one_opencv_thread(),
+    concurrent.futures.ThreadPoolExecutor(workers) as pool,
+  ):
+
+    def begin(count):
+      waiting.extend(
+        pool.submit(make, number) for number in itertools.islice(left, count)
+      )
+
+    begin(most)
+    try:
+      while waiting:
+        examples = [waiting.popleft().result() for _ in range(batch_size)]
+        batch = {name: _stack(name, s, examples) for name, s in shapes.items()}
+        begin(batch_size)
+        yield batch
+    finally:
+      for future in waiting:
+        future.cancel()
+
+
+def _stack(name, shape, examples) -> np.ndarray:
+  arrays = [np.asarray(example[name]) for example in examples]
+  for array in arrays:
+    if array.shape != shape:
+      expected = str(list(shape)).replace(' ', '')
+      raise ValueError(f'{name}: {array.shape}, expected {expected}')
+  return np.stack(arrays)
 
 
 def _options(workers: int) -> Any:
@@ -137,10 +194,10 @@ def _options(workers: int) -> Any:
   return options
 
 
-def _iterate(
-  make, signature, numbers, batch_size, workers, prefetch
+def _by_tf(
+  make, shapes, numbers, batch_size, workers, prefetch
 ) -> Iterator[dict[str, np.ndarray]]:
-  """Yields batches of make(number) for the numbers, in their order."""
+  """As `_by_threads`."""
   tf = _tensorflow()
   failures: list[errors.SavosError] = []
 
@@ -151,14 +208,14 @@ def _iterate(
       # tf.data would wrap it into an error of its own, traceback and all.
       failures.append(error)
       raise
-    return tuple(example[name] for name in signature)
+    return tuple(example[name] for name in shapes)
 
   def to_example(number):
-    dtypes = [spec.dtype for spec in signature.values()]
+    dtypes = [tf.int64 if name == 'index' else tf.uint8 for name in shapes]
     values = tf.numpy_function(make_arrays, [number], dtypes)
     return {
-      name: tf.ensure_shape(value, spec.shape)
-      for (name, spec), value in zip(signature.items(), values, strict=True)
+      name: tf.ensure_shape(value, shape)
+      for (name, shape), value in zip(shapes.items(), values, strict=True)
     }
 
   dataset = tf.data.Dataset.range(numbers.start, numbers.stop)

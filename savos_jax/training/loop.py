@@ -287,6 +287,7 @@ def _batches(config, sampler, start, total):
     config.data.prefetch,
     jax.process_index(),
     jax.process_count(),
+    config.data.loader,
   )
 
 

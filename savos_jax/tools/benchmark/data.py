@@ -167,14 +167,18 @@ def make_examples(
     seconds[_KINDS[kind]].append(elapsed)
   alone = sum(map(sum, seconds.values())) / count
 
-  batches = pipeline.batches(
-    sampler.example, crop_size, 1, _BATCH_SIZE, 0, count // _BATCH_SIZE,
-    workers, 2,
-  )  # fmt: skip
-  started = time.perf_counter()
-  for _ in batches:
-    pass
-  rate = count / (time.perf_counter() - started)
+  rates = {}
+  for loader in pipeline.installed_loaders():
+    batches = pipeline.batches(
+      sampler.example, crop_size, 1, _BATCH_SIZE, 0, count // _BATCH_SIZE,
+      workers, 2, loader=loader,
+    )  # fmt: skip
+    started = time.perf_counter()
+    for _ in batches:
+      pass
+    rate = count / (time.perf_counter() - started)
+    rates[f'{loader}_examples_per_second'] = rate
+    rates[f'{loader}_share_of_workers'] = rate * alone / workers
   row = {
     f'{kind}_ms': 1e3 * statistics.mean(seconds[kind])
     if seconds[kind]
@@ -184,8 +188,7 @@ def make_examples(
   return row | {
     'examples_per_second_one_core': 1 / alone,
     'workers': workers,
-    'pipeline_examples_per_second': rate,
-    'pipeline_share_of_workers': rate * alone / workers,
+    **rates,
   }
 
 
