@@ -1,1 +1,1 @@
-"""Datasets, masks, augmentation and the input pipeline. No jax in here."""
+"""Datasets, masks, augmentation and the input pipeline. No jax but in `scenes`."""
