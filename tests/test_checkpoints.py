@@ -1,5 +1,6 @@
 """The network that is shipped: found by its name, whole, as its card says."""
 
+import dataclasses
 import hashlib
 import pathlib
 import re
@@ -72,8 +73,13 @@ def test_any_program_finds_it_by_default():
 
 def test_videos_are_segmented_as_its_card_was_scored(shipped):
   arguments = segment._parse(['--video=a', '--mask=b', '--out=c'])
-  found = segment._options(arguments, shipped)
+  found = segment._options(arguments, shipped, objects=1)
   assert found == settings.inference_config(recipes.get_config())
+  # A window does not show which of several objects it is to follow.
+  several = segment._options(arguments, shipped, objects=2)
+  assert several == dataclasses.replace(found, zoom=0.0)
+  arguments.zoom = 3.0
+  assert segment._options(arguments, shipped, objects=2).zoom == 3.0
 
 
 def test_other_paths_are_taken_as_they_are(tmp_path):
