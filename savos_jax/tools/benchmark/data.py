@@ -9,6 +9,7 @@ frame); then one of examples, alone and through the pipeline.
 import argparse
 import collections
 from collections.abc import Iterator
+import functools
 import pathlib
 import statistics
 import tempfile
@@ -169,12 +170,13 @@ def make_examples(
 
   rates = {}
   for loader in pipeline.installed_loaders():
-    batches = pipeline.batches(
-      sampler.example, crop_size, 1, _BATCH_SIZE, 0, count // _BATCH_SIZE,
-      workers, 2, loader=loader,
+    make = functools.partial(
+      pipeline.batches, sampler.example, crop_size, 1, _BATCH_SIZE, 0,
+      workers=workers, prefetch=2, loader=loader,
     )  # fmt: skip
+    list(make(1))  # Imports TensorFlow.
     started = time.perf_counter()
-    for _ in batches:
+    for _ in make(count // _BATCH_SIZE):
       pass
     rate = count / (time.perf_counter() - started)
     rates[f'{loader}_examples_per_second'] = rate
