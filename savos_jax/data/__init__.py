@@ -1,1 +1,1 @@
-"""Datasets, masks, augmentation and the input pipeline. No jax but in `scenes`."""
+"""Datasets, masks, augmentation and loaders. No jax but in `scenes`."""
