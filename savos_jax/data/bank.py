@@ -17,7 +17,7 @@ from savos_jax.data import shrinking
 from savos_jax.data import threads
 
 # Shorter and longer side of an image at most, pixels.
-BOX = (320, 448)
+BOX = (384, 640)
 _SMALLEST = 0.002  # Of an image's area: an object below it is background.
 _VOID = 255
 # What can be pasted covers so much of its photo.
