@@ -1,4 +1,4 @@
-"""What each part of configs/rivals.py is worth: networks at one budget.
+"""What each part of configs/shipped.py is worth: networks at one budget.
 
   python -m savos_jax.main --config=configs/rivals_ablation.py:look_back ...
 
@@ -15,7 +15,7 @@ without the five held-out sequences.
 
 from ml_collections import config_dict
 
-from configs import rivals
+from configs import shipped
 
 ROWS = (
   'plain',
@@ -39,7 +39,7 @@ def get_config(row: str = 'recurrence') -> config_dict.ConfigDict:
     raise ValueError(
       f'configs/rivals_ablation.py:{row}: expected one of {ROWS}.'
     )
-  config = rivals.get_config('held_out')
+  config = shipped.get_config('held_out')
   # 'paper' has whatever the row before it has, but for the look back.
   number = min(ROWS.index(row), ROWS.index('recurrence'))
   if number < ROWS.index('rivals'):
@@ -53,5 +53,4 @@ def get_config(row: str = 'recurrence') -> config_dict.ConfigDict:
   config.train.seconds = 0.0
   config.train.steps = 700
   config.train.checkpoint_every = 700
-  config.data.loader = 'threads'
   return config

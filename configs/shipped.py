@@ -1,51 +1,42 @@
-"""The network that is shipped; launch/train_shipped.sh runs both stages.
+"""The network that is shipped: one that tells objects apart.
 
-  python -m savos_jax.main --config=configs/shipped.py:held_out ...
-  python -m savos_jax.main --config=configs/shipped.py ...
+  SECONDS_A_STAGE=460 launch/gpu/train.sh OUT PACK...
 
-'held_out' trains from open_nsfw's weights without five sequences and scores
-those: what was chosen, was chosen by their J&F. 'all' goes on from its result
-with all sequences. Half width, 256x448 crops, batches of 4, 2400 and 1800
-steps: three hours on 2 quiet cores (2.3 s a step). A third of the examples are
-lucid dreams, of DAVIS' frames and of photos, the others pairs of frames.
-Expected on 10 of the 20 sequences of DAVIS 2016 val: J 75.6, F 81.2 (measured,
-2026-11-23; savos_jax/checkpoints/README.md has more).
+Half width with a look back, trained on scenes with rivals: three frames on its
+own predictions, two objects joined by Eq. 5. It starts from the network of
+configs/pairs.py. 'held_out' leaves out five sequences, 'all' has them all.
+launch/gpu/train.sh computes in bfloat16, on one GPU, as long as it is given.
+Expected on 10 of the 20 sequences of DAVIS 2016 val, in float32: @VAL@
+(measured, 2026-11-28; savos_jax/checkpoints/README.md has more).
 """
 
 from ml_collections import config_dict
 
-from configs import davis16_cpu
-
-_HELD_OUT = (
-  'dance-jump',
-  'drift-turn',
-  'horsejump-low',
-  'motocross-bumps',
-  'rhino',
-)
+from configs import pairs
 
 
 def get_config(stage: str = 'all') -> config_dict.ConfigDict:
-  """Returns the configuration of a stage, 'held_out' or 'all'."""
-  if stage not in ('held_out', 'all'):
-    raise ValueError(
-      f"configs/shipped.py:{stage}: expected 'held_out' or 'all'."
-    )
-  config = davis16_cpu.get_config()
-  config.sampling.max_skip = 30
-  config.sampling.zoom_range = (1.0, 2.0)  # Small objects, seen large.
-  config.sampling.stills_fraction = 0.4
-  config.train.warmup_steps = 100
+  """Returns the configuration of a stage, 'held_out' or 'all'.
+
+  Raises:
+    ValueError: no such stage.
+  """
+  config = pairs.get_config(stage)
+  config.model.matching = True
+  config.scenes.enabled = True
+  config.sampling.clip_frames = 3
+  config.train.batch_size = 32
+  config.train.weight_decay = 1e-3
   config.train.encoder_learning_rate_factor = 0.5
+  config.train.clip_norm = 1.0
+  config.train.freeze_batch_norm = False
+  config.train.log_every = 20
+  config.train.checkpoint_every = 400
   config.train.ema_decay = 0.995
-  config.eval.zoom = 2.0
-  if stage == 'held_out':
-    config.data.held_out = _HELD_OUT
-    config.data.val_split = 'held_out'
-    config.train.steps = 2400
-    config.train.learning_rate = 4e-4
-  else:
-    config.seed = 1
-    config.train.steps = 1800
-    config.train.learning_rate = 2.5e-4
+  # As many steps as the time allows; launch/gpu/train.sh sets it.
+  config.train.schedule = 'cosine_seconds'
+  config.train.seconds = 460.0
+  config.train.steps = 1_000_000
+  config.train.learning_rate = 5e-4
+  config.train.warmup_steps = 100
   return config

@@ -73,13 +73,18 @@ def test_any_program_finds_it_by_default():
 
 def test_videos_are_segmented_as_its_card_was_scored(shipped):
   arguments = segment._parse(['--video=a', '--mask=b', '--out=c'])
-  found = segment._options(arguments, shipped, objects=1)
+  found = segment._options(arguments, shipped)
   assert found == settings.inference_config(recipes.get_config())
-  # A window does not show which of several objects it is to follow.
-  several = segment._options(arguments, shipped, objects=2)
-  assert several == dataclasses.replace(found, zoom=0.0)
   arguments.zoom = 3.0
-  assert segment._options(arguments, shipped, objects=2).zoom == 3.0
+  assert segment._options(arguments, shipped).zoom == 3.0
+
+
+def test_a_network_that_remembers_does_so_in_any_program(shipped):
+  stored = {**shipped.config['eval'], 'memory_frames': 3, 'memory_every': 9}
+  trained = dataclasses.replace(shipped, config={'eval': stored})
+  arguments = segment._parse(['--video=a', '--mask=b', '--out=c'])
+  found = segment._options(arguments, trained)
+  assert (found.memory_frames, found.memory_every) == (3, 9)
 
 
 def test_other_paths_are_taken_as_they_are(tmp_path):

@@ -31,6 +31,7 @@ train() {
   [[ $1 == plain ]] || with+=("$new")
   "$python" -m savos_jax.main --config="configs/rivals_ablation.py:$1" \
     --mode=train --workdir="$work/$1$2" --config.seed="$2" \
+    --config.model.compute_dtype=bfloat16 \
     --config.model.pretrained="$backbone" --config.data.workers=2 \
     --config.data.packs="($(printf "'%s'," "${with[@]}"))" \
     ${FLAGS:-} >"$out/$1$2.log" 2>&1 || tail -n 3 "$out/$1$2.log"
@@ -40,9 +41,8 @@ train() {
 score() {
   local folder=$work/$1-$2-$3-$4 year=2017
   [[ $2 == held_out ]] && year=2016
-  "$python" -m savos_jax.main --config=configs/rivals.py:all --mode=evaluate \
+  "$python" -m savos_jax.main --config=configs/shipped.py --mode=evaluate \
     --workdir="$folder" --config.eval.checkpoint="$work/$1" \
-    --config.model.compute_dtype=float32 \
     --config.data.root="$choice/$2" --config.data.year="$year" \
     --config.eval.zoom="$3" --config.eval.memory_frames="$4" \
     --config.eval.baselines='()' --config.eval.report=False \

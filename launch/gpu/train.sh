@@ -1,14 +1,16 @@
 #!/usr/bin/env bash
-# Job 4: trains configs/rivals.py on one GPU, both stages, from packs.
+# Job 4: trains configs/shipped.py on one GPU, from packs.
 #
 #   SECONDS_A_STAGE=240 launch/gpu/train.sh OUT one.pack two.pack
 #
 # OUT gets the networks as float16, in parts of 15 MB (put together again by
-# `cat held_out.safetensors.* > held_out.safetensors`), and the curves: each
-# minute what is there by then, and at the end of each stage. FROM=FILE goes on
-# from a network that came back, in place of the shipped one; STAGES=all leaves
-# out the first stage; FLAGS are added to those of both trainings. (Where clu is
-# installed the curves are TensorBoard's, in WORK.)
+# `cat all.safetensors.* > all.safetensors`), and the curves: each
+# minute what is there by then (of the last checkpoint: FLAGS=
+# '--config.train.checkpoint_every=400' has one each half minute), and at the
+# end. FROM=FILE goes on from another network than the shipped one; FLAGS are
+# added to those of the training. STAGES='held_out' leaves out the five held-out
+# sequences, from a network that has not seen them either: launch/train_pairs.sh
+# makes one. (Where clu is installed the curves are TensorBoard's, in WORK.)
 set -euo pipefail
 
 out=${1:?the folder that gets the results}
@@ -25,7 +27,8 @@ save() {
   cp "$work/$1/logs/log.txt" "$out/$1.log"
   cp "$work/$1/logs/metrics.jsonl" "$out/$1.jsonl" 2>/dev/null || true
   JAX_PLATFORMS=cpu "$python" -m savos_jax.tools.export_checkpoint \
-    "$work/$1" --dtype=float16 --out="$work/$1.safetensors"
+    "$work/$1" --dtype=float16 --compute_dtype=float32 \
+    --out="$work/$1.safetensors"
   split -b 15000000 "$work/$1.safetensors" "$out/$1.safetensors."
 }
 
@@ -33,8 +36,9 @@ save() {
 train() {
   while sleep 60; do save "$1" >/dev/null 2>&1 || true; done &
   local watcher=$!
-  "$python" -m savos_jax.main --config="configs/rivals.py:$1" --mode=train \
+  "$python" -m savos_jax.main --config="configs/shipped.py:$1" --mode=train \
     --workdir="$work/$1" --config.model.pretrained="$2" \
+    --config.model.compute_dtype=bfloat16 \
     --config.data.packs="($(printf "'%s'," "${packs[@]}"))" \
     --config.data.workers="$(nproc)" \
     --config.train.seconds="$seconds" ${FLAGS:-} || { kill $watcher; return 1; }
@@ -44,7 +48,7 @@ train() {
 }
 
 from=${FROM-default}
-for stage in ${STAGES:-held_out all}; do
+for stage in ${STAGES:-all}; do
   train "$stage" "$from"
   from=$work/$stage.safetensors
 done

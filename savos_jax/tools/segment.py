@@ -40,6 +40,14 @@ from savos_jax.weights import fingerprints
 _FOLDER_FPS = 24.0  # Of videos made from a folder of images.
 _CUTOUTS = ('png', 'green')
 _FEATHER = 1.5  # Width of a cutout's soft edge, pixels.
+# What there is no flag for: as the network was evaluated in its training.
+_AS_EVALUATED = (
+  'lost_confidence',
+  'stray',
+  'memory_frames',
+  'memory_every',
+  'memory_confidence',
+)
 
 
 def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -75,9 +83,8 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
   add(
     '--zoom', type=float, metavar='FACTOR',
     help='the network sees a window around each object, this times its size, '
-    'in place of the frame: better for small objects; 0: the frame, which is '
-    'better where objects look alike; default: as the network was evaluated in '
-    'its training for one object, 0 for several',
+    'in place of the frame: better for small objects; 0: the frame; default: '
+    'as the network was evaluated in its training',
   )  # fmt: skip
   add(
     '--scales', type=float, nargs='+', default=[1.0],
@@ -117,10 +124,8 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
   return parser.parse_args(argv)
 
 
-def _options(
-  arguments, trained: network.Trained, objects: int
-) -> options.InferenceConfig:
-  """Returns how to segment so many objects.
+def _options(arguments, trained: network.Trained) -> options.InferenceConfig:
+  """Returns how to segment: as the flags say, or as the network is used best.
 
   Raises:
     SavosError: a flag is out of its range.
@@ -130,8 +135,7 @@ def _options(
   if size is None:
     size = stored.get('short_side') or 480
   if zoom is None:
-    # A window shows what an object is like, not which of several it is.
-    zoom = stored.get('zoom', 0.0) if objects == 1 else 0.0
+    zoom = stored.get('zoom', 0.0)
   try:
     return options.InferenceConfig(
       aggregation=arguments.aggregation,
@@ -141,6 +145,7 @@ def _options(
       short_side=size,
       zoom=zoom,
       chunk=arguments.chunk,
+      **{name: stored[name] for name in _AS_EVALUATED if name in stored},
     )
   except ValueError as error:
     text = str(error).replace('short_side', 'max_size')
@@ -249,14 +254,14 @@ def run(arguments: argparse.Namespace) -> None:
   """
   _check_out(arguments)
   video = video_lib.open_video(arguments.video)
-  labels, ids = first_masks.read(
+  labels, _ = first_masks.read(
     arguments.mask,
     (video.height, video.width),
     colours=arguments.colours,
     resize=arguments.resize_mask,
   )
   trained = network.load(arguments.checkpoint)
-  config = _options(arguments, trained, len(ids))
+  config = _options(arguments, trained)
   if arguments.overwrite and not arguments.resume:
     _clear(arguments.out)
   try:

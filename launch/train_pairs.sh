@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
-# Trains the network that is shipped, end to end; from a fresh clone:
+# Trains configs/pairs.py, from which launch/gpu/train.sh goes on; from a fresh
+# clone:
 #
 #   make install
-#   SAVOS_DATA=/path/to/data launch/train_shipped.sh runs/shipped
+#   SAVOS_DATA=/path/to/data launch/train_pairs.sh runs/pairs
 #
 # SAVOS_DATA holds DAVIS/ (2016, train and val) and stills/ (folders of photos
 # with images/ and masks/). Three hours on 2 quiet cores. Interrupted, the same
@@ -19,7 +20,7 @@ backbone=$out/open_nsfw.safetensors
 
 # Trains a stage from a file: STAGE FROM. Leaves its curves as table and picture.
 train() {
-  "$python" -m savos_jax.main --config="configs/shipped.py:$1" \
+  "$python" -m savos_jax.main --config="configs/pairs.py:$1" \
     --workdir="$out/$1" --config.model.pretrained="$2" \
     --config.data.root="$data/DAVIS" \
     --config.data.stills="($(printf "'%s'," "$data"/stills/*/))" \
@@ -35,4 +36,4 @@ if [[ ! -f $first ]]; then
 fi
 train all "$first"
 "$python" -m savos_jax.tools.export_checkpoint "$out/all" \
-  --dtype=float16 --out="$out/savos.safetensors"
+  --dtype=float16 --out="$out/pairs.safetensors"
