@@ -28,9 +28,7 @@ _HELD_OUT = (
 def get_config(stage: str = 'all') -> config_dict.ConfigDict:
   """Returns the configuration of a stage, 'held_out' or 'all'."""
   if stage not in ('held_out', 'all'):
-    raise ValueError(
-      f"configs/pairs.py:{stage}: expected 'held_out' or 'all'."
-    )
+    raise ValueError(f"configs/pairs.py:{stage}: expected 'held_out' or 'all'.")
   config = davis16_cpu.get_config()
   config.sampling.max_skip = 30
   config.sampling.zoom_range = (1.0, 2.0)  # Small objects, seen large.

@@ -69,3 +69,19 @@ def test_a_folder_without_curves_is_named(tmp_path, capsys):
   with pytest.raises(SystemExit):
     curves.main([str(tmp_path)])
   assert 'expected --csv, --png or both' in capsys.readouterr().err
+
+
+def test_lines_of_a_machine_without_tensorboard(tmp_path):
+  path = tmp_path / 'logs' / 'metrics.jsonl'
+  path.parent.mkdir()
+  path.write_text(
+    '{"step": 10, "iou": 0.25}\n{"step": 20, "iou": 0.5, "loss": 1}\n'
+    '{"step": 30, "iou": 0.6}\n{"step": 20, "iou": 0.75}\n'
+  )
+  # Steps taken again count as the last time, and what came after is gone.
+  expected = {'iou': {10: 0.25, 20: 0.75}, 'loss': {20: 1.0}}
+  assert curves.read(path) == expected
+  assert curves.read(tmp_path) == expected
+  path.write_text('{"iou": 1}\n')
+  with pytest.raises(errors.SavosError, match='line 1: no numbers of a step'):
+    curves.read(path)

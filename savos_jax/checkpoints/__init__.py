@@ -24,7 +24,7 @@ def find(path: str | os.PathLike) -> pathlib.Path:
   if not shipped.is_file():
     raise errors.SavosError(
       f'{shipped}: the network that comes with savos_jax is not there.\n'
-      '  Expected a file of 25 MB: check the repository out whole, or install '
+      '  Expected a file of 27 MB: check the repository out whole, or install '
       'the package again.'
     )
   return shipped

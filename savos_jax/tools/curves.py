@@ -4,14 +4,18 @@ r"""Writes the curves of a training as a table and as a picture.
       --csv=curves.csv --png=curves.png
 
 The table has a row a step and a column a curve: all numbers that TensorBoard
-shows of the training. The picture has the IoU on the training examples and,
-where the training validated, J and F.
+shows of the training, or that it wrote to logs/metrics.jsonl where clu was not
+installed. The picture has the IoU on the training examples and, where the
+training validated, J and F. A metrics.jsonl that came back from another machine
+(launch/gpu/train.sh) does in place of the folder.
 """
 
 import argparse
+from collections.abc import Iterable
 from collections.abc import Mapping
 from collections.abc import Sequence
 import csv
+import json
 import math
 import os
 import pathlib
@@ -21,12 +25,11 @@ os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')
 os.environ.setdefault('TF_ENABLE_ONEDNN_OPTS', '0')
 
 import numpy as np
-from tensorboard.backend.event_processing import event_accumulator
-from tensorboard.util import tensor_util
 
 from savos_jax import errors
 from savos_jax import files
 from savos_jax.evaluation import charts
+from savos_jax.training import metric_writing
 
 # Name in the picture -> curve.
 _DRAWN = {
@@ -36,41 +39,77 @@ _DRAWN = {
 }
 
 
-def read(workdir: str | os.PathLike) -> dict[str, dict[int, float]]:
+def read(path: str | os.PathLike) -> dict[str, dict[int, float]]:
   """Reads all curves of a training.
 
   Args:
-    workdir: of the training.
+    path: the --workdir of the training, or its metrics.jsonl.
 
   Returns:
     Curve -> step -> value. Where a training was resumed, the steps that it
     took again count as the last time.
 
   Raises:
-    SavosError: no curves there.
+    SavosError: no curves there, or a line that is none.
   """
-  folder = pathlib.Path(workdir).expanduser() / 'logs'
-  paths = sorted(folder.glob('events.out.tfevents.*'))
+  path = pathlib.Path(path).expanduser()
+  folder = path / 'logs'
+  lines = folder / metric_writing.FILE if path.is_dir() else path
+  runs = [_read_lines(lines)] if lines.is_file() else []
+  if path.is_dir():
+    events = sorted(folder.glob('events.out.tfevents.*'))
+    runs += [run for file in events for run in _read_events(file)]
   curves: dict[str, dict[int, float]] = {}
-  for path in paths:
-    events = event_accumulator.EventAccumulator(
-      str(path), size_guidance={event_accumulator.TENSORS: 0}
-    ).Reload()
-    for tag in events.Tags()['tensors']:
-      values = {
-        event.step: tensor_util.make_ndarray(event.tensor_proto)
-        for event in events.Tensors(tag)
-      }
-      # Pictures have a dimension.
-      if all(value.ndim == 0 for value in values.values()):
-        earlier = curves.get(tag, {})
-        kept = {s: v for s, v in earlier.items() if s < min(values)}
-        curves[tag] = kept | {s: float(v) for s, v in values.items()}
+  for run in runs:
+    for tag, values in run.items():
+      kept = {s: v for s, v in curves.get(tag, {}).items() if s < min(values)}
+      curves[tag] = kept | values
   if not curves:
     raise errors.SavosError(
-      f'{folder}: no curves.\n  Expected the --workdir of a training, with '
-      'events.out.tfevents.* in its logs.'
+      f'{path}: no curves.\n  Expected the --workdir of a training, with '
+      f'events.out.tfevents.* or {metric_writing.FILE} in its logs, or that '
+      'file.'
     )
+  return curves
+
+
+def _read_events(path: pathlib.Path) -> Iterable[dict[str, dict[int, float]]]:
+  """Yields each curve of a file for TensorBoard."""
+  # Only there where clu is.
+  from tensorboard.backend.event_processing import event_accumulator
+  from tensorboard.util import tensor_util
+
+  events = event_accumulator.EventAccumulator(
+    str(path), size_guidance={event_accumulator.TENSORS: 0}
+  ).Reload()
+  for tag in events.Tags()['tensors']:
+    values = {
+      event.step: tensor_util.make_ndarray(event.tensor_proto)
+      for event in events.Tensors(tag)
+    }
+    # Pictures have a dimension.
+    if all(value.ndim == 0 for value in values.values()):
+      yield {tag: {step: float(value) for step, value in values.items()}}
+
+
+def _read_lines(path: pathlib.Path) -> dict[str, dict[int, float]]:
+  """Returns the curves of lines of JSON."""
+  curves: dict[str, dict[int, float]] = {}
+  for number, line in enumerate(path.read_text('utf-8').splitlines(), 1):
+    try:
+      scalars = json.loads(line)
+      step = int(scalars.pop('step'))
+      values = {tag: float(value) for tag, value in scalars.items()}
+    except (AttributeError, KeyError, TypeError, ValueError):
+      raise errors.SavosError(
+        f'{path}, line {number}: no numbers of a step.\n  Expected a '
+        f'{metric_writing.FILE} of a training, as {{"step": 20, "loss": 0.5}}.'
+      ) from None
+    for tag, value in values.items():
+      of_tag = curves.setdefault(tag, {})
+      for later in [s for s in of_tag if s >= step]:
+        del of_tag[later]
+      of_tag[step] = value
   return curves
 
 
@@ -128,7 +167,9 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
   )
   path = {'type': pathlib.Path, 'metavar': 'FILE'}
   parser.add_argument(
-    'workdir', type=pathlib.Path, help='the --workdir of a training'
+    'workdir',
+    type=pathlib.Path,
+    help='the --workdir of a training, or its metrics.jsonl',
   )
   parser.add_argument('--csv', **path, help='the table to write')
   parser.add_argument('--png', **path, help='the picture to write')
