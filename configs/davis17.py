@@ -9,8 +9,7 @@ ImageNet weights and lucid dreaming). Not measured here.
 """
 
 from ml_collections import config_dict
-
-from configs import default
+from savos_jax.configs import default
 
 
 def get_config() -> config_dict.ConfigDict:

@@ -11,9 +11,8 @@ the network that is shipped on the same clips instead: J 89.6, F 92.4 (measured,
 """
 
 from ml_collections import config_dict
-
-from configs import davis16_cpu
-from configs import default
+from savos_jax.configs import davis16_cpu
+from savos_jax.configs import default
 
 
 def get_config() -> config_dict.ConfigDict:

@@ -14,8 +14,7 @@ without the five held-out sequences.
 """
 
 from ml_collections import config_dict
-
-from configs import shipped
+from savos_jax.configs import shipped
 
 ROWS = (
   'plain',

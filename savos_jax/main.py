@@ -3,6 +3,8 @@
   python -m savos_jax.main --config=configs/davis16.py --workdir=runs/davis16 \
       --config.data.root=/path/to/DAVIS
 
+--config takes a file, or the name of one that comes with savos_jax: davis16.
+
 Every field of the configuration (configs/default.py explains them) can be set
 on the command line: --config.train.steps=1000. Started again with the same
 --workdir, a training goes on from its last checkpoint.
@@ -117,10 +119,40 @@ def run(config, workdir: pathlib.Path, mode: str) -> None:
     evaluate.evaluate(config, workdir)
 
 
+def by_name(argument: str) -> str:
+  """Returns the file of a configuration that is given by its name.
+
+  Args:
+    argument: of the command line, as '--config=davis17' or
+      '--config=shipped:held_out'.
+
+  Returns:
+    The same with a path, as '--config=/.../configs/davis17.py'; what names a
+    file, or is no --config, as it is.
+
+  Raises:
+    OSError: no such name.
+  """
+  flag, _, value = argument.partition('=')
+  name, colon, stage = value.partition(':')
+  if flag.lstrip('-') != 'config' or not name.isidentifier():
+    return argument
+  from savos_jax import configs
+
+  path = pathlib.Path(configs.__file__).with_name(f'{name}.py')
+  if not path.is_file():
+    names = sorted(p.stem for p in path.parent.glob('[a-z]*.py'))
+    raise FileNotFoundError(
+      f'--config={name}: no configuration of this name.\n  Expected a .py '
+      f'file, or one of {", ".join(names)}.'
+    )
+  return f'{flag}={path}{colon}{stage}'
+
+
 def parse_flags(argv: list[str]) -> list[str]:
   """Parses the flags; a misspelt field or file is an error, not a traceback."""
   try:
-    arguments = app.parse_flags_with_usage(argv)
+    arguments = app.parse_flags_with_usage([by_name(a) for a in argv])
     _CONFIG.value.lock()  # Any use: a file that failed to load says so now.
     return arguments
   except (AttributeError, KeyError) as error:
@@ -157,6 +189,17 @@ def main(argv: list[str]) -> None:
       run(_CONFIG.value, workdir, _MODE.value)
 
 
-if __name__ == '__main__':
+def start(argv: list[str] | None = None) -> None:
+  """Parses flags, those of the process by default, and runs."""
   flags.mark_flags_as_required(['config', 'workdir'])
-  app.run(main, flags_parser=parse_flags)
+  app.run(main, argv, flags_parser=parse_flags)
+
+
+def run_mode(mode: str, arguments: list[str]) -> None:
+  """Runs a command of `savos_jax.cli`: 'train' or 'evaluate'."""
+  sys.modules['__main__'].__doc__ = __doc__  # What absl shows as help.
+  start([f'savos-jax {mode}', f'--mode={mode}', *arguments])
+
+
+if __name__ == '__main__':
+  start()

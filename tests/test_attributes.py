@@ -4,8 +4,8 @@ import json
 
 import numpy as np
 import pytest
+from savos_jax.configs import default
 
-from configs import default
 from savos_jax import errors
 from savos_jax import settings
 from savos_jax.evaluation import attributes

@@ -7,8 +7,8 @@ import re
 
 import numpy as np
 import pytest
+from savos_jax.configs import shipped as recipes
 
-from configs import shipped as recipes
 from savos_jax import checkpoints
 from savos_jax import errors
 from savos_jax import network

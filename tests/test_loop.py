@@ -17,10 +17,10 @@ import jax
 import numpy as np
 from PIL import Image
 import pytest
+from savos_jax.configs import smoke
 from tensorboard.backend.event_processing import event_accumulator
 from tensorboard.util import tensor_util
 
-from configs import smoke
 from savos_jax import errors
 from savos_jax import network
 from savos_jax import settings

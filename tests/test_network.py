@@ -12,8 +12,8 @@ import jax
 import numpy as np
 import optax
 import pytest
+from savos_jax.configs import smoke
 
-from configs import smoke
 from savos_jax import errors
 from savos_jax import evaluate
 from savos_jax import network

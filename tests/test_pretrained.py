@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import safetensors
 import safetensors.numpy
+from savos_jax.configs import smoke
 
-from configs import smoke
 from savos_jax import errors
 from savos_jax import network
 from savos_jax import settings

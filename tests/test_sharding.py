@@ -6,8 +6,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from savos_jax.configs import smoke
 
-from configs import smoke
 from savos_jax import errors
 from savos_jax import files
 from savos_jax import network

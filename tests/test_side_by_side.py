@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
+from savos_jax.configs import default
 
-from configs import default
 from savos_jax import errors
 from savos_jax import evaluate
 from savos_jax import network

@@ -6,8 +6,8 @@ import shutil
 import numpy as np
 from PIL import Image
 import pytest
+from savos_jax.configs import default
 
-from configs import default
 from savos_jax import errors
 from savos_jax import settings
 from savos_jax.data import davis

@@ -1,0 +1,14 @@
+"""What pyproject.toml cannot say: configs/ is the package savos_jax.configs.
+
+It stays at the top of the repository, where who trains looks for it.
+"""
+
+import setuptools
+
+setuptools.setup(
+  packages=[
+    *setuptools.find_packages(include=['savos_jax*']),
+    'savos_jax.configs',
+  ],
+  package_dir={'savos_jax.configs': 'configs'},
+)

@@ -1,0 +1,70 @@
+"""The command savos-jax, and configurations by their names."""
+
+import importlib.util
+import pathlib
+import tomllib
+
+import pytest
+
+from savos_jax import cli
+from savos_jax import configs
+from savos_jax import main
+
+ROOT = pathlib.Path(__file__).parents[1]
+
+
+def test_help_names_every_command(capsys):
+  cli.main([])
+  told = capsys.readouterr().out
+  for name, (module, does) in cli._COMMANDS.items():
+    assert f'{name} ' in told
+    assert does in told
+    assert importlib.util.find_spec(f'savos_jax.{module}')
+
+
+def test_every_tool_is_a_command():
+  tools = {path.stem for path in (ROOT / 'savos_jax' / 'tools').glob('*.py')}
+  # One draws for another.
+  tools -= {'__init__', 'dream_pictures'}
+  found = {module.split('.')[-1] for module, _ in cli._COMMANDS.values()}
+  assert tools <= found
+
+
+def test_a_command_gets_its_arguments(capsys):
+  with pytest.raises(SystemExit) as stopped:
+    cli.main(['pack', '--out=a'])
+  assert stopped.value.code == 2
+  assert 'nothing to pack' in capsys.readouterr().err
+
+
+def test_no_such_command(capsys):
+  with pytest.raises(SystemExit) as stopped:
+    cli.main(['segmnet'])
+  assert stopped.value.code == 2
+  assert "no command 'segmnet'" in capsys.readouterr().err
+
+
+def test_configurations_by_name():
+  folder = pathlib.Path(configs.__file__).parent
+  assert folder == ROOT / 'configs'
+  assert main.by_name('--config=davis17') == f'--config={folder / "davis17.py"}'
+  path = folder / 'shipped.py'
+  assert main.by_name('--config=shipped:all') == f'--config={path}:all'
+  for other in (
+    '--config=configs/davis17.py',
+    '--config.train.steps=3',
+    '--workdir=davis17',
+    '--config',
+  ):
+    assert main.by_name(other) == other
+  with pytest.raises(FileNotFoundError, match=r'davis99.*\n.*davis17'):
+    main.by_name('--config=davis99')
+
+
+def test_the_full_set_is_the_package_with_its_extras():
+  project = tomllib.loads((ROOT / 'pyproject.toml').read_text())['project']
+  lines = (ROOT / 'requirements.txt').read_text().splitlines()
+  assert [line for line in lines if not line.startswith('#')] == [
+    '--editable .[tfds]'
+  ]
+  assert not any('tensorflow' in needed for needed in project['dependencies'])
