@@ -129,14 +129,14 @@ def test_an_iterator_of_records_does(records):
 
 def test_large_images_are_shrunk_to_the_box(tmp_path):
   large = record(
-    tmp_path, 'a/1', draw((90, 180, 270, 360), size=(360, 640))
+    tmp_path, 'a/1', draw((180, 360, 540, 720), size=(720, 1280))
   )  # fmt: skip
   built = bank.build([large])
-  np.testing.assert_array_equal(built.images, [(0, 252, 448, 0, 1, 0)])
+  np.testing.assert_array_equal(built.images, [(0, 360, 640, 0, 1, 0)])
   np.testing.assert_array_equal(
-    built.objects, [(0, 1, 63, 126, 189, 252, 126 * 126, 0)]
+    built.objects, [(0, 1, 90, 180, 270, 360, 180 * 180, 0)]
   )
-  assert built.pixels.size == 252 * 448
+  assert built.pixels.size == 360 * 640
 
 
 def test_cut_off_objects_are_pasted_where_none_is_whole(tmp_path):

@@ -8,6 +8,8 @@ import pytest
 
 from savos_jax import cli
 from savos_jax import configs
+from savos_jax import errors
+from savos_jax import extras
 from savos_jax import main
 
 ROOT = pathlib.Path(__file__).parents[1]
@@ -68,3 +70,11 @@ def test_the_full_set_is_the_package_with_its_extras():
     '--editable .[tfds]'
   ]
   assert not any('tensorflow' in needed for needed in project['dependencies'])
+
+
+def test_a_library_that_is_missing_is_named_with_its_extra():
+  assert extras.require('json.decoder', 'tf', 'this').JSONDecoder
+  with pytest.raises(
+    errors.SavosError, match=r'this needs absent, .*\n.*savos_jax\[tf\]'
+  ):
+    extras.require('absent.module', 'tf', 'this')

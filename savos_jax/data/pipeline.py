@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from savos_jax import errors
+from savos_jax import extras
 from savos_jax.data import threads
 
 LOADERS = ('auto', 'tf', 'threads')
@@ -23,15 +24,9 @@ LOADERS = ('auto', 'tf', 'threads')
 
 def _tensorflow():
   """Returns the module: slow to import, and not needed by everybody."""
-  try:
-    import tensorflow as tf
-  except ImportError:
-    raise errors.SavosError(
-      "config.data.loader is 'tf', and tensorflow is not installed.\n"
-      '  Expected it (pip install -r requirements.txt), or '
-      '--config.data.loader=threads: the same examples.'
-    ) from None
-  return tf
+  return extras.require(
+    'tensorflow', 'tf', "config.data.loader='tf' (not 'threads')"
+  )
 
 
 def installed_loaders() -> list[str]:

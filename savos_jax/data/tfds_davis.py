@@ -19,6 +19,7 @@ from PIL import Image
 import tqdm
 
 from savos_jax import errors
+from savos_jax import extras
 from savos_jax.data import davis
 from savos_jax.data import masks
 from savos_jax.data import sequences
@@ -214,8 +215,10 @@ def _open_builder(builder_dir: epath.Path):
     SavosError: TFDS does not accept the folder, or a split is absent.
   """
   # Slow to import, and needed for nothing once the export stands.
-  import tensorflow as tf
-  import tensorflow_datasets as tfds
+  tf = extras.require('tensorflow', 'tfds', 'config.data.source=tfds')
+  tfds = extras.require(
+    'tensorflow_datasets', 'tfds', 'config.data.source=tfds'
+  )
 
   # TensorFlow would take the whole GPU memory from JAX. Where it has been in
   # use before, that is settled already, and it refuses.

@@ -27,6 +27,7 @@ os.environ.setdefault('TF_ENABLE_ONEDNN_OPTS', '0')
 import numpy as np
 
 from savos_jax import errors
+from savos_jax import extras
 from savos_jax import files
 from savos_jax.evaluation import charts
 from savos_jax.training import metric_writing
@@ -75,10 +76,10 @@ def read(path: str | os.PathLike) -> dict[str, dict[int, float]]:
 
 def _read_events(path: pathlib.Path) -> Iterable[dict[str, dict[int, float]]]:
   """Yields each curve of a file for TensorBoard."""
-  # Only there where clu is.
-  from tensorboard.backend.event_processing import event_accumulator
-  from tensorboard.util import tensor_util
-
+  event_accumulator = extras.require(
+    'tensorboard.backend.event_processing.event_accumulator', 'tf', str(path)
+  )
+  tensor_util = extras.require('tensorboard.util.tensor_util', 'tf', str(path))
   events = event_accumulator.EventAccumulator(
     str(path), size_guidance={event_accumulator.TENSORS: 0}
   ).Reload()
