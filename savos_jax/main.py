@@ -104,16 +104,21 @@ def run(config, workdir: pathlib.Path, mode: str) -> None:
   from savos_jax import compilation_cache
   from savos_jax import distributed
   from savos_jax import evaluate
+  from savos_jax import settings
+  from savos_jax import validation
   from savos_jax.training import loop
 
   compilation_cache.enable()
+  # A training of days must not end in a typing error of its evaluation.
+  settings.inference_config(config)
+  settings.videos_at_once(config)
   if mode != 'evaluate':
     with contextlib.ExitStack() as stack:
       if distributed.is_first():
         stack.enter_context(files.locked(workdir / '.training'))
         with files.replacing(workdir / 'config.json') as partial:
           partial.write_text(json.dumps(config.to_dict(), indent=2) + '\n')
-      if not loop.train(config, workdir):
+      if not loop.train(config, workdir, validation.Validator):
         sys.exit(_STOPPED)
   if mode != 'train':
     evaluate.evaluate(config, workdir)

@@ -24,6 +24,7 @@ from tensorboard.util import tensor_util
 from savos_jax import errors
 from savos_jax import network
 from savos_jax import settings
+from savos_jax import validation
 from savos_jax.inference import compiled
 from savos_jax.models import savos
 from savos_jax.training import best
@@ -102,7 +103,7 @@ def whole(clips, tmp_path_factory):
   workdir = tmp_path_factory.mktemp('whole')
   before = compiled.step._cache_size()
   with jax.numpy_dtype_promotion('standard'):
-    assert loop.train(validating(pairs(clips)), workdir)
+    assert loop.train(validating(pairs(clips)), workdir, validation.Validator)
   # Validated twice, and compiled once for each number of objects.
   assert compiled.step._cache_size() - before <= 2
   return workdir
@@ -121,7 +122,7 @@ def test_resumed_run_equals_the_validated_one_bit_for_bit(
   config = validating(config)
   config.eval.every_steps = 0
   resumed = interrupted(whole, tmp_path)
-  assert loop.train(config, resumed)
+  assert loop.train(config, resumed, validation.Validator)
   assert not (resumed / best.FOLDER).exists()
 
   for use_ema in (False, True):
@@ -152,7 +153,7 @@ def test_the_best_is_kept_and_known_after_an_interruption(
   assert_same(params, params_of(whole, config, step, use_ema=True)[1])
   resumed = interrupted(whole, tmp_path)
   shutil.copytree(whole / best.FOLDER, resumed / best.FOLDER)
-  assert loop.train(validating(config), resumed)
+  assert loop.train(validating(config), resumed, validation.Validator)
   assert best_of(resumed)[:2] == (step, score)
   assert_same(best_of(resumed)[2], params)
 

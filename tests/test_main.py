@@ -262,3 +262,14 @@ def test_real_multi_object_sequence_trains_and_evaluates(savos_data, tmp_path):
   scores = json.loads((tmp_path / 'results' / 'scores.json').read_text())
   assert list(scores['sequences']) == [f'schoolgirls_{i}' for i in range(1, 8)]
   assert len(scores['sequences']['schoolgirls_1']['frames']['J']) == 78
+
+
+def test_a_wrong_evaluation_is_refused_before_the_training(tmp_path):
+  result = start(
+    '--config=smoke',
+    f'--workdir={tmp_path}',
+    '--config.eval.aggregation=nonsense',
+  )
+  assert result.returncode == 2
+  assert 'config.eval.aggregation' in result.stdout + result.stderr
+  assert not (tmp_path / 'checkpoints').exists()

@@ -5,12 +5,14 @@ step.
 """
 
 import collections
+from collections.abc import Callable
 import contextlib
 import dataclasses
 import functools
 import logging
 import pathlib
 import time
+from typing import Protocol
 
 import jax
 import jax.numpy as jnp
@@ -20,7 +22,6 @@ import numpy as np
 from savos_jax import distributed
 from savos_jax import errors
 from savos_jax import settings
-from savos_jax import validation
 from savos_jax.data import pipeline
 from savos_jax.data import sampling
 from savos_jax.data.scenes import source as scenes_source
@@ -165,7 +166,34 @@ def _log_line(step, total, summary, schedule) -> None:
   )  # fmt: skip
 
 
-def train(config: config_dict.ConfigDict, workdir: pathlib.Path) -> bool:
+class Validator(Protocol):
+  """Scores a network while it trains, as `savos_jax.validation` does."""
+
+  def begin(self, state: state_lib.TrainState) -> None:
+    """Is told the state that the training goes on from."""
+
+  def due(self, step: int) -> bool:
+    """Tells whether the state after this step is to be scored."""
+
+  def run(
+    self, state: state_lib.TrainState, writer: metric_writing.Writer
+  ) -> float:
+    """Scores a state; returns the seconds that it took."""
+
+  def close(self) -> None:
+    """Ends it."""
+
+
+MakeValidator = Callable[
+  [config_dict.ConfigDict, pathlib.Path, savos.SAVOS], Validator
+]
+
+
+def train(
+  config: config_dict.ConfigDict,
+  workdir: pathlib.Path,
+  make_validator: MakeValidator | None = None,
+) -> bool:
   """Trains, or goes on training, until config.train.steps.
 
   On all devices of all processes; the first process alone writes.
@@ -174,6 +202,8 @@ def train(config: config_dict.ConfigDict, workdir: pathlib.Path) -> bool:
     config: the configuration.
     workdir: gets `logs` (TensorBoard), `checkpoints` and, if it validates,
       `checkpoints_best`; goes on from the newest checkpoint that is there.
+    make_validator: makes what scores the network while it trains; None: nothing
+      does.
 
   Returns:
     True when all steps are done, False when a signal ended it early; either
@@ -194,7 +224,9 @@ def train(config: config_dict.ConfigDict, workdir: pathlib.Path) -> bool:
 
   model = savos.SAVOS(model_config)
   first = distributed.is_first()
-  validator = validation.Validator(config, workdir, model) if first else None
+  validator = None
+  if first and make_validator:
+    validator = make_validator(config, workdir, model)
   shapes = state_lib.param_shapes(model)
   schedule = optimizer_lib.make_schedule(train_config)
   optimizer = optimizer_lib.make_optimizer(
@@ -318,6 +350,7 @@ def _run(
   writer = metric_writing.NoWriter()
   if checkpoints:
     writer = metric_writing.open_writer(workdir / 'logs')
+  if validator:
     validator.begin(state)
   window = _Window()
   begun, late = time.monotonic(), False
