@@ -1,11 +1,12 @@
 # make demo, make test: everything from nothing. make install: the environment.
+# make test-fast: what a change is tried with, all but the trainings.
 PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
 LIGHT := $(VENV)/.light
 STAMP := $(VENV)/.installed
 
-.PHONY: install demo test lint clean
+.PHONY: install demo test test-fast lint clean
 
 install: $(STAMP)
 
@@ -31,6 +32,9 @@ demo: $(LIGHT)
 test: install lint
 	# Two at a time: one test compiles while another draws, reads or waits.
 	$(BIN)/python -m pytest --numprocesses=2 --dist=loadfile
+
+test-fast: lint
+	$(BIN)/python -m pytest --numprocesses=2 --dist=loadfile -m 'not slow'
 
 lint: install
 	$(BIN)/ruff check .

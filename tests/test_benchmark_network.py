@@ -17,6 +17,8 @@ from savos_jax.tools.benchmark import roofline
 from savos_jax.tools.benchmark import training
 from savos_jax.training import state as state_lib
 
+pytestmark = pytest.mark.slow
+
 CONFIG = savos.SavosConfig(
   block_counts=(1, 1, 1, 1), width_multiplier=0.0625, decoder_features=8
 )

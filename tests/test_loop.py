@@ -34,6 +34,7 @@ from savos_jax.training import state as state_lib
 from savos_jax.training import steps
 
 pytestmark = [
+  pytest.mark.slow,
   pytest.mark.usefixtures('library_promotion'),
   # Where one read of a damaged checkpoint fails, Orbax abandons the others in
   # flight, which Python then reports at any later moment.

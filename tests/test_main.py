@@ -24,6 +24,8 @@ from savos_jax import main
 from savos_jax import settings
 from savos_jax.data import masks
 
+pytestmark = pytest.mark.slow
+
 REPOSITORY = pathlib.Path(__file__).parents[1]
 CONFIGS = sorted(
   path.stem

@@ -20,6 +20,8 @@ from savos_jax import network
 from savos_jax.data import video as video_lib
 from tests import tiny_resnets
 
+pytestmark = pytest.mark.slow
+
 ROOT = pathlib.Path(__file__).parents[1]
 PATH = ROOT / 'docs' / 'segment.ipynb'
 _MOST_BYTES = 500_000

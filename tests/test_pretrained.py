@@ -21,6 +21,8 @@ from savos_jax.weights import pretrained
 from savos_jax.weights import resnet_params
 from tests import tiny_resnets
 
+pytestmark = pytest.mark.slow
+
 COUNTS = (1, 1, 1, 1)
 
 

@@ -18,6 +18,8 @@ from savos_jax.training import losses
 from savos_jax.training import recurrence
 from tests import tiny_resnets
 
+pytestmark = pytest.mark.slow
+
 LAYERS = 6
 OBJECTIVE = recurrence.Objective('mean', soft_iou_weight=0.5)
 

@@ -11,6 +11,8 @@ from savos_jax.data.scenes import config as config_lib
 from savos_jax.data.scenes import generate
 from savos_jax.data.scenes import sampling
 
+pytestmark = pytest.mark.slow
+
 SIZE = (48, 64)
 CONFIG = config_lib.SceneConfig(size=SIZE, frames=2, objects=3, rivals=2)
 

@@ -16,6 +16,8 @@ from savos_jax.training import accumulation
 from savos_jax.training import sharding
 from tests import parallel_runs
 
+pytestmark = pytest.mark.slow
+
 # AdamW divides by the root of a small second moment in the first steps: what
 # is a rounding of a sum becomes this much of the largest parameter.
 _TOLERANCE = 2e-5
