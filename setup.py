@@ -8,6 +8,8 @@ import setuptools
 setuptools.setup(
   packages=[
     *setuptools.find_packages(include=['savos_jax*']),
+    # Pictures alone; setuptools calls any folder a package.
+    'savos_jax.data.embedded',
     'savos_jax.configs',
   ],
   package_dir={'savos_jax.configs': 'configs'},
