@@ -139,7 +139,7 @@ def test_read_image_list(tmp_path):
 
 
 @pytest.mark.parametrize(
-  'line', ['bear 1', 'bear/00000.jpg', '/a/b/c.jpg /a/b/c.png more', 'a b c']
+  'line', ['bear/00000.jpg', '/a/b/c.jpg /a/b/c.png more', '/a/b/c', '/a /b']
 )
 def test_malformed_list_line(tmp_path, line):
   path = tmp_path / 'train.txt'

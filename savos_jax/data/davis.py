@@ -9,8 +9,10 @@ ROOT/
 
 import math
 import pathlib
+import re
 
 from savos_jax import errors
+from savos_jax.data import names as names_lib
 from savos_jax.data import sequences
 
 LAYOUT = """\
@@ -31,6 +33,9 @@ Without data, `make demo` or --config=configs/demo.py runs on embedded clips."""
 
 _FRAME_SUFFIXES = ('.jpg', '.jpeg', '.png')
 _MASK_SUFFIXES = ('.png',)
+
+# In the 2016 form: a folder or more, the sequence's, a file.
+_IMAGE_PATH = re.compile(r'[^/]*/.*/[^/]+\.\w+')
 
 
 def listing(folder: pathlib.Path) -> str:
@@ -79,18 +84,23 @@ def read_image_list(path: pathlib.Path) -> list[str]:
     SavosError: the list is unreadable, empty, or a line is of neither form.
   """
   try:
-    lines = path.read_text('utf-8').splitlines()
+    # Some editors begin a file with a byte order mark.
+    lines = path.read_text('utf-8-sig').splitlines()
   except (OSError, UnicodeDecodeError) as error:
     raise errors.SavosError(f'{path}: unreadable image list: {error}') from None
   names: dict[str, None] = {}
   for number, line in enumerate(lines, 1):
-    fields = line.split()
-    if not fields:
+    line = line.strip()
+    if not line:
       continue
-    if len(fields) == 1 and '/' not in fields[0]:
-      names[fields[0]] = None
-    elif fields[0].count('/') >= 2 and len(fields) <= 2:
-      names[pathlib.PurePosixPath(fields[0]).parent.name] = None
+    where = f'{path}, line {number}'
+    # A name may have spaces: the second path begins with a slash.
+    paths = re.split(r'\s+(?=/)', line)
+    if '/' not in line:
+      names[names_lib.check(line, where)] = None
+    elif len(paths) <= 2 and all(map(_IMAGE_PATH.fullmatch, paths)):
+      folder = pathlib.PurePosixPath(paths[0]).parent.name
+      names[names_lib.check(folder, where)] = None
     else:
       raise errors.SavosError(
         f'{path}, line {number}: {line!r}.\n'

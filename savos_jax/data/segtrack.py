@@ -21,6 +21,7 @@ import numpy as np
 
 from savos_jax import errors
 from savos_jax.data import masks
+from savos_jax.data import names as names_lib
 from savos_jax.data import sequences
 
 LAYOUT = """\
@@ -121,7 +122,7 @@ def _shown(names: list[str]) -> str:
 
 def _lines(path: pathlib.Path) -> list[str]:
   try:
-    lines = [line.strip() for line in path.read_text('utf-8').splitlines()]
+    lines = [line.strip() for line in path.read_text('utf-8-sig').splitlines()]
   except (OSError, UnicodeDecodeError) as error:
     raise errors.SavosError(f'{path}: unreadable image list: {error}') from None
   lines = [line for line in lines if line]
@@ -138,7 +139,12 @@ def read_names(path: pathlib.Path) -> list[str]:
   Raises:
     SavosError: the list is unreadable or empty.
   """
-  return list(dict.fromkeys(line.lstrip('*').strip() for line in _lines(path)))
+  return list(
+    dict.fromkeys(
+      names_lib.check(line.lstrip('*').strip(), str(path))
+      for line in _lines(path)
+    )
+  )
 
 
 def _read_frame_list(path, name: str, truth: pathlib.Path):
@@ -150,6 +156,8 @@ def _read_frame_list(path, name: str, truth: pathlib.Path):
     return name, None
   first, *rest = _lines(path)
   folder = first.lstrip('*').strip().strip('/')
+  for part in folder.split('/'):
+    names_lib.check(part, f'{path}, line 1')
   if folder == name or (truth / folder).is_dir():
     if rest:
       return folder, list(dict.fromkeys(rest))

@@ -8,6 +8,7 @@ import numpy as np
 
 from savos_jax import errors
 from savos_jax.data import masks
+from savos_jax.data import names
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,6 +33,11 @@ class Sequence:
   width: int
   object_ids: tuple[int, ...]
   merge_objects: bool = False
+
+  def __post_init__(self):
+    """Refuses a name that leads elsewhere: results are written by it."""
+    for part in self.name.split('/'):
+      names.check(part, f'the sequence {self.name!r}')
 
   def __len__(self) -> int:
     return len(self.masks)
