@@ -11,6 +11,7 @@ basic J 52.2 and F 48.5, "+ lucid dream" 50.5 and 44.8, "+ attention" 52.2 and
 """
 
 from ml_collections import config_dict
+
 from savos_jax.configs import davis16_cpu
 
 

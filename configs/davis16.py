@@ -9,6 +9,7 @@ The paper trains on DAVIS 2017 and evaluates that model here unchanged:
 """
 
 from ml_collections import config_dict
+
 from savos_jax.configs import default
 
 

@@ -13,6 +13,7 @@ and the half-width ResNet-50 of the README's section on weights J 55.9 and F
 """
 
 from ml_collections import config_dict
+
 from savos_jax.configs import default
 
 

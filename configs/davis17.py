@@ -9,6 +9,7 @@ ImageNet weights and lucid dreaming). Not measured here.
 """
 
 from ml_collections import config_dict
+
 from savos_jax.configs import default
 
 

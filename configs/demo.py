@@ -11,6 +11,7 @@ the network that is shipped on the same clips instead: J 89.6, F 92.4 (measured,
 """
 
 from ml_collections import config_dict
+
 from savos_jax.configs import davis16_cpu
 from savos_jax.configs import default
 

@@ -13,6 +13,7 @@ Expected on 10 of the 20 sequences of DAVIS 2016 val: J 75.6, F 81.2 (measured,
 """
 
 from ml_collections import config_dict
+
 from savos_jax.configs import davis16_cpu
 
 _HELD_OUT = (

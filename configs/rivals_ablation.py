@@ -14,6 +14,7 @@ without the five held-out sequences.
 """
 
 from ml_collections import config_dict
+
 from savos_jax.configs import shipped
 
 ROWS = (

@@ -11,6 +11,7 @@ DAVIS'. Expected: J 70.5 (paper). Not measured here.
 """
 
 from ml_collections import config_dict
+
 from savos_jax.configs import default
 
 

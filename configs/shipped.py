@@ -11,6 +11,7 @@ J 80.6, F 86.5 (measured, 2026-11-28; savos_jax/checkpoints/README.md has more).
 """
 
 from ml_collections import config_dict
+
 from savos_jax.configs import pairs
 
 

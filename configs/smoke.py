@@ -4,6 +4,7 @@ python -m savos_jax.main --config=configs/smoke.py --workdir=runs/smoke
 """
 
 from ml_collections import config_dict
+
 from savos_jax.configs import demo
 
 

@@ -124,6 +124,14 @@ def run(config, workdir: pathlib.Path, mode: str) -> None:
     evaluate.evaluate(config, workdir)
 
 
+def joined(argv: list[str]) -> list[str]:
+  """Returns the command line with '--config NAME' as '--config=NAME'."""
+  if '--config' not in argv[:-1]:
+    return argv
+  at = argv.index('--config')
+  return [*argv[:at], f'--config={argv[at + 1]}', *argv[at + 2 :]]
+
+
 def by_name(argument: str) -> str:
   """Returns the file of a configuration that is given by its name.
 
@@ -157,7 +165,7 @@ def by_name(argument: str) -> str:
 def parse_flags(argv: list[str]) -> list[str]:
   """Parses the flags; a misspelt field or file is an error, not a traceback."""
   try:
-    arguments = app.parse_flags_with_usage([by_name(a) for a in argv])
+    arguments = app.parse_flags_with_usage(list(map(by_name, joined(argv))))
     _CONFIG.value.lock()  # Any use: a file that failed to load says so now.
     return arguments
   except (AttributeError, KeyError) as error:

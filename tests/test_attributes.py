@@ -4,10 +4,10 @@ import json
 
 import numpy as np
 import pytest
-from savos_jax.configs import default
 
 from savos_jax import errors
 from savos_jax import settings
+from savos_jax.configs import default
 from savos_jax.evaluation import attributes
 from savos_jax.evaluation import protocol
 from savos_jax.evaluation import report

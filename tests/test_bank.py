@@ -7,10 +7,10 @@ import cv2
 import numpy as np
 import pytest
 import sampling_videos
-from savos_jax.configs import default
 
 from savos_jax import errors
 from savos_jax import settings
+from savos_jax.configs import default
 from savos_jax.data import bank
 from savos_jax.data import davis
 from savos_jax.data import held_out_photos

@@ -3,9 +3,9 @@
 import jax
 import numpy as np
 import pytest
-from savos_jax.configs import smoke
 
 from savos_jax import settings
+from savos_jax.configs import smoke
 from savos_jax.models import savos
 from savos_jax.training import best
 from savos_jax.training import checkpoint

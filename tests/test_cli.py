@@ -59,6 +59,10 @@ def test_configurations_by_name():
     '--config',
   ):
     assert main.by_name(other) == other
+  assert main.joined(['a', '--config', 'demo', 'b']) == [
+    *('a', '--config=demo', 'b')
+  ]
+  assert main.joined(['a', '--config']) == ['a', '--config']
   with pytest.raises(FileNotFoundError, match=r'davis99.*\n.*davis17'):
     main.by_name('--config=davis99')
 

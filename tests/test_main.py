@@ -13,8 +13,6 @@ import cv2
 from ml_collections import config_dict
 import numpy as np
 import pytest
-from savos_jax.configs import default
-from savos_jax.configs import smoke
 from tensorboard.backend.event_processing import event_accumulator
 from tensorboard.util import tensor_util
 
@@ -22,6 +20,8 @@ from savos_jax import errors
 from savos_jax import evaluate
 from savos_jax import main
 from savos_jax import settings
+from savos_jax.configs import default
+from savos_jax.configs import smoke
 from savos_jax.data import masks
 
 pytestmark = pytest.mark.slow

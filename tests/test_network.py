@@ -12,12 +12,12 @@ import jax
 import numpy as np
 import optax
 import pytest
-from savos_jax.configs import smoke
 
 from savos_jax import errors
 from savos_jax import evaluate
 from savos_jax import network
 from savos_jax import settings
+from savos_jax.configs import smoke
 from savos_jax.evaluation import report
 from savos_jax.models import fields
 from savos_jax.models import savos
@@ -145,6 +145,19 @@ def test_half_precision_halves_the_file(trained, tmp_path, capsys):
   ):
     assert a.dtype == np.float32
     np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-7)
+
+
+def test_a_file_may_compute_otherwise_than_its_training(trained, tmp_path):
+  workdir, _ = trained
+  path = tmp_path / 'savos.safetensors'
+  export = [str(workdir), f'--out={path}']
+  export_checkpoint.main([*export, '--compute_dtype=bfloat16'])
+  loaded, original = network.load(path), network.load(workdir)
+  assert original.model.config.compute_dtype == 'float32'
+  assert loaded.model.config == dataclasses.replace(
+    original.model.config, compute_dtype='bfloat16'
+  )
+  assert_same(loaded.params, original.params)
 
 
 def test_what_float16_cannot_hold_is_not_written(trained, tmp_path):

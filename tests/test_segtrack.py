@@ -5,10 +5,10 @@ import shutil
 import numpy as np
 from PIL import Image
 import pytest
-from savos_jax.configs import segtrack as segtrack_config
 
 from savos_jax import errors
 from savos_jax import settings
+from savos_jax.configs import segtrack as segtrack_config
 from savos_jax.data import masks
 from savos_jax.data import segtrack
 from tests import segtrack_folders as folders

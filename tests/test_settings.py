@@ -5,13 +5,13 @@ import logging
 
 import numpy as np
 import pytest
+
+from savos_jax import errors
+from savos_jax import settings
 from savos_jax.configs import davis16_cpu
 from savos_jax.configs import default
 from savos_jax.configs import demo
 from savos_jax.configs import smoke
-
-from savos_jax import errors
-from savos_jax import settings
 from savos_jax.data import examples
 from savos_jax.data import lucid
 from savos_jax.data import pack

@@ -2,12 +2,12 @@
 
 import numpy as np
 import pytest
-from savos_jax.configs import default
 
 from savos_jax import errors
 from savos_jax import evaluate
 from savos_jax import network
 from savos_jax import settings
+from savos_jax.configs import default
 from savos_jax.data import masks
 from savos_jax.data import sequences
 from savos_jax.inference import compiled

@@ -6,10 +6,10 @@ import shutil
 import numpy as np
 from PIL import Image
 import pytest
-from savos_jax.configs import default
 
 from savos_jax import errors
 from savos_jax import settings
+from savos_jax.configs import default
 from savos_jax.data import davis
 from savos_jax.data import tfds_davis
 

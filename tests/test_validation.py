@@ -1,11 +1,11 @@
 """Which videos are scored while a network trains, and when."""
 
 import pytest
-from savos_jax.configs import smoke
 
 from savos_jax import errors
 from savos_jax import settings
 from savos_jax import validation
+from savos_jax.configs import smoke
 from savos_jax.models import savos
 
 

@@ -8,8 +8,10 @@
 # layout, by which is chosen: one folder each, `held_out` of 2016, all others of
 # 2017. NEW is a pack of photos that the row 'plain' is left without; PACK has
 # what all rows learn from. OUT gets NAME.log, and scores.txt: a line a network,
-# set and way to segment. PARALLEL says how many networks are scored at once
-# (default: half of the processors).
+# set and way to segment. What is trained is in WORK (default: OUT.work), where
+# SKIP_TRAINING=1 scores it again. ROWS are those of the configuration, by
+# default all; PARALLEL says how many networks are scored at once (default: half
+# of the processors).
 set -euo pipefail
 
 out=${1:?the folder that gets the results}
@@ -19,11 +21,11 @@ new=${4:?the pack that the row "plain" is left without}
 shift 4
 packs=("${@:?files of savos_jax.tools.pack}")
 python=${PYTHON:-python3}
-work=${WORK:-/tmp/savos_ablation}
+work=${WORK:-$out.work}
 mkdir -p "$out" "$work"
 # The networks share the memory: each takes what it needs.
 export XLA_PYTHON_CLIENT_PREALLOCATE=false
-export JAX_COMPILATION_CACHE_DIR=${JAX_COMPILATION_CACHE_DIR:-/tmp/savos_xla}
+export JAX_COMPILATION_CACHE_DIR=${JAX_COMPILATION_CACHE_DIR:-$work/xla}
 
 # Trains a row: ROW SEED.
 train() {

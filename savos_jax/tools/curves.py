@@ -56,7 +56,7 @@ def read(path: str | os.PathLike) -> dict[str, dict[int, float]]:
   path = pathlib.Path(path).expanduser()
   folder = path / 'logs'
   lines = folder / metric_writing.FILE if path.is_dir() else path
-  runs = [_read_lines(lines)] if lines.is_file() else []
+  runs = list(_read_lines(lines)) if lines.is_file() else []
   if path.is_dir():
     events = sorted(folder.glob('events.out.tfevents.*'))
     runs += [run for file in events for run in _read_events(file)]
@@ -93,9 +93,13 @@ def _read_events(path: pathlib.Path) -> Iterable[dict[str, dict[int, float]]]:
       yield {tag: {step: float(value) for step, value in values.items()}}
 
 
-def _read_lines(path: pathlib.Path) -> dict[str, dict[int, float]]:
-  """Returns the curves of lines of JSON."""
-  curves: dict[str, dict[int, float]] = {}
+def _read_lines(path: pathlib.Path) -> Iterable[dict[str, dict[int, float]]]:
+  """Yields the curves of lines of JSON; anew where a step follows a later one.
+
+  There the training was resumed.
+  """
+  run: dict[str, dict[int, float]] = {}
+  last = 0
   for number, line in enumerate(path.read_text('utf-8').splitlines(), 1):
     try:
       scalars = json.loads(line)
@@ -106,12 +110,13 @@ def _read_lines(path: pathlib.Path) -> dict[str, dict[int, float]]:
         f'{path}, line {number}: no numbers of a step.\n  Expected a '
         f'{metric_writing.FILE} of a training, as {{"step": 20, "loss": 0.5}}.'
       ) from None
+    if step < last:
+      yield run
+      run = {}
+    last = step
     for tag, value in values.items():
-      of_tag = curves.setdefault(tag, {})
-      for later in [s for s in of_tag if s >= step]:
-        del of_tag[later]
-      of_tag[step] = value
-  return curves
+      run.setdefault(tag, {})[step] = value
+  yield run
 
 
 def write_csv(

@@ -1,7 +1,7 @@
 r"""Packs training data into one file, small enough to be sent elsewhere.
 
   python -m savos_jax.tools.pack --davis=DAVIS --year=2016 \
-      --stills FOLDER... --size=320x448 --out=train.pack --max_mb=55
+      --stills FOLDER... --out=train.pack --max_mb=55
 
 Frames and photos are shrunk to fit the size, and coded as JPEG or WebP; masks
 as PNG. Photos that generated clips are made of (savos_jax.tools.rival_clips)
@@ -17,6 +17,7 @@ import pathlib
 import time
 
 from savos_jax import errors
+from savos_jax.data import bank
 from savos_jax.data import davis
 from savos_jax.data import held_out_photos
 from savos_jax.data import pack
@@ -69,10 +70,12 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     help='also the photos that generated clips are made of',
   )  # fmt: skip
   add(
-    '--size', type=lambda text: _pair(text, 'x'), default=(320, 448),
+    '--size', type=lambda text: _pair(text, 'x'), default=bank.BOX,
     metavar='SHORTxLONG',
     help='of the shorter and the longer side at most, pixels '
-    '(default 320x448); nothing is enlarged',
+    '(default {}x{}, what training keeps); nothing is enlarged'.format(
+      *bank.BOX
+    ),
   )  # fmt: skip
   add(
     '--every', type=int, default=1, metavar='N',

@@ -21,8 +21,8 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2]))
 import network_cases
 import network_weights
-from savos_jax.configs import default
 
+from savos_jax.configs import default
 from savos_jax.models import resnet
 from savos_jax.models import savos
 from savos_jax.training import losses
