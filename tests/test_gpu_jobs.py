@@ -15,6 +15,7 @@ import sys
 import numpy as np
 import pytest
 
+from savos_jax.data import embedded_clips
 from savos_jax.data import pack
 from tests import sampling_videos
 
@@ -170,21 +171,41 @@ def test_correctness_names_what_is_broken(tmp_path, packed):
   assert result['masks'][0]['equal_pixels'] == 1.0
 
 
+TINY = (
+  '--config.model.width_multiplier=0.0625 --config.model.decoder_features=8 '
+  '--config.model.matching_keys=4 --config.model.matching_values=6 '
+  '--config.sampling.crop_size=(64,96) --config.sampling.clip_frames=1 '
+  '--config.train.batch_size=2 --config.data.held_out=() '
+  '--config.train.schedule=constant --config.train.steps=4 '
+  '--config.train.warmup_steps=1'
+)
+
+
+@tries
+def test_rows_of_the_ablation_are_trained_and_scored(tmp_path, packed):
+  embedded_clips.generate(
+    tmp_path / 'choice' / 'clips',
+    size=(64, 96), train_clips=1, val_clips=1, frames=4,
+  )  # fmt: skip
+  out = tmp_path / 'out'
+  done = run(
+    JOBS / 'ablation.sh', out, '', tmp_path / 'choice', packed, packed,
+    PYTHON=PYTHON, ROWS='plain', FLAGS=f'{TINY} --config.model.pretrained=',
+    SCORE_FLAGS='--config.eval.short_side=64',
+  )  # fmt: skip
+  assert done.returncode == 0, done.stdout + done.stderr
+  (line,) = (out / 'scores.txt').read_text().splitlines()
+  assert line.startswith('plain0 clips zoom=0 memory=0 ')
+  assert line in done.stdout
+
+
 @tries
 def test_training_comes_back_in_parts_and_goes_on(tmp_path, packed):
-  flags = (
-    '--config.model.width_multiplier=0.0625 --config.model.decoder_features=8 '
-    '--config.model.matching_keys=4 --config.model.matching_values=6 '
-    '--config.sampling.crop_size=(64,96) --config.sampling.clip_frames=1 '
-    '--config.train.batch_size=2 --config.data.held_out=() '
-    '--config.train.schedule=constant --config.train.steps=4 '
-    '--config.train.warmup_steps=1'
-  )
   environment = {
     'PYTHON': PYTHON,
     'SECONDS_A_STAGE': '60',
     'STAGES': 'held_out',
-    'FLAGS': flags,
+    'FLAGS': TINY,
     'FROM': '',
   }
   out = tmp_path / 'out'

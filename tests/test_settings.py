@@ -11,7 +11,9 @@ from savos_jax import settings
 from savos_jax.configs import davis16_cpu
 from savos_jax.configs import default
 from savos_jax.configs import demo
+from savos_jax.configs import rivals_ablation
 from savos_jax.configs import smoke
+from savos_jax.configs.rivals_ablation import ROWS
 from savos_jax.data import examples
 from savos_jax.data import lucid
 from savos_jax.data import pack
@@ -230,3 +232,20 @@ def test_held_out_mistakes_are_named(davis_folder, tmp_path, held_out, message):
   config = held_out_config(davis_folder, held_out)
   with pytest.raises(errors.SavosError, match=message):
     settings.load_split(config, tmp_path, 'held_out')
+
+
+def test_rows_of_the_ablation_add_one_thing_each_at_one_budget():
+  configs = {row: rivals_ablation.get_config(row) for row in ROWS}
+  for config in configs.values():
+    scene = settings.scene_config(config)
+    masks = config.train.batch_size * scene.objects * scene.frames
+    assert masks == pytest.approx(64, abs=3)
+  looks_back = [row for row in ROWS if configs[row].model.matching]
+  assert looks_back == ['look_back', 'recurrence']
+  with_rivals = [r for r in ROWS if configs[r].scenes.rival_probability > 0]
+  assert with_rivals == list(ROWS[2:])
+  # The paper's network differs from the last row in nothing else.
+  configs['paper'].model.matching = True
+  assert configs['paper'].to_dict() == configs['recurrence'].to_dict()
+  with pytest.raises(ValueError, match='expected one of'):
+    rivals_ablation.get_config('nonsense')

@@ -4,18 +4,18 @@
 #
 #   launch/gpu/ablation.sh OUT BACKBONE CHOICE NEW PACK...
 #
-# BACKBONE is launch/open_nsfw.sh's file. CHOICE holds data sets of DAVIS'
-# layout, by which is chosen: one folder each, `held_out` of 2016, all others of
-# 2017. NEW is a pack of photos that the row 'plain' is left without; PACK has
-# what all rows learn from. OUT gets NAME.log, and scores.txt: a line a network,
-# set and way to segment. What is trained is in WORK (default: OUT.work), where
-# SKIP_TRAINING=1 scores it again. ROWS are those of the configuration, by
-# default all; PARALLEL says how many networks are scored at once (default: half
-# of the processors).
+# BACKBONE is launch/open_nsfw.sh's file, '' for random weights. CHOICE holds data
+# sets of DAVIS' layout, by which is chosen: one folder each, `held_out` of 2016,
+# all others of 2017. NEW is a pack of photos that the row 'plain' is left
+# without; PACK has what all rows learn from. OUT gets NAME.log, and scores.txt:
+# a line a network, set and way to segment. What is trained is in WORK (default:
+# OUT.work), where SKIP_TRAINING=1 scores it again. ROWS are those of the
+# configuration, by default all; PARALLEL says how many networks are scored at
+# once (default: half of the processors).
 set -euo pipefail
 
 out=${1:?the folder that gets the results}
-backbone=${2:?the file of launch/open_nsfw.sh}
+backbone=${2?the file of launch/open_nsfw.sh}
 choice=${3:?the folder of the data sets to choose by}
 new=${4:?the pack that the row "plain" is left without}
 shift 4
