@@ -9,7 +9,7 @@ setuptools.setup(
   packages=[
     *setuptools.find_packages(include=['savos_jax*']),
     # Pictures alone; setuptools calls any folder a package.
-    'savos_jax.data.embedded',
+    'savos_jax.synthetic.embedded',
     'savos_jax.configs',
   ],
   package_dir={'savos_jax.configs': 'configs'},

@@ -9,25 +9,25 @@ from ml_collections import config_dict
 import numpy as np
 import tqdm
 
-from savos_jax import distributed
-from savos_jax import errors
-from savos_jax import memory
 from savos_jax import network
-from savos_jax import provenance
 from savos_jax import settings
 from savos_jax import validation
-from savos_jax.data import masks
 from savos_jax.data import pipeline
-from savos_jax.data import sequences
-from savos_jax.evaluation import html_report
-from savos_jax.evaluation import overlay
+from savos_jax.datasets import masks
+from savos_jax.datasets import sequences
 from savos_jax.evaluation import protocol
-from savos_jax.evaluation import report
 from savos_jax.evaluation import results_folder
-from savos_jax.inference import segment
+from savos_jax.evaluation import tables
+from savos_jax.foundation import distributed
+from savos_jax.foundation import errors
+from savos_jax.foundation import memory
+from savos_jax.foundation import provenance
 from savos_jax.inference import tracker as tracker_lib
 from savos_jax.models import savos
+from savos_jax.pictures import overlay
+from savos_jax.report import html_report
 from savos_jax.training import metric_writing
+from savos_jax.video import segment
 
 logger = logging.getLogger(__name__)
 
@@ -121,7 +121,7 @@ def _write_pictures(
         strips[video.name] = picture
     if config.eval.video:
       # PyAV is not there where only figures are wanted.
-      from savos_jax.data import video_writer
+      from savos_jax.video import video_writer
 
       video_writer.write_video(
         folder / 'videos' / f'{video.name}.mp4',
@@ -197,8 +197,8 @@ def evaluate(
     title, make = _BASELINES[name]
     baselines[title] = protocol.score_predictions(videos, make, title)
   split = config.data.val_split
-  report.write_json(results / 'scores.json', scores, attributes)
-  report.write_csv(results, scores, split)
+  tables.write_json(results / 'scores.json', scores, attributes)
+  tables.write_csv(results, scores, split)
   facts = {
     'revision': provenance.revision(),
     'device': provenance.device(),
@@ -213,6 +213,6 @@ def evaluate(
     html_report.write(
       results / 'report.html', results_folder.load(results), videos
     )
-  print(report.format_table(scores, baselines), flush=True)
+  print(tables.format_table(scores, baselines), flush=True)
   logger.info('results are in %s', results)
   return scores

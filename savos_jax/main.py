@@ -26,8 +26,8 @@ from absl import flags
 from absl import logging as absl_logging
 from ml_collections import config_flags
 
-from savos_jax import errors
-from savos_jax import files
+from savos_jax.foundation import errors
+from savos_jax.foundation import files
 
 _CONFIG = config_flags.DEFINE_config_file(
   'config', None, 'The configuration, such as configs/davis16.py.'
@@ -101,11 +101,11 @@ def run(config, workdir: pathlib.Path, mode: str) -> None:
     SystemExit: a signal ended the training early; status 143, so that whoever
       started it knows that it is to be started again.
   """
-  from savos_jax import compilation_cache
-  from savos_jax import distributed
   from savos_jax import evaluate
   from savos_jax import settings
   from savos_jax import validation
+  from savos_jax.foundation import compilation_cache
+  from savos_jax.foundation import distributed
   from savos_jax.training import loop
 
   compilation_cache.enable()
@@ -195,7 +195,7 @@ def main(argv: list[str]) -> None:
       run(_CONFIG.value, workdir, _MODE.value)
       return
     # JAX takes seconds to import: not for a mistyped flag.
-    from savos_jax import distributed
+    from savos_jax.foundation import distributed
 
     with distributed.joined():
       configure_logging(workdir, distributed.is_first())

@@ -6,25 +6,25 @@ import pathlib
 
 from ml_collections import config_dict
 
-from savos_jax import errors
 from savos_jax.data import backgrounds as backgrounds_lib
 from savos_jax.data import bank
-from savos_jax.data import davis
-from savos_jax.data import embedded_clips
-from savos_jax.data import held_out_photos
 from savos_jax.data import lucid
-from savos_jax.data import pack
 from savos_jax.data import perturb
 from savos_jax.data import sampling
-from savos_jax.data import segtrack
-from savos_jax.data import sequences
-from savos_jax.data import stills
 from savos_jax.data.scenes import config as scenes_config
 from savos_jax.data.scenes import source as scenes_source
+from savos_jax.datasets import davis
+from savos_jax.datasets import held_out_photos
+from savos_jax.datasets import pack
+from savos_jax.datasets import segtrack
+from savos_jax.datasets import sequences
+from savos_jax.datasets import stills
 from savos_jax.evaluation import attributes
+from savos_jax.foundation import errors
 from savos_jax.inference import options
 from savos_jax.models import fields as model_fields
 from savos_jax.models import savos
+from savos_jax.synthetic import embedded_clips
 from savos_jax.weights import pretrained
 
 logger = logging.getLogger(__name__)
@@ -460,7 +460,7 @@ def sequence_attributes(
 
 def _load_tfds(data, workdir, split) -> list[sequences.Sequence]:
   # TensorFlow is slow to import, and only this source needs it to read.
-  from savos_jax.data import tfds_davis
+  from savos_jax.datasets import tfds_davis
 
   names = {folder: name for name, folder in tfds_davis.RESOLUTIONS.items()}
   if data.year != '2017' or data.resolution not in names:

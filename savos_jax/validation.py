@@ -15,18 +15,18 @@ from typing import Any
 from ml_collections import config_dict
 import numpy as np
 
-from savos_jax import errors
 from savos_jax import settings
-from savos_jax.data import sequences
-from savos_jax.evaluation import overlay
+from savos_jax.datasets import sequences
 from savos_jax.evaluation import protocol
-from savos_jax.inference import segment
+from savos_jax.foundation import errors
 from savos_jax.inference import tracker as tracker_lib
 from savos_jax.models import savos
+from savos_jax.pictures import overlay
 from savos_jax.training import best as best_lib
 from savos_jax.training import metric_writing
 from savos_jax.training import sharding
 from savos_jax.training import state as state_lib
+from savos_jax.video import segment
 
 logger = logging.getLogger(__name__)
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from savos_jax import errors
-from savos_jax.data import davis
+from savos_jax.datasets import davis
+from savos_jax.foundation import errors
 
 
 def images(root, name='train0', resolution='480p'):

@@ -5,12 +5,12 @@ import pathlib
 
 import numpy as np
 
-from savos_jax.data import davis
-from savos_jax.data import masks
-from savos_jax.data import sequences
+from savos_jax.datasets import davis
+from savos_jax.datasets import masks
+from savos_jax.datasets import sequences
 from savos_jax.evaluation import protocol
-from savos_jax.evaluation import report
 from savos_jax.evaluation import results_folder
+from savos_jax.evaluation import tables
 
 
 def write(
@@ -27,7 +27,7 @@ def write(
       moved = np.roll(video.labels(index), shift, axis=1)
       masks.write_mask(folder / 'masks' / video.name / path.name, moved)
   scores = protocol.score_results(folder / 'masks', videos, progress=False)
-  report.write_json(folder / 'scores.json', scores)
+  tables.write_json(folder / 'scores.json', scores)
   data = {
     'source': 'davis',
     'root': str(root),

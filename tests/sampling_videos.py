@@ -8,10 +8,10 @@ import cv2
 import numpy as np
 
 from savos_jax.data import lucid
-from savos_jax.data import masks
 from savos_jax.data import perturb
 from savos_jax.data import sampling
-from savos_jax.data import sequences
+from savos_jax.datasets import masks
+from savos_jax.datasets import sequences
 
 SIZE = (90, 160)
 NO_NOISE = perturb.MaskNoise(

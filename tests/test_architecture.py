@@ -2,15 +2,19 @@
 
 import ast
 import pathlib
+import subprocess
+import sys
+
+import pytest
 
 PACKAGE = pathlib.Path(__file__).parents[1] / 'savos_jax'
 # From the ground up; parts of one floor know nothing of each other. Each is a
 # folder of the package, or a module at its top.
 FLOORS = (
-  {'errors', 'memory', 'provenance', 'configs'},
-  {'extras', 'files', 'distributed', 'compilation_cache', 'checkpoints'},
-  {'models', 'data'},
-  {'weights', 'inference', 'evaluation'},
+  {'foundation', 'configs'},
+  {'checkpoints', 'models', 'datasets'},
+  {'data', 'evaluation', 'pictures', 'weights', 'inference'},
+  {'synthetic', 'report', 'video'},
   {'settings'},
   {'training'},
   {'network'},
@@ -49,3 +53,21 @@ def test_no_import_runs_upwards():
     ]
   assert not wrong
   assert seen >= {'models', 'training', 'cli'}
+
+
+@pytest.mark.parametrize(
+  'part',
+  ['datasets', 'data', 'synthetic', 'pictures', 'evaluation', 'report'],
+)
+def test_what_works_without_a_network_imports_neither_jax_nor_tensorflow(part):
+  code = (
+    'import importlib, pkgutil, sys\n'
+    f'import savos_jax.{part} as part\n'
+    'for module in pkgutil.iter_modules(part.__path__):\n'
+    '  importlib.import_module(f"{part.__name__}.{module.name}")\n'
+    'print(sorted({"jax", "tensorflow"} & set(sys.modules)))'
+  )
+  found = subprocess.run(
+    [sys.executable, '-c', code], capture_output=True, text=True, check=True
+  )
+  assert found.stdout.strip() == '[]'

@@ -5,12 +5,12 @@ import json
 import numpy as np
 import pytest
 
-from savos_jax import errors
 from savos_jax import settings
 from savos_jax.configs import default
 from savos_jax.evaluation import attributes
 from savos_jax.evaluation import protocol
-from savos_jax.evaluation import report
+from savos_jax.evaluation import tables
+from savos_jax.foundation import errors
 
 _YAML = """\
 attributes: [AC, OCC, MB]
@@ -87,7 +87,7 @@ def test_scores_by_attribute():
     ),
     'davis2017',
   )
-  found = report.to_json_dict(scores, _READ)['attributes']
+  found = tables.to_json_dict(scores, _READ)['attributes']
   assert list(found) == ['AC', 'OCC']
   assert found['AC']['sequences'] == ['bear']
   assert found['AC']['J']['mean'] == pytest.approx(0.75)
@@ -96,8 +96,8 @@ def test_scores_by_attribute():
   assert found['OCC']['J']['recall'] == pytest.approx(2 / 3)
   assert found['OCC']['J&F'] == pytest.approx(0.45)
   assert found['OCC']['without']['J']['mean'] == pytest.approx(0.3)
-  everywhere = report.to_json_dict(
+  everywhere = tables.to_json_dict(
     scores, {name: ('FM',) for name in scores.by_sequence}
   )
   assert everywhere['attributes']['FM']['without']['J']['mean'] is None
-  assert 'attributes' not in report.to_json_dict(scores)
+  assert 'attributes' not in tables.to_json_dict(scores)

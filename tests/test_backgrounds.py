@@ -9,9 +9,9 @@ import cv2
 import numpy as np
 import pytest
 
-from savos_jax import errors
 from savos_jax.data import backgrounds
 from savos_jax.data import lucid
+from savos_jax.foundation import errors
 
 CONFIG = lucid.LucidConfig()
 

@@ -8,16 +8,16 @@ import numpy as np
 import pytest
 import sampling_videos
 
-from savos_jax import errors
 from savos_jax import settings
 from savos_jax.configs import default
 from savos_jax.data import bank
-from savos_jax.data import davis
-from savos_jax.data import held_out_photos
-from savos_jax.data import masks
-from savos_jax.data import pack
-from savos_jax.data import sequences
-from savos_jax.data import stills
+from savos_jax.datasets import davis
+from savos_jax.datasets import held_out_photos
+from savos_jax.datasets import masks
+from savos_jax.datasets import pack
+from savos_jax.datasets import sequences
+from savos_jax.datasets import stills
+from savos_jax.foundation import errors
 
 SIZE = (40, 50)
 

@@ -8,8 +8,8 @@ import sys
 import pytest
 import safetensors.numpy
 
-from savos_jax import errors
 from savos_jax.evaluation import protocol
+from savos_jax.foundation import errors
 from savos_jax.tools.benchmark import __main__ as benchmark
 from savos_jax.tools.benchmark import common
 from savos_jax.tools.benchmark import evaluation
@@ -189,7 +189,7 @@ def test_import_tells_what_is_wrong_with_a_file(capsys, tmp_path):
 
 def test_a_peak_is_not_that_of_who_started_the_process():
   large = bytearray(300 * 2**20)
-  code = 'from savos_jax import memory; print(memory.peak_gib())'
+  code = 'from savos_jax.foundation import memory; print(memory.peak_gib())'
   done = subprocess.run(
     [sys.executable, '-c', code], capture_output=True, text=True, check=True
   )

@@ -7,7 +7,7 @@ import math
 import jax
 import pytest
 
-from savos_jax import errors
+from savos_jax.foundation import errors
 from savos_jax.models import savos
 from savos_jax.tools.benchmark import __main__ as benchmark
 from savos_jax.tools.benchmark import aot

@@ -5,8 +5,8 @@ import re
 from PIL import Image
 import pytest
 
-from savos_jax.evaluation import charts
-from savos_jax.evaluation import markup
+from savos_jax.report import charts
+from savos_jax.report import markup
 
 
 def test_bars_and_lines_show_the_values():

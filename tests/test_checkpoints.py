@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from savos_jax import checkpoints
-from savos_jax import errors
 from savos_jax import network
 from savos_jax import settings
 from savos_jax.configs import shipped as recipes
+from savos_jax.foundation import errors
 from savos_jax.models import fields
 from savos_jax.tools import segment
 from savos_jax.weights import pretrained

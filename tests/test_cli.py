@@ -8,9 +8,9 @@ import pytest
 
 from savos_jax import cli
 from savos_jax import configs
-from savos_jax import errors
-from savos_jax import extras
 from savos_jax import main
+from savos_jax.foundation import errors
+from savos_jax.foundation import extras
 
 ROOT = pathlib.Path(__file__).parents[1]
 

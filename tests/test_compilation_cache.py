@@ -3,7 +3,7 @@
 import jax
 import pytest
 
-from savos_jax import compilation_cache
+from savos_jax.foundation import compilation_cache
 
 FOLDER = 'jax_compilation_cache_dir'
 

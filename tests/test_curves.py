@@ -5,7 +5,7 @@ import csv
 from clu import metric_writers
 import pytest
 
-from savos_jax import errors
+from savos_jax.foundation import errors
 from savos_jax.tools import curves
 
 

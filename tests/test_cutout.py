@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from savos_jax.evaluation import cutout
+from savos_jax.pictures import cutout
 
 
 @pytest.fixture

@@ -6,9 +6,9 @@ import numpy as np
 from PIL import Image
 import pytest
 
-from savos_jax import errors
-from savos_jax.data import davis
-from savos_jax.data import masks
+from savos_jax.datasets import davis
+from savos_jax.datasets import masks
+from savos_jax.foundation import errors
 from tests import davis_folders
 
 _images = davis_folders.images

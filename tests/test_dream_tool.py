@@ -5,7 +5,7 @@ from PIL import Image
 import pytest
 
 from savos_jax.data import lucid
-from savos_jax.data import masks
+from savos_jax.datasets import masks
 from savos_jax.tools import dream as dream_tool
 
 SIZE = (48, 64)

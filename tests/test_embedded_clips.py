@@ -7,13 +7,13 @@ import json
 import numpy as np
 import pytest
 
-from savos_jax import errors
-from savos_jax.data import davis
-from savos_jax.data import embedded_clips
-from savos_jax.data import embedded_photos
-from savos_jax.data import embedded_scenes
-from savos_jax.data import masks
 from savos_jax.data import warp
+from savos_jax.datasets import davis
+from savos_jax.datasets import masks
+from savos_jax.foundation import errors
+from savos_jax.synthetic import embedded_clips
+from savos_jax.synthetic import embedded_photos
+from savos_jax.synthetic import embedded_scenes
 
 _SETTINGS = {
   'seed': 3,
@@ -131,7 +131,7 @@ def test_objects_of_a_clip_are_of_different_photographs():
 
 
 def test_every_outline_fits_its_photograph_and_is_documented():
-  folder = importlib.resources.files('savos_jax.data') / 'embedded'
+  folder = importlib.resources.files('savos_jax.synthetic') / 'embedded'
   readme = (folder / 'README.md').read_text('utf-8')
   photographs = importlib.resources.files('skimage') / 'data'
   for objects in embedded_photos.OBJECTS.values():

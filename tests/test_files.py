@@ -5,8 +5,8 @@ import threading
 
 import pytest
 
-from savos_jax import errors
-from savos_jax import files
+from savos_jax.foundation import errors
+from savos_jax.foundation import files
 
 
 def test_a_failed_write_keeps_the_old_file(tmp_path):

@@ -7,9 +7,9 @@ import numpy as np
 from PIL import Image
 import pytest
 
-from savos_jax import errors
-from savos_jax.data import first_masks
-from savos_jax.data import masks
+from savos_jax.datasets import masks
+from savos_jax.foundation import errors
+from savos_jax.video import first_masks
 
 SIZE = (40, 60)
 RED, GREEN, BLUE = (200, 0, 0), (0, 200, 0), (0, 0, 200)

@@ -7,7 +7,7 @@ import jax
 import numpy as np
 import pytest
 
-from savos_jax import errors
+from savos_jax.foundation import errors
 from savos_jax.training import checkpoint
 from savos_jax.training import state as state_lib
 from tests import tiny_resnets

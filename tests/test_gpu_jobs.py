@@ -15,8 +15,8 @@ import sys
 import numpy as np
 import pytest
 
-from savos_jax.data import embedded_clips
-from savos_jax.data import pack
+from savos_jax.datasets import pack
+from savos_jax.synthetic import embedded_clips
 from tests import sampling_videos
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]

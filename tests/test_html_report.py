@@ -10,15 +10,15 @@ import numpy as np
 from PIL import Image
 import pytest
 
-from savos_jax import errors
-from savos_jax.data import davis
-from savos_jax.evaluation import charts
-from savos_jax.evaluation import comparison
-from savos_jax.evaluation import error_frames
-from savos_jax.evaluation import html_report
-from savos_jax.evaluation import html_sequences
-from savos_jax.evaluation import paper_figures
+from savos_jax.datasets import davis
 from savos_jax.evaluation import results_folder
+from savos_jax.foundation import errors
+from savos_jax.report import charts
+from savos_jax.report import comparison
+from savos_jax.report import error_frames
+from savos_jax.report import html_report
+from savos_jax.report import html_sequences
+from savos_jax.report import paper_figures
 from tests import results_folders
 
 _VOID = {'br', 'img', 'meta'}

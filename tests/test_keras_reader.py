@@ -7,8 +7,8 @@ import jax
 import numpy as np
 import pytest
 
-from savos_jax import errors
 from savos_jax.data import pipeline
+from savos_jax.foundation import errors
 from savos_jax.models import resnet
 from savos_jax.weights import keras_reader
 from savos_jax.weights import resnet_params

@@ -20,11 +20,11 @@ import pytest
 from tensorboard.backend.event_processing import event_accumulator
 from tensorboard.util import tensor_util
 
-from savos_jax import errors
 from savos_jax import network
 from savos_jax import settings
 from savos_jax import validation
 from savos_jax.configs import smoke
+from savos_jax.foundation import errors
 from savos_jax.inference import compiled
 from savos_jax.models import savos
 from savos_jax.training import best

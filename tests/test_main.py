@@ -16,13 +16,13 @@ import pytest
 from tensorboard.backend.event_processing import event_accumulator
 from tensorboard.util import tensor_util
 
-from savos_jax import errors
 from savos_jax import evaluate
 from savos_jax import main
 from savos_jax import settings
 from savos_jax.configs import default
 from savos_jax.configs import smoke
-from savos_jax.data import masks
+from savos_jax.datasets import masks
+from savos_jax.foundation import errors
 
 pytestmark = pytest.mark.slow
 
@@ -243,7 +243,7 @@ def test_bad_sampling_is_named(field, value):
 
 def test_importing_the_network_takes_no_tensorflow():
   code = (
-    'import sys; import savos_jax.models.savos, savos_jax.inference.segment; '
+    'import sys; import savos_jax.models.savos, savos_jax.video.segment; '
     "sys.exit('tensorflow' in sys.modules)"
   )
   assert subprocess.run([sys.executable, '-c', code], check=False,

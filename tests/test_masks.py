@@ -7,8 +7,8 @@ import numpy as np
 from PIL import Image
 import pytest
 
-from savos_jax import errors
-from savos_jax.data import masks
+from savos_jax.datasets import masks
+from savos_jax.foundation import errors
 
 # The first colours of the PASCAL VOC colour map, as its devkit prints them.
 PASCAL = [

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from savos_jax import errors
+from savos_jax.foundation import errors
 from savos_jax.inference import compiled
 from savos_jax.inference import options
 from savos_jax.inference import tracker as tracker_lib

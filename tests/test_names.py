@@ -4,11 +4,11 @@ import pathlib
 
 import pytest
 
-from savos_jax import errors
-from savos_jax.data import davis
-from savos_jax.data import names
-from savos_jax.data import segtrack
-from savos_jax.data import sequences
+from savos_jax.datasets import davis
+from savos_jax.datasets import segtrack
+from savos_jax.datasets import sequences
+from savos_jax.foundation import errors
+from savos_jax.foundation import names
 
 WRONG = ('', ' ', '.', '..', 'a/b', '/', 'a\\b', 'a\0b', 'a\tb', 'a\x1b[2J')
 

@@ -13,12 +13,12 @@ import numpy as np
 import optax
 import pytest
 
-from savos_jax import errors
 from savos_jax import evaluate
 from savos_jax import network
 from savos_jax import settings
 from savos_jax.configs import smoke
-from savos_jax.evaluation import report
+from savos_jax.evaluation import tables
+from savos_jax.foundation import errors
 from savos_jax.models import fields
 from savos_jax.models import savos
 from savos_jax.tools import export_checkpoint
@@ -226,7 +226,7 @@ def test_evaluation_takes_a_file_or_a_folder(trained, tmp_path):
   config.eval.checkpoint = str(workdir)
   config.eval.checkpoint_step = 3
   second = evaluate.evaluate(config, tmp_path / 'folder')
-  assert report.to_json_dict(first) == report.to_json_dict(second)
+  assert tables.to_json_dict(first) == tables.to_json_dict(second)
   config.eval.checkpoint = ''
   with pytest.raises(errors.SavosError, match=r'decoder_features: 8 .*32'):
     evaluate.evaluate(config, workdir)

@@ -17,7 +17,7 @@ import pytest
 
 from savos_jax import checkpoints
 from savos_jax import network
-from savos_jax.data import video as video_lib
+from savos_jax.video import sources
 from tests import tiny_resnets
 
 pytestmark = pytest.mark.slow
@@ -173,7 +173,7 @@ def test_pictures_are_shown_and_written(executed, root):
   strips = {'track-strip', 'enter', 'own-video'}
   assert set(shown) == {'first-frame', 'cutout', *strips}
   assert {path.name for path in (root / 'runs').iterdir()} == {'notebook'}
-  video = video_lib.open_video(root / 'runs' / 'notebook' / 'overlay.mp4')
+  video = sources.open_video(root / 'runs' / 'notebook' / 'overlay.mp4')
   assert len(list(video.frames())) == 20
 
 

@@ -9,7 +9,7 @@ from onnx import numpy_helper
 import onnx_models
 import pytest
 
-from savos_jax import errors
+from savos_jax.foundation import errors
 from savos_jax.weights import onnx_reader
 from savos_jax.weights import resnet_params
 

@@ -12,7 +12,7 @@ import jax
 import numpy as np
 import pytest
 
-from savos_jax.data import masks
+from savos_jax.datasets import masks
 from savos_jax.models import resnet
 from savos_jax.weights import onnx_reader
 from savos_jax.weights import resnet_params

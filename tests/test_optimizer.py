@@ -6,9 +6,9 @@ import numpy as np
 import optax
 import pytest
 
-from savos_jax import errors
 from savos_jax.configs import davis16_cpu
 from savos_jax.configs import default
+from savos_jax.foundation import errors
 from savos_jax.training import optimizer as optimizer_lib
 
 pytestmark = pytest.mark.usefixtures('library_promotion')

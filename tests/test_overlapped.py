@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from savos_jax.inference import overlapped
+from savos_jax.video import overlapped
 
 
 def test_read_ahead_keeps_the_order_and_does_not_run_away():

@@ -7,8 +7,8 @@ from PIL import Image
 import pytest
 from skimage import color
 
-from savos_jax.data import davis
-from savos_jax.evaluation import overlay
+from savos_jax.datasets import davis
+from savos_jax.pictures import overlay
 
 # Machado et al. 2009, severity 1, for linear RGB.
 _COLOUR_VISION = {

@@ -5,11 +5,11 @@ import jax
 import numpy as np
 import pytest
 
-from savos_jax import errors
-from savos_jax.data import masks
-from savos_jax.data import video as video_lib
-from savos_jax.inference import own_video
+from savos_jax.datasets import masks
+from savos_jax.foundation import errors
 from savos_jax.inference import tracker as tracker_lib
+from savos_jax.video import own_video
+from savos_jax.video import sources
 from tests import tiny_resnets
 
 MODEL = tiny_resnets.MODEL
@@ -25,7 +25,7 @@ def video(tmp_path_factory):
   for number in range(FRAMES):
     frame = rng.integers(0, 256, (*SIZE, 3), np.uint8)
     cv2.imwrite(str(folder / f'frame{number}.png'), frame)
-  return video_lib.open_video(folder)
+  return sources.open_video(folder)
 
 
 @pytest.fixture(scope='module')
@@ -149,7 +149,7 @@ def test_a_damaged_frame_keeps_what_is_done(
   broken = folder / 'frame4.png'
   content = broken.read_bytes()
   broken.write_bytes(content[:200])
-  copy = video_lib.open_video(folder)
+  copy = sources.open_video(folder)
   out = tmp_path / 'out'
   with pytest.raises(errors.SavosError, match=r'frame4\.png'):
     segment(tracker, copy, labels, out)

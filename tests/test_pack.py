@@ -8,12 +8,12 @@ import pytest
 import sampling_videos
 import tiny_videos
 
-from savos_jax import errors
-from savos_jax.data import held_out_photos
-from savos_jax.data import masks
-from savos_jax.data import pack
-from savos_jax.data import shrinking
-from savos_jax.data import stills
+from savos_jax.datasets import held_out_photos
+from savos_jax.datasets import masks
+from savos_jax.datasets import pack
+from savos_jax.datasets import shrinking
+from savos_jax.datasets import stills
+from savos_jax.foundation import errors
 from savos_jax.tools import pack as tool
 
 BOX = (320, 448)

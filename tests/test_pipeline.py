@@ -8,8 +8,8 @@ import cv2
 import numpy as np
 import pytest
 
-from savos_jax import errors
 from savos_jax.data import pipeline
+from savos_jax.foundation import errors
 
 SIZE, FRAMES = (6, 8), 3
 SETTINGS = {'workers': 2, 'prefetch': 2}

@@ -10,10 +10,10 @@ import pytest
 import safetensors
 import safetensors.numpy
 
-from savos_jax import errors
 from savos_jax import network
 from savos_jax import settings
 from savos_jax.configs import smoke
+from savos_jax.foundation import errors
 from savos_jax.models import savos
 from savos_jax.training import loop
 from savos_jax.training import optimizer

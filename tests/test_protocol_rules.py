@@ -4,11 +4,11 @@ import numpy as np
 from PIL import Image
 import pytest
 
-from savos_jax import errors
-from savos_jax.data import davis
-from savos_jax.data import masks
-from savos_jax.data import segtrack
+from savos_jax.datasets import davis
+from savos_jax.datasets import masks
+from savos_jax.datasets import segtrack
 from savos_jax.evaluation import protocol
+from savos_jax.foundation import errors
 from tests import segtrack_folders as folders
 
 

@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from savos_jax import errors
 from savos_jax.evaluation import results_folder
+from savos_jax.foundation import errors
 from savos_jax.tools import report
 from tests import results_folders
 

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from savos_jax import errors
+from savos_jax.foundation import errors
 from savos_jax.models import resnet
 from savos_jax.weights import resnet_params
 from savos_jax.weights import source as source_lib

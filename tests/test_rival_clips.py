@@ -7,12 +7,12 @@ import numpy as np
 from PIL import Image
 import pytest
 
-from savos_jax import errors
-from savos_jax.data import davis
-from savos_jax.data import held_out_photos
-from savos_jax.data import masks
-from savos_jax.data import rival_clips
-from savos_jax.data import rival_scenes
+from savos_jax.datasets import davis
+from savos_jax.datasets import held_out_photos
+from savos_jax.datasets import masks
+from savos_jax.foundation import errors
+from savos_jax.synthetic import rival_clips
+from savos_jax.synthetic import rival_scenes
 from savos_jax.tools import rival_clips as tool
 
 CLIPS, FRAMES, SIZE = 6, 10, (64, 112)

@@ -10,9 +10,9 @@ import cv2
 import numpy as np
 import pytest
 
-from savos_jax import errors
 from savos_jax.data import examples
-from savos_jax.data import masks
+from savos_jax.datasets import masks
+from savos_jax.foundation import errors
 from tests import sampling_videos
 
 CLIPS = sampling_videos.CLIPS

@@ -6,12 +6,12 @@ import cv2
 import numpy as np
 import pytest
 
-from savos_jax import errors
 from savos_jax.data import backgrounds
-from savos_jax.data import davis
 from savos_jax.data import examples
 from savos_jax.data import lucid
-from savos_jax.data import stills
+from savos_jax.datasets import davis
+from savos_jax.datasets import stills
+from savos_jax.foundation import errors
 from tests import sampling_videos
 
 CLIPS = sampling_videos.CLIPS

@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from savos_jax import errors
-from savos_jax.data import masks
-from savos_jax.data import sequences
-from savos_jax.inference import segment
+from savos_jax.datasets import masks
+from savos_jax.datasets import sequences
+from savos_jax.foundation import errors
 from savos_jax.inference import tracker as tracker_lib
+from savos_jax.video import segment
 from tests import tiny_resnets
 from tests import tiny_videos
 

@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 
 from savos_jax import network
-from savos_jax.data import masks
-from savos_jax.data import video as video_lib
-from savos_jax.inference import own_video
+from savos_jax.datasets import masks
 from savos_jax.tools import segment
+from savos_jax.video import own_video
+from savos_jax.video import sources
 from tests import tiny_resnets
 
 MODEL = tiny_resnets.MODEL
@@ -60,7 +60,7 @@ def test_masks_and_overlay(files, tmp_path, capsys):
   np.testing.assert_array_equal(
     masks.read_mask(paths[0]), masks.read_mask(files / 'first.png')
   )
-  drawn = video_lib.open_video(tmp_path / 'out' / 'overlay.mp4')
+  drawn = sources.open_video(tmp_path / 'out' / 'overlay.mp4')
   assert len(list(drawn.frames())) == FRAMES
   assert (drawn.height, drawn.width) == SIZE
   assert drawn.fps == pytest.approx(10.0)
@@ -83,7 +83,7 @@ def test_cutouts(files, tmp_path):
   assert (first[14:26, 9:21, 3] == 255).all()
   assert not (tmp_path / 'a' / 'overlay.mp4').exists()
   run(files, tmp_path / 'b', '--cutout=green', '--no-overlay')
-  green = video_lib.open_video(tmp_path / 'b' / 'cutout.mp4').first()
+  green = sources.open_video(tmp_path / 'b' / 'cutout.mp4').first()
   assert np.abs(green[2, 2].astype(int) - (0, 177, 64)).max() < 40
 
 

@@ -6,11 +6,11 @@ import numpy as np
 from PIL import Image
 import pytest
 
-from savos_jax import errors
 from savos_jax import settings
 from savos_jax.configs import segtrack as segtrack_config
-from savos_jax.data import masks
-from savos_jax.data import segtrack
+from savos_jax.datasets import masks
+from savos_jax.datasets import segtrack
+from savos_jax.foundation import errors
 from tests import segtrack_folders as folders
 
 

@@ -6,7 +6,6 @@ import logging
 import numpy as np
 import pytest
 
-from savos_jax import errors
 from savos_jax import settings
 from savos_jax.configs import davis16_cpu
 from savos_jax.configs import default
@@ -16,8 +15,9 @@ from savos_jax.configs import smoke
 from savos_jax.configs.rivals_ablation import ROWS
 from savos_jax.data import examples
 from savos_jax.data import lucid
-from savos_jax.data import pack
 from savos_jax.data import sampling
+from savos_jax.datasets import pack
+from savos_jax.foundation import errors
 from savos_jax.inference import options
 from tests import sampling_videos
 

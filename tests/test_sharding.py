@@ -7,11 +7,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from savos_jax import errors
-from savos_jax import files
 from savos_jax import network
 from savos_jax import settings
 from savos_jax.configs import smoke
+from savos_jax.foundation import errors
+from savos_jax.foundation import files
 from savos_jax.training import accumulation
 from savos_jax.training import sharding
 from tests import parallel_runs

@@ -3,17 +3,17 @@
 import numpy as np
 import pytest
 
-from savos_jax import errors
 from savos_jax import evaluate
 from savos_jax import network
 from savos_jax import settings
 from savos_jax.configs import default
-from savos_jax.data import masks
-from savos_jax.data import sequences
+from savos_jax.datasets import masks
+from savos_jax.datasets import sequences
+from savos_jax.foundation import errors
 from savos_jax.inference import compiled
 from savos_jax.inference import options
-from savos_jax.inference import segment
 from savos_jax.inference import tracker as tracker_lib
+from savos_jax.video import segment
 from tests import tiny_resnets
 from tests import tiny_videos
 

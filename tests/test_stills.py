@@ -6,9 +6,9 @@ import numpy as np
 from PIL import Image
 import pytest
 
-from savos_jax import errors
-from savos_jax.data import masks
-from savos_jax.data import stills
+from savos_jax.datasets import masks
+from savos_jax.datasets import stills
+from savos_jax.foundation import errors
 
 
 def labels_of(*ids, size=(20, 30)):

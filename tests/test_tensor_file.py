@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import safetensors.numpy
 
-from savos_jax import errors
+from savos_jax.foundation import errors
 from savos_jax.weights import fingerprints
 from savos_jax.weights import tensor_file
 

@@ -7,11 +7,11 @@ import numpy as np
 from PIL import Image
 import pytest
 
-from savos_jax import errors
 from savos_jax import settings
 from savos_jax.configs import default
-from savos_jax.data import davis
-from savos_jax.data import tfds_davis
+from savos_jax.datasets import davis
+from savos_jax.datasets import tfds_davis
+from savos_jax.foundation import errors
 
 VERSION = '2.1.0'
 

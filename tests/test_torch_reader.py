@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import safetensors.numpy
 
-from savos_jax import errors
+from savos_jax.foundation import errors
 from savos_jax.weights import resnet_params
 from savos_jax.weights import torch_reader
 from tests import tiny_resnets

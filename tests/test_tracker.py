@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from savos_jax import errors
+from savos_jax.foundation import errors
 from savos_jax.inference import aggregation as aggregation_lib
 from savos_jax.inference import compiled
 from savos_jax.inference import geometry

@@ -2,10 +2,10 @@
 
 import pytest
 
-from savos_jax import errors
 from savos_jax import settings
 from savos_jax import validation
 from savos_jax.configs import smoke
+from savos_jax.foundation import errors
 from savos_jax.models import savos
 
 

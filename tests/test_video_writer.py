@@ -8,9 +8,9 @@ import av
 import numpy as np
 import pytest
 
-from savos_jax import errors
-from savos_jax.data import video
-from savos_jax.data import video_writer
+from savos_jax.foundation import errors
+from savos_jax.video import sources
+from savos_jax.video import video_writer
 
 LEVELS = tuple(range(20, 240, 20))
 # RGB: a swap of channels would show.
@@ -38,7 +38,7 @@ def test_reads_back(tmp_path, shape, fps):
   _write(writer, _frames(shape))
   assert writer.count == len(LEVELS)
   assert [p.name for p in path.parent.iterdir()] == [path.name]
-  opened = video.open_video(path)
+  opened = sources.open_video(path)
   assert opened.fps == pytest.approx(fps, rel=1e-4)
   assert opened.length == len(LEVELS)
   found = list(opened.frames())
@@ -52,7 +52,7 @@ def test_pixels_stay_where_they_are(tmp_path):
   frame = np.zeros((47, 63, 3), np.uint8)
   frame[:20, :30] = (250, 120, 30)
   video_writer.write_video(tmp_path / 'clip.mp4', [frame] * 3, 10)
-  found = video.open_video(tmp_path / 'clip.mp4').first()
+  found = sources.open_video(tmp_path / 'clip.mp4').first()
   assert abs(found[:47, :63].astype(int) - frame).mean() < 4
 
 
@@ -71,11 +71,11 @@ def test_it_is_what_browsers_play(tmp_path):
 def test_the_console_stays_empty():
   code = (
     'import numpy as np, tempfile\n'
-    'from savos_jax.data import video, video_writer\n'
+    'from savos_jax.video import sources, video_writer\n'
     'with tempfile.TemporaryDirectory() as folder:\n'
     '  frames = [np.zeros((48, 64, 3), np.uint8)] * 3\n'
     '  video_writer.write_video(folder + "/a.mp4", frames, 10)\n'
-    '  assert len(list(video.open_video(folder + "/a.mp4").frames())) == 3\n'
+    '  assert len(list(sources.open_video(folder + "/a.mp4").frames())) == 3\n'
   )
   done = subprocess.run([sys.executable, '-c', code], capture_output=True)
   assert (done.returncode, done.stdout, done.stderr) == (0, b'', b'')

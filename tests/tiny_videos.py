@@ -5,8 +5,8 @@ import pathlib
 import cv2
 import numpy as np
 
-from savos_jax.data import masks
-from savos_jax.data import sequences
+from savos_jax.datasets import masks
+from savos_jax.datasets import sequences
 
 SIZE = (45, 70)
 

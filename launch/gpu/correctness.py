@@ -28,8 +28,8 @@ import numpy as np
 import parity_table
 
 from savos_jax import network
-from savos_jax import provenance
-from savos_jax.data import pack
+from savos_jax.datasets import pack
+from savos_jax.foundation import provenance
 from savos_jax.inference import options
 from savos_jax.inference import tracker as tracker_lib
 from savos_jax.models import savos

@@ -27,9 +27,9 @@ import jobs  # isort: skip, it finds the others.
 import jax
 
 from savos_jax.data import bank
-from savos_jax.data import pack
 from savos_jax.data.scenes import config as scenes_config
 from savos_jax.data.scenes import source
+from savos_jax.datasets import pack
 from savos_jax.tools.benchmark import common
 from savos_jax.tools.benchmark import roofline
 from savos_jax.tools.benchmark import training

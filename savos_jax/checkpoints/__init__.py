@@ -3,7 +3,7 @@
 import os
 import pathlib
 
-from savos_jax import errors
+from savos_jax.foundation import errors
 
 DEFAULT = 'default'  # Its name, wherever a file of a network is asked for.
 _FILE = 'savos.safetensors'

@@ -1,1 +1,1 @@
-"""Datasets, masks, augmentation and loaders. No jax but in `scenes`."""
+"""Training examples: sampling, augmentation, loaders. No jax but in scenes/."""

@@ -25,9 +25,9 @@ import cv2
 import numpy as np
 import tqdm
 
-from savos_jax import files
 from savos_jax.data import lucid
-from savos_jax.data import threads
+from savos_jax.foundation import files
+from savos_jax.foundation import threads
 
 logger = logging.getLogger(__name__)
 

@@ -11,10 +11,10 @@ import dataclasses
 import numpy as np
 import tqdm
 
-from savos_jax import errors
-from savos_jax.data import sequences
-from savos_jax.data import shrinking
-from savos_jax.data import threads
+from savos_jax.datasets import sequences
+from savos_jax.datasets import shrinking
+from savos_jax.foundation import errors
+from savos_jax.foundation import threads
 
 # Shorter and longer side of an image at most, pixels.
 BOX = (384, 640)

@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 
 from savos_jax.data import choices
-from savos_jax.data import sequences
+from savos_jax.datasets import sequences
 
 
 @dataclasses.dataclass(frozen=True)

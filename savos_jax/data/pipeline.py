@@ -15,9 +15,9 @@ from typing import Any
 
 import numpy as np
 
-from savos_jax import errors
-from savos_jax import extras
-from savos_jax.data import threads
+from savos_jax.foundation import errors
+from savos_jax.foundation import extras
+from savos_jax.foundation import threads
 
 LOADERS = ('auto', 'tf', 'threads')
 

@@ -13,14 +13,14 @@ import dataclasses
 
 import numpy as np
 
-from savos_jax import errors
 from savos_jax.data import backgrounds as backgrounds_lib
 from savos_jax.data import choices
 from savos_jax.data import examples
 from savos_jax.data import lucid as lucid_lib
 from savos_jax.data import perturb
-from savos_jax.data import sequences
 from savos_jax.data import windows
+from savos_jax.datasets import sequences
+from savos_jax.foundation import errors
 
 # How often another frame is drawn before one is accepted in which all objects
 # are small.

@@ -1,1 +1,1 @@
-"""Scoring masks as the official DAVIS code does, reports, pictures. No jax."""
+"""Scoring masks as the official DAVIS code does. No jax."""

@@ -8,11 +8,11 @@ import dataclasses
 import os
 import pathlib
 
-from savos_jax import errors
-from savos_jax.data import davis
-from savos_jax.data import segtrack
-from savos_jax.data import sequences
+from savos_jax.datasets import davis
+from savos_jax.datasets import segtrack
+from savos_jax.datasets import sequences
 from savos_jax.evaluation import predictions
+from savos_jax.foundation import errors
 
 _DEFAULT_RESOLUTION = '480p'
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import yaml
 
-from savos_jax import errors
+from savos_jax.foundation import errors
 
 # The codes of table 1.
 NAMES = {

@@ -12,10 +12,10 @@ import pathlib
 
 import numpy as np
 
-from savos_jax import errors
-from savos_jax.data import davis
-from savos_jax.data import masks
-from savos_jax.data import sequences
+from savos_jax.datasets import davis
+from savos_jax.datasets import masks
+from savos_jax.datasets import sequences
+from savos_jax.foundation import errors
 
 # Frame index -> labels, uint8 [H, W].
 Predicted = Callable[[int], np.ndarray]

@@ -19,7 +19,7 @@ import pathlib
 import numpy as np
 import tqdm
 
-from savos_jax.data import sequences
+from savos_jax.datasets import sequences
 from savos_jax.evaluation import measures
 from savos_jax.evaluation import predictions
 

@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from savos_jax import errors
-from savos_jax import files
 from savos_jax.evaluation import protocol
-from savos_jax.evaluation import report
+from savos_jax.evaluation import tables
+from savos_jax.foundation import errors
+from savos_jax.foundation import files
 
 _SCORES = 'scores.json'
 _RUN = 'run.json'
@@ -38,7 +38,7 @@ class Results:
 
   Attributes:
     folder: holds the files.
-    scores: as `report.to_json_dict`.
+    scores: as `tables.to_json_dict`.
     config: the configuration; None where no file tells.
     run: date, revision, device, checkpoint and baselines, where recorded.
     speed: as `write_speed`; empty where it was not recorded.
@@ -226,7 +226,7 @@ def write_run(
     'date': now.isoformat(' ', 'minutes'),
     **facts,
     'baselines': {
-      title: report.to_json_dict(scores)['global']
+      title: tables.to_json_dict(scores)['global']
       for title, scores in baselines.items()
     },
     'config': dict(config),

@@ -21,7 +21,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from savos_jax import errors
+from savos_jax.foundation import errors
 from savos_jax.inference import compiled
 from savos_jax.inference import geometry as geometry_lib
 from savos_jax.inference import options

@@ -26,10 +26,10 @@ os.environ.setdefault('TF_ENABLE_ONEDNN_OPTS', '0')
 
 import numpy as np
 
-from savos_jax import errors
-from savos_jax import extras
-from savos_jax import files
-from savos_jax.evaluation import charts
+from savos_jax.foundation import errors
+from savos_jax.foundation import extras
+from savos_jax.foundation import files
+from savos_jax.report import charts
 from savos_jax.training import metric_writing
 
 # Name in the picture -> curve.

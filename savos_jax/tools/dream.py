@@ -16,10 +16,10 @@ import time
 import numpy as np
 import tqdm
 
-from savos_jax import errors
 from savos_jax.data import lucid
-from savos_jax.data import masks
-from savos_jax.evaluation import overlay
+from savos_jax.datasets import masks
+from savos_jax.foundation import errors
+from savos_jax.pictures import overlay
 from savos_jax.tools import dream_pictures
 
 

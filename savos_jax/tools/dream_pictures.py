@@ -8,7 +8,7 @@ import numpy as np
 
 from savos_jax.data import lucid
 from savos_jax.data.lucid import blending
-from savos_jax.evaluation import overlay
+from savos_jax.pictures import overlay
 
 _CELL = 320  # Pixels, long side of a picture in a table.
 _SQUARE = 8  # Pixels, of the checkerboard that stands for nothing.

@@ -23,8 +23,8 @@ import pathlib
 
 import jax
 
-from savos_jax import errors
 from savos_jax import network
+from savos_jax.foundation import errors
 from savos_jax.models import savos
 
 

@@ -22,7 +22,7 @@ import pathlib
 from flax import traverse_util
 import jax
 
-from savos_jax import errors
+from savos_jax.foundation import errors
 from savos_jax.models import resnet
 from savos_jax.weights import formats
 from savos_jax.weights import pretrained

@@ -16,12 +16,12 @@ from collections.abc import Sequence
 import pathlib
 import time
 
-from savos_jax import errors
 from savos_jax.data import bank
-from savos_jax.data import davis
-from savos_jax.data import held_out_photos
-from savos_jax.data import pack
-from savos_jax.data import stills
+from savos_jax.datasets import davis
+from savos_jax.datasets import held_out_photos
+from savos_jax.datasets import pack
+from savos_jax.datasets import stills
+from savos_jax.foundation import errors
 
 _QUALITY = 85
 

@@ -15,12 +15,12 @@ import pathlib
 
 from ml_collections import config_dict
 
-from savos_jax import errors
 from savos_jax import settings
-from savos_jax.data import sequences
-from savos_jax.evaluation import comparison as comparison_lib
-from savos_jax.evaluation import html_report
+from savos_jax.datasets import sequences
 from savos_jax.evaluation import results_folder
+from savos_jax.foundation import errors
+from savos_jax.report import comparison as comparison_lib
+from savos_jax.report import html_report
 
 
 def _parse(argv: Sequence[str] | None) -> argparse.Namespace:

@@ -22,8 +22,8 @@ import pathlib
 
 import numpy as np
 
-from savos_jax import errors
-from savos_jax.data import rival_clips
+from savos_jax.foundation import errors
+from savos_jax.synthetic import rival_clips
 
 
 def _size(text: str) -> tuple[int, int]:

@@ -25,12 +25,12 @@ import argparse
 from collections.abc import Sequence
 import pathlib
 
-from savos_jax import errors
 from savos_jax.evaluation import annotations as annotations_lib
 from savos_jax.evaluation import attributes
 from savos_jax.evaluation import predictions
 from savos_jax.evaluation import protocol
-from savos_jax.evaluation import report
+from savos_jax.evaluation import tables
+from savos_jax.foundation import errors
 
 
 def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -109,12 +109,12 @@ def run(arguments: argparse.Namespace) -> protocol.Scores:
       f'note: {len(others)} more sequences in the results are not scored: '
       f'{predictions.shown(others)}'
     )
-  print(report.format_table(scores))
+  print(tables.format_table(scores))
   if arguments.json is not None:
-    report.write_json(arguments.json, scores, described)
+    tables.write_json(arguments.json, scores, described)
     print(f'wrote {arguments.json}')
   if arguments.csv is not None:
-    for path in report.write_csv(arguments.csv, scores, truth.split):
+    for path in tables.write_csv(arguments.csv, scores, truth.split):
       print(f'wrote {path}')
   return scores
 

@@ -21,20 +21,20 @@ import sys
 import tqdm
 
 from savos_jax import checkpoints
-from savos_jax import compilation_cache
-from savos_jax import errors
-from savos_jax import memory
 from savos_jax import network
-from savos_jax.data import first_masks
-from savos_jax.data import masks
-from savos_jax.data import video as video_lib
-from savos_jax.data import video_writer
-from savos_jax.evaluation import cutout
-from savos_jax.evaluation import overlay
+from savos_jax.datasets import masks
+from savos_jax.foundation import compilation_cache
+from savos_jax.foundation import errors
+from savos_jax.foundation import memory
 from savos_jax.inference import aggregation
 from savos_jax.inference import options
-from savos_jax.inference import own_video
 from savos_jax.inference import tracker as tracker_lib
+from savos_jax.pictures import cutout
+from savos_jax.pictures import overlay
+from savos_jax.video import first_masks
+from savos_jax.video import own_video
+from savos_jax.video import sources
+from savos_jax.video import video_writer
 from savos_jax.weights import fingerprints
 
 _FOLDER_FPS = 24.0  # Of videos made from a folder of images.
@@ -253,7 +253,7 @@ def run(arguments: argparse.Namespace) -> None:
     SavosError: something that the user can put right.
   """
   _check_out(arguments)
-  video = video_lib.open_video(arguments.video)
+  video = sources.open_video(arguments.video)
   labels, _ = first_masks.read(
     arguments.mask,
     (video.height, video.width),

@@ -6,7 +6,7 @@ import math
 import pathlib
 from typing import Any
 
-from savos_jax import errors
+from savos_jax.foundation import errors
 from savos_jax.models import savos
 from savos_jax.training import checkpoint
 from savos_jax.training import state as state_lib

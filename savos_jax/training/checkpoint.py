@@ -15,7 +15,7 @@ import jax
 import numpy as np
 import orbax.checkpoint as ocp
 
-from savos_jax import errors
+from savos_jax.foundation import errors
 from savos_jax.models import fields
 from savos_jax.models import savos
 from savos_jax.training import state as state_lib

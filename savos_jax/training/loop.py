@@ -19,12 +19,12 @@ import jax.numpy as jnp
 from ml_collections import config_dict
 import numpy as np
 
-from savos_jax import distributed
-from savos_jax import errors
 from savos_jax import settings
 from savos_jax.data import pipeline
 from savos_jax.data import sampling
 from savos_jax.data.scenes import source as scenes_source
+from savos_jax.foundation import distributed
+from savos_jax.foundation import errors
 from savos_jax.models import savos
 from savos_jax.training import checkpoint
 from savos_jax.training import metric_writing

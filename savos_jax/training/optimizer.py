@@ -7,7 +7,7 @@ import jax
 from ml_collections import config_dict
 import optax
 
-from savos_jax import errors
+from savos_jax.foundation import errors
 
 OPTIMIZERS = ('sgd', 'adamw')
 SCHEDULES = ('poly', 'cosine', 'constant', 'cosine_seconds')

@@ -14,7 +14,7 @@ from jax import sharding
 from jax.experimental import multihost_utils
 import numpy as np
 
-from savos_jax import errors
+from savos_jax.foundation import errors
 
 _AXIS = 'data'
 

@@ -3,7 +3,7 @@
 import pathlib
 import zipfile
 
-from savos_jax import errors
+from savos_jax.foundation import errors
 from savos_jax.weights import keras_reader
 from savos_jax.weights import onnx_reader
 from savos_jax.weights import source as source_lib

@@ -17,7 +17,7 @@ import zipfile
 
 import numpy as np
 
-from savos_jax import errors
+from savos_jax.foundation import errors
 from savos_jax.weights import source as source_lib
 
 _EPSILON = 1.001e-5  # Of keras.applications.ResNet50; Keras' default is 1e-3.

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from savos_jax import errors
+from savos_jax.foundation import errors
 
 # float32, float16, float64 and bfloat16 in onnx.TensorProto.DataType.
 _FLOATS = (1, 10, 11, 16)

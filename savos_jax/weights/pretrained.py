@@ -10,7 +10,7 @@ import jax
 import numpy as np
 
 from savos_jax import checkpoints
-from savos_jax import errors
+from savos_jax.foundation import errors
 from savos_jax.models import fields as fields_lib
 from savos_jax.models import savos
 from savos_jax.weights import resnet_params

@@ -13,7 +13,7 @@ from typing import Any
 from flax import traverse_util
 import numpy as np
 
-from savos_jax import errors
+from savos_jax.foundation import errors
 from savos_jax.weights import source as source_lib
 
 _STATISTICS = ('weight', 'bias', 'running_mean', 'running_var')

@@ -17,8 +17,8 @@ import numpy as np
 import safetensors
 import safetensors.numpy
 
-from savos_jax import errors
-from savos_jax import files
+from savos_jax.foundation import errors
+from savos_jax.foundation import files
 from savos_jax.weights import fingerprints
 
 KINDS = ('backbone', 'model')

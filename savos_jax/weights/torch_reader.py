@@ -11,7 +11,7 @@ import warnings
 import numpy as np
 import safetensors
 
-from savos_jax import errors
+from savos_jax.foundation import errors
 from savos_jax.weights import source as source_lib
 from savos_jax.weights import tensor_file
 

@@ -17,7 +17,7 @@ import sys
 import numpy as np
 import onnx
 
-from savos_jax.data import masks
+from savos_jax.datasets import masks
 
 STAGES = ('stem', 'res2', 'res3', 'res4', 'res5')
 ARRAYS = pathlib.Path(__file__).with_name('open_nsfw.npz')

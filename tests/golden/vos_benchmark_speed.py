@@ -32,11 +32,11 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2]))
 import numpy as np
 from PIL import Image
 
-from savos_jax import errors
-from savos_jax.data import sequences
+from savos_jax.datasets import sequences
 from savos_jax.evaluation import annotations
 from savos_jax.evaluation import predictions
 from savos_jax.evaluation import protocol
+from savos_jax.foundation import errors
 from savos_jax.tools.benchmark import common
 from savos_jax.tools.benchmark import output
 

@@ -8,7 +8,7 @@ import os
 os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')
 os.environ.setdefault('TF_ENABLE_ONEDNN_OPTS', '0')
 
-from savos_jax import errors
+from savos_jax.foundation import errors
 from savos_jax.tools import benchmark
 from savos_jax.tools.benchmark import aot
 from savos_jax.tools.benchmark import data

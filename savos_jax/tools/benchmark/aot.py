@@ -38,7 +38,7 @@ from typing import Any
 import jax
 from jax.experimental import topologies
 
-from savos_jax import errors
+from savos_jax.foundation import errors
 from savos_jax.inference import options
 from savos_jax.models import savos
 from savos_jax.tools.benchmark import common

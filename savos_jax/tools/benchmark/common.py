@@ -15,9 +15,9 @@ from typing import Any
 import jax
 import numpy as np
 
-from savos_jax import errors
-from savos_jax import memory
 from savos_jax import network
+from savos_jax.foundation import errors
+from savos_jax.foundation import memory
 from savos_jax.models import savos
 from savos_jax.training import state as state_lib
 

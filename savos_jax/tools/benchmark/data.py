@@ -19,13 +19,13 @@ import cv2
 import numpy as np
 
 from savos_jax.data import backgrounds
-from savos_jax.data import davis
-from savos_jax.data import embedded_clips
 from savos_jax.data import examples
 from savos_jax.data import lucid
 from savos_jax.data import pipeline
 from savos_jax.data import sampling
-from savos_jax.data import threads
+from savos_jax.datasets import davis
+from savos_jax.foundation import threads
+from savos_jax.synthetic import embedded_clips
 from savos_jax.tools.benchmark import common
 from savos_jax.tools.benchmark import output
 

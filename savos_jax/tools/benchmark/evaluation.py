@@ -14,15 +14,15 @@ import time
 import cv2
 import numpy as np
 
-from savos_jax import errors
-from savos_jax.data import davis
-from savos_jax.data import masks
-from savos_jax.data import sequences
-from savos_jax.data import threads
+from savos_jax.datasets import davis
+from savos_jax.datasets import masks
+from savos_jax.datasets import sequences
 from savos_jax.evaluation import annotations
 from savos_jax.evaluation import measures
 from savos_jax.evaluation import predictions
 from savos_jax.evaluation import protocol
+from savos_jax.foundation import errors
+from savos_jax.foundation import threads
 from savos_jax.tools.benchmark import common
 from savos_jax.tools.benchmark import output
 

@@ -19,14 +19,14 @@ import sys
 import tempfile
 import time
 
-from savos_jax import errors
+from savos_jax.foundation import errors
 from savos_jax.tools.benchmark import common
 from savos_jax.tools.benchmark import output
 
 # Not this package's: what the benchmarks load is no part of the peak.
 _WORKER = """
 import json, sys, time
-from savos_jax import memory
+from savos_jax.foundation import memory
 from savos_jax.tools import import_backbone
 started = time.perf_counter()
 import_backbone.main(sys.argv[1:])

@@ -12,8 +12,8 @@ from typing import Any
 
 import jax
 
-from savos_jax import files
-from savos_jax import provenance
+from savos_jax.foundation import files
+from savos_jax.foundation import provenance
 
 _PACKAGES = ('jax', 'jaxlib', 'flax', 'numpy')
 # Of these nothing depends that is measured.

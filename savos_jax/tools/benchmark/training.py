@@ -34,7 +34,7 @@ import jax
 import numpy as np
 import optax
 
-from savos_jax import errors
+from savos_jax.foundation import errors
 from savos_jax.models import savos
 from savos_jax.tools.benchmark import common
 from savos_jax.tools.benchmark import output

@@ -1,0 +1,445 @@
+"""Training data in one file: a ZIP archive of small JPEGs and PNGs.
+
+To be sent to where training runs, and read there as any other data. The archive
+has a checksum for each image; its member `index.json` tells whose they are. The
+same records give the same bytes.
+"""
+
+import bisect
+from collections.abc import Iterator
+from collections.abc import Sequence
+import concurrent.futures
+import contextlib
+import dataclasses
+import io
+import json
+import os
+import pathlib
+import zipfile
+import zlib
+
+import cv2
+import numpy as np
+import tqdm
+
+from savos_jax.datasets import sequences
+from savos_jax.datasets import shrinking
+from savos_jax.foundation import errors
+from savos_jax.foundation import files
+from savos_jax.foundation import threads
+
+_INDEX = 'index.json'
+_VERSION = 1
+QUALITIES = (90, 85, 80, 75, 70, 65, 60, 55, 50)
+CODECS = {'jpeg': cv2.IMWRITE_JPEG_QUALITY, 'webp': cv2.IMWRITE_WEBP_QUALITY}
+_SUFFIXES = {'jpeg': '.jpg', 'webp': '.webp'}
+# Masks take 40 % fewer bytes than as OpenCV has it, which is for photos.
+_PNG = [
+  *(cv2.IMWRITE_PNG_COMPRESSION, 9),
+  *(cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_DEFAULT),
+]
+# Images by which a quality is chosen, and how far off they may be: 3 % were
+# seen.
+_TRIED = 300
+_TOLERANCE = 1.05
+_AGAIN = 'Expected a whole file of savos_jax.tools.pack: copy it again.'
+# What the modules zipfile and json raise where bytes are not as they were.
+_DAMAGE = (
+  zipfile.BadZipFile, zlib.error, EOFError, IndexError, KeyError,
+  NotImplementedError, OSError, OverflowError, RuntimeError, TypeError,
+  ValueError,
+)  # fmt: skip
+
+
+@dataclasses.dataclass(frozen=True)
+class PackedSequence(sequences.Sequence):
+  """A video or a photo whose images are in a pack.
+
+  Attributes:
+    archive: the pack.
+  """
+
+  archive: zipfile.ZipFile | None = dataclasses.field(
+    default=None, compare=False, repr=False
+  )
+
+  def frame(self, index: int) -> np.ndarray:
+    """Returns frame `index`, RGB uint8 [H, W, 3]."""
+    path = self.frames[index]
+    image = self._read(path, cv2.IMREAD_COLOR)
+    self.check_size(path, image)
+    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+
+  def labels(self, index: int) -> np.ndarray:
+    """Returns the labels of frame `index`, uint8 [H, W]."""
+    path = self.masks[index]
+    labels = self._read(path, cv2.IMREAD_UNCHANGED)
+    self.check_size(path, labels)
+    return labels
+
+  def _read(self, path: pathlib.Path, flags: int) -> np.ndarray:
+    # Its checksum was right when the pack was opened.
+    data = self.archive.read('/'.join(path.parts[-2:]))
+    image = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
+    if image is None:
+      raise errors.SavosError(
+        f'{path}: OpenCV cannot decode this image of a pack.\n  Expected an '
+        f'OpenCV that reads {path.suffix} files: install opencv-python-'
+        'headless of PyPI, or make the pack with --codec=jpeg.'
+      )
+    return image
+
+
+class _TooLargeError(Exception):
+  """A pack has more bytes than it may have."""
+
+
+def _encode(suffix: str, image: np.ndarray, parameters: list[int]) -> bytes:
+  return cv2.imencode(suffix, image, parameters)[1].tobytes()
+
+
+def _kept(record: sequences.Sequence, every: int) -> range:
+  """Returns the frames of a record that are packed."""
+  return range(0, len(record), every)
+
+
+@contextlib.contextmanager
+def _workers() -> Iterator[concurrent.futures.ThreadPoolExecutor]:
+  with (
+    threads.one_opencv_thread(),
+    concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool,
+  ):
+    try:
+      yield pool
+    except BaseException:
+      pool.shutdown(cancel_futures=True)
+      raise
+
+
+def choose_quality(
+  records: Sequence[sequences.Sequence],
+  box: tuple[int, int],
+  codec: str,
+  max_bytes: int,
+  every: int = 1,
+) -> int:
+  """Returns the highest quality with which a pack may keep within a size.
+
+  Estimated from some hundred images, and rather too high than too low;
+  `write_within` makes sure.
+
+  Args:
+    records: what is to be packed.
+    box: see `shrinking.fitted_size`.
+    codec: one of `CODECS`.
+    max_bytes: of the file.
+    every: see `write`.
+
+  Returns:
+    One of `QUALITIES`.
+
+  Raises:
+    SavosError: it is far from fitting with any quality.
+  """
+  frames = [(record, i) for record in records for i in _kept(record, every)]
+  some = frames[:: max(1, len(frames) // _TRIED)]
+  with _workers() as pool:
+    shrunk = list(
+      pool.map(
+        lambda one: shrinking.shrink(
+          one[0].frame(one[1]), one[0].labels(one[1]), box
+        ),
+        some,
+      )
+    )
+    # A member of the archive takes about so much besides its bytes.
+    fixed = sum(
+      len(_encode('.png', labels, _PNG)) + 220 for _, labels in shrunk
+    )
+
+    def needed(quality: int) -> float:
+      suffix, parameters = _SUFFIXES[codec], [CODECS[codec], quality]
+      coded = pool.map(
+        lambda one: len(_encode(suffix, one[0][..., ::-1], parameters)), shrunk
+      )
+      return (fixed + sum(coded)) * len(frames) / len(some)
+
+    worst_first = QUALITIES[::-1]
+    fitting = bisect.bisect_right(
+      worst_first, _TOLERANCE * max_bytes, key=needed
+    )
+    if fitting:
+      return worst_first[fitting - 1]
+    least = needed(worst_first[0])
+  raise _does_not_fit(records, every, f'about {least / 1e6:.1f} MB', max_bytes)
+
+
+def _does_not_fit(records, every, needed: str, max_bytes: int):
+  images = sum(len(_kept(record, every)) for record in records)
+  return errors.SavosError(
+    f'{images} images take {needed} with quality {QUALITIES[-1]}.\n'
+    f'  Expected at most {max_bytes / 1e6:.2f} MB (--max_mb): give more, a '
+    'smaller --size, --codec=webp, a larger --every, or several files '
+    '(--part).'
+  )
+
+
+def write_within(
+  path: str | os.PathLike,
+  records: Sequence[sequences.Sequence],
+  box: tuple[int, int],
+  codec: str,
+  max_bytes: int,
+  every: int = 1,
+) -> tuple[int, int]:
+  """Writes a pack with the highest quality that keeps within a size.
+
+  Where a quality turns out not to fit, it begins again with the next lower one.
+
+  Args:
+    path: see `write`, as are the others.
+    records: videos and photos.
+    box: see `shrinking.fitted_size`.
+    codec: one of `CODECS`.
+    max_bytes: of the file.
+    every: of a video each so many-th frame, from the first.
+
+  Returns:
+    The quality, one of `QUALITIES`, and the number of bytes.
+
+  Raises:
+    SavosError: as `write`; or it does not fit with any quality.
+  """
+  check_absent(path)
+  chosen = choose_quality(records, box, codec, max_bytes, every)
+  for quality in QUALITIES[QUALITIES.index(chosen) :]:
+    try:
+      return quality, _write(
+        path, records, box, codec, quality, every, max_bytes
+      )
+    except _TooLargeError:
+      continue
+  raise _does_not_fit(records, every, 'more', max_bytes)
+
+
+def write(
+  path: str | os.PathLike,
+  records: Sequence[sequences.Sequence],
+  box: tuple[int, int],
+  codec: str = 'jpeg',
+  quality: int = 85,
+  every: int = 1,
+) -> int:
+  """Writes a pack.
+
+  Args:
+    path: the file; must not be there yet.
+    records: videos and photos.
+    box: see `shrinking.fitted_size`.
+    codec: one of `CODECS`.
+    quality: of it, 1..100.
+    every: of a video each so many-th frame, from the first.
+
+  Returns:
+    The number of bytes.
+
+  Raises:
+    SavosError: the file is there, can't be written, or a record is damaged.
+  """
+  check_absent(path)
+  return _write(path, records, box, codec, quality, every)
+
+
+def check_absent(path: str | os.PathLike) -> None:
+  """Raises SavosError if a file is there: a pack replaces nothing."""
+  if os.path.lexists(path):
+    raise errors.SavosError(
+      f'{path}: exists already.\n  Expected a new file: remove it, or give '
+      'another name.'
+    )
+
+
+def _write(path, records, box, codec, quality, every, max_bytes=None) -> int:
+  """Writes a pack, and returns its size; nothing if it is too large."""
+  suffix, parameters = _SUFFIXES[codec], [CODECS[codec], quality]
+
+  def code(record, index):
+    frame, labels = shrinking.shrink(
+      record.frame(index), record.labels(index), box
+    )
+    coded = _encode(suffix, frame[..., ::-1], parameters)
+    return coded, _encode('.png', labels, _PNG)
+
+  kept = [(record, i) for record in records for i in _kept(record, every)]
+  with files.replacing(path) as partial, partial.open('wb') as file:
+    with (
+      zipfile.ZipFile(file, 'w', zipfile.ZIP_STORED) as archive,
+      _workers() as pool,
+    ):
+      coded = pool.map(lambda one: code(*one), kept)
+      bar = tqdm.tqdm(coded, 'packing', len(kept), unit='image')
+      for number, (image, mask) in enumerate(bar):
+        _add(archive, f'i/{number}{suffix}', image)
+        _add(archive, f'm/{number}.png', mask)
+        _check_room(file, max_bytes)
+      index = {
+        'version': _VERSION,
+        'suffix': suffix,
+        'quality': quality,
+        'every': every,
+        'records': _describe(records, box, every),
+      }
+      _add(archive, _INDEX, json.dumps(index).encode())
+    _check_room(file, max_bytes)
+    size = file.tell()
+    # A rename that a crash outlives must not be of a file that it doesn't.
+    file.flush()
+    os.fsync(file.fileno())
+  return size
+
+
+def _check_room(file, max_bytes: int | None) -> None:
+  if max_bytes is not None and file.tell() > max_bytes:
+    raise _TooLargeError
+
+
+def _add(archive: zipfile.ZipFile, name: str, data: bytes) -> None:
+  # A name alone would get the time of day: no two packs would be the same.
+  archive.writestr(zipfile.ZipInfo(name), data)
+
+
+def _describe(records, box, every) -> list[dict]:
+  described, first = [], 0
+  for record in records:
+    count = len(_kept(record, every))
+    described.append(
+      {
+        'name': record.name,
+        'size': shrinking.fitted_size(record.height, record.width, box),
+        'object_ids': record.object_ids,
+        'merge_objects': record.merge_objects,
+        'first': first,
+        'count': count,
+      }
+    )
+    first += count
+  return described
+
+
+def read(*paths: str | os.PathLike) -> list[PackedSequence]:
+  """Opens packs and tests all checksums; images are decoded when asked for.
+
+  Args:
+    paths: the files. They are held in memory.
+
+  Returns:
+    Their records, in the order in which they were packed.
+
+  Raises:
+    SavosError: no such file, or no pack, or a damaged one; or two of them have
+      the same video or photo.
+  """
+  records = [record for path in paths for record in _read(pathlib.Path(path))]
+  origins: dict[str, PackedSequence] = {}
+  for record in records:
+    first = origins.setdefault(record.name, record)
+    if first is not record:
+      raise errors.SavosError(
+        f'{record.archive.filename}: {record.name!r} is also in '
+        f'{first.archive.filename}.\n  Expected packs without a common video '
+        'or photo: name each file once, and give parts (--part) of one set.'
+      )
+  return records
+
+
+def _read(path: pathlib.Path) -> list[PackedSequence]:
+  try:
+    content = path.expanduser().read_bytes()
+  except OSError as error:
+    raise errors.SavosError(
+      f'{path}: cannot be read: {error.strerror}.\n  Expected a file of '
+      'savos_jax.tools.pack.'
+    ) from None
+  try:
+    archive = zipfile.ZipFile(io.BytesIO(content))
+    names = archive.namelist()
+  except _DAMAGE as error:
+    raise errors.SavosError(
+      f'{path}: no pack, or its end is missing ({len(content)} bytes): '
+      f'{error}.\n  {_AGAIN}'
+    ) from None
+  archive.filename = str(path)
+  for name in names:
+    try:
+      archive.read(name)
+    except _DAMAGE as error:
+      raise errors.SavosError(
+        f'{path}: {name} in it is damaged: {error}.\n  {_AGAIN}'
+      ) from None
+  if _INDEX not in names:
+    raise errors.SavosError(
+      f'{path}: an archive without {_INDEX}, so no pack.\n  {_AGAIN}'
+    )
+  try:
+    index = json.loads(archive.read(_INDEX))
+    if index['version'] != _VERSION:
+      raise errors.SavosError(
+        f'{path}: a pack of version {index["version"]}.\n  Expected '
+        f'{_VERSION}: make it again with this version of savos_jax.'
+      )
+    records = [
+      _open(path, archive, index['suffix'], record)
+      for record in index['records']
+    ]
+  except _DAMAGE as error:
+    raise errors.SavosError(
+      f'{path}: {_INDEX} in it is malformed: {error!r}.\n  {_AGAIN}'
+    ) from None
+  _check_members(path, set(names), records)
+  return records
+
+
+def _check_members(path, names: set[str], records) -> None:
+  for record in records:
+    for file in (*record.frames, *record.masks):
+      if '/'.join(file.parts[-2:]) not in names:
+        raise errors.SavosError(
+          f'{path}: {"/".join(file.parts[-2:])}, an image of '
+          f'{record.name!r}, is missing.\n  {_AGAIN}'
+        )
+
+
+def _open(path, archive, suffix, record) -> PackedSequence:
+  numbers = range(record['first'], record['first'] + record['count'])
+  height, width = record['size']
+  return PackedSequence(
+    name=record['name'],
+    frames=tuple(path / 'i' / f'{n}{suffix}' for n in numbers),
+    masks=tuple(path / 'm' / f'{n}.png' for n in numbers),
+    height=height,
+    width=width,
+    object_ids=tuple(record['object_ids']),
+    merge_objects=record['merge_objects'],
+    archive=archive,
+  )
+
+
+def parts(
+  records: Sequence[sequences.Sequence], count: int
+) -> list[list[sequences.Sequence]]:
+  """Divides records into parts of about as many frames, photos spread evenly.
+
+  Args:
+    records: videos and photos.
+    count: of the parts.
+
+  Returns:
+    The parts; each record is in one of them.
+  """
+  divided: list[list[sequences.Sequence]] = [[] for _ in range(count)]
+  frames = [0] * count
+  for record in sorted(records, key=len, reverse=True):
+    smallest = frames.index(min(frames))
+    divided[smallest].append(record)
+    frames[smallest] += len(record)
+  return divided

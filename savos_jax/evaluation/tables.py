@@ -1,0 +1,282 @@
+"""Scores as JSON, as the official CSV files, and as a table to read."""
+
+from collections.abc import Mapping
+import csv
+import io
+import json
+import math
+import os
+import pathlib
+
+from savos_jax.evaluation import measures
+from savos_jax.evaluation import protocol
+from savos_jax.foundation import files
+
+_GLOBAL_COLUMNS = (
+  'J&F-Mean',
+  'J-Mean',
+  'J-Recall',
+  'J-Decay',
+  'F-Mean',
+  'F-Recall',
+  'F-Decay',
+)
+_SEQUENCE_COLUMNS = ('Sequence', 'J-Mean', 'F-Mean')
+TABLE_COLUMNS = (
+  'J&F',
+  'J mean',
+  'J recall',
+  'J decay',
+  'F mean',
+  'F recall',
+  'F decay',
+)
+
+
+def _write_text(path: str | os.PathLike, text: str) -> None:
+  with files.replacing(path) as partial:
+    partial.write_text(text, 'utf-8', newline='\n')
+
+
+def _number(value: float) -> float | None:
+  return float(value) if math.isfinite(value) else None
+
+
+def _statistics_dict(statistics: measures.Statistics) -> dict:
+  return {key: _number(v) for key, v in statistics._asdict().items()}
+
+
+def _means_dict(j: measures.Statistics, f: measures.Statistics) -> dict:
+  return {
+    'J': _statistics_dict(j),
+    'F': _statistics_dict(f),
+    'J&F': _number((j.mean + f.mean) / 2),
+  }
+
+
+def _object_dict(score: protocol.ObjectScore) -> dict:
+  return {
+    'J': _statistics_dict(score.j_statistics),
+    'F': _statistics_dict(score.f_statistics),
+    'frames': {
+      'J': [_number(value) for value in score.j],
+      'F': [_number(value) for value in score.f],
+    },
+  }
+
+
+def _videos_dict(scores: protocol.Scores) -> dict:
+  return {
+    name: {
+      **_means_dict(video.j, video.f),
+      'objects': [score.name for score in video.objects],
+      'frames': list(video.objects[0].frames),
+    }
+    for name, video in scores.by_sequence.items()
+  }
+
+
+def _attributes_dict(
+  scores: protocol.Scores, attributes: Mapping[str, tuple[str, ...]]
+) -> dict:
+  """Means over the objects of the sequences that have an attribute."""
+  names = sorted(
+    {code for video in scores.by_sequence for code in attributes.get(video, ())}
+  )
+  found = {}
+  for code in names:
+    parts: tuple[list, list] = ([], [])
+    for video, part in scores.by_sequence.items():
+      parts[code in attributes.get(video, ())].append((video, part))
+    without, having = (
+      protocol.Scores(
+        tuple(score for _, part in some for score in part.objects)
+      )
+      for some in parts
+    )
+    found[code] = {
+      **_means_dict(having.j, having.f),
+      'sequences': [video for video, _ in parts[True]],
+      'without': _means_dict(without.j, without.f),
+    }
+  return found
+
+
+def to_json_dict(
+  scores: protocol.Scores,
+  attributes: Mapping[str, tuple[str, ...]] | None = None,
+) -> dict:
+  """Turns scores into plain dictionaries.
+
+  Args:
+    scores: the scores.
+    attributes: sequence -> its attributes, of those that have any.
+
+  Returns:
+    {'global': {'J': {'mean', 'recall', 'decay'}, 'F': {...}, 'J&F': x},
+    'sequences': {name: {'J': {...}, 'F': {...}, 'frames': {'J': [...],
+    'F': [...]}}}}, where 'sequences' has an entry an object; fractions, None
+    where a value is not defined (a video without scored frames). Where they
+    are known also:
+    'protocol': its name;
+    'sequences_mean': as 'global', the mean over videos of the means over
+    their objects; not in DAVIS 2016, where these are one;
+    'videos': {name: as 'global', and 'objects': keys of 'sequences', 'frames':
+    names of the scored frames};
+    'attributes': {code: as 'global', and 'sequences': names of the videos that
+    have it, 'without': as 'global', of all others}.
+  """
+  content = {
+    'global': _means_dict(scores.j, scores.f),
+    'sequences': {score.name: _object_dict(score) for score in scores.objects},
+  }
+  if scores.protocol:
+    content['protocol'] = scores.protocol
+    if scores.protocol != 'davis2016':
+      content['sequences_mean'] = _means_dict(
+        scores.sequences_j, scores.sequences_f
+      )
+    content['videos'] = _videos_dict(scores)
+  by_attribute = _attributes_dict(scores, attributes or {})
+  if by_attribute:
+    content['attributes'] = by_attribute
+  return content
+
+
+def write_json(
+  path: str | os.PathLike,
+  scores: protocol.Scores,
+  attributes: Mapping[str, tuple[str, ...]] | None = None,
+) -> None:
+  """Writes `to_json_dict(scores, attributes)`, atomically.
+
+  Raises:
+    SavosError: the file can't be written.
+  """
+  content = to_json_dict(scores, attributes)
+  _write_text(path, json.dumps(content, indent=1, allow_nan=False) + '\n')
+
+
+def _csv_number(value: float) -> str:
+  # As pandas with float_format='%.3f': not a number is an empty field.
+  return f'{value:.3f}' if math.isfinite(value) else ''
+
+
+def _csv_text(columns: tuple[str, ...], rows: list[list[str]]) -> str:
+  text = io.StringIO()
+  writer = csv.writer(text, lineterminator='\n')
+  writer.writerow(columns)
+  writer.writerows(rows)
+  return text.getvalue()
+
+
+def write_csv(
+  folder: str | os.PathLike, scores: protocol.Scores, split: str
+) -> tuple[pathlib.Path, pathlib.Path]:
+  """Writes the two files of davis2017-evaluation, names and columns alike.
+
+  Fractions with three decimals. The official tool takes these files for its own
+  when they lie in the folder that it is to score.
+
+  Args:
+    folder: where to; made if it is not there.
+    scores: the scores.
+    split: name of the image list, 'val'; part of the file names.
+
+  Returns:
+    The paths of `global_results-<split>.csv` and
+    `per-sequence_results-<split>.csv`.
+
+  Raises:
+    SavosError: a file can't be written.
+  """
+  folder = pathlib.Path(folder)
+  global_path = folder / f'global_results-{split}.csv'
+  sequence_path = folder / f'per-sequence_results-{split}.csv'
+  values = (scores.j_and_f, *scores.j, *scores.f)
+  _write_text(
+    global_path, _csv_text(_GLOBAL_COLUMNS, [list(map(_csv_number, values))])
+  )
+  rows = [
+    [
+      score.name,
+      _csv_number(score.j_statistics.mean),
+      _csv_number(score.f_statistics.mean),
+    ]
+    for score in scores.objects
+  ]
+  _write_text(sequence_path, _csv_text(_SEQUENCE_COLUMNS, rows))
+  return global_path, sequence_path
+
+
+def _cells(j: measures.Statistics, f: measures.Statistics) -> list[str]:
+  values = ((j.mean + f.mean) / 2, *j, *f)
+  # Adding 0 turns the -0.0 of a small negative decay into 0.0.
+  return [
+    f'{round(100 * v, 1) + 0:.1f}' if math.isfinite(v) else '-' for v in values
+  ]
+
+
+def _shows_sequences(scores: protocol.Scores) -> bool:
+  rules = protocol.PROTOCOLS.get(scores.protocol)
+  return rules is not None and rules.sequence_mean
+
+
+def _mean_title(scores: protocol.Scores) -> str:
+  objects = ' objects' if _shows_sequences(scores) else ''
+  return f'mean of {len(scores.objects)}{objects}'
+
+
+def _sequence_mean(scores: protocol.Scores) -> list[list[str]]:
+  if not _shows_sequences(scores):
+    return []
+  title = f'mean of {len(scores.by_sequence)} sequences'
+  return [[title, *_cells(scores.sequences_j, scores.sequences_f)]]
+
+
+def format_table(
+  scores: protocol.Scores,
+  baselines: dict[str, protocol.Scores] | None = None,
+) -> str:
+  """Lays scores out as a plain text table, in percent.
+
+  Args:
+    scores: the scores; one row an object, then their mean, and in SegTrack the
+      mean over sequences.
+    baselines: title -> scores; their means, one row each below the mean.
+
+  Returns:
+    The table, lines without a newline at the end; '-' where a value is not
+    defined.
+  """
+  body = [
+    [score.name, *_cells(score.j_statistics, score.f_statistics)]
+    for score in scores.objects
+  ]
+  means = [
+    [_mean_title(scores), *_cells(scores.j, scores.f)],
+    *_sequence_mean(scores),
+    *(
+      [f'baseline: {title}', *_cells(baseline.j, baseline.f)]
+      for title, baseline in (baselines or {}).items()
+    ),
+  ]
+  header = ['percent', *TABLE_COLUMNS]
+  rows = [header, *body, *means]
+  widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+  lines = [
+    '  '.join(
+      [
+        row[0].ljust(widths[0]),
+        *(
+          cell.rjust(width)
+          for cell, width in zip(row[1:], widths[1:], strict=True)
+        ),
+      ]
+    )
+    for row in rows
+  ]
+  rule = '-' * len(lines[0])
+  lines[1:1] = [rule]
+  lines[-len(means) : -len(means)] = [rule]
+  return '\n'.join(lines)

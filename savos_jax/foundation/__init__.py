@@ -1,0 +1,1 @@
+"""What all parts stand on: errors, files, names, threads, processes."""

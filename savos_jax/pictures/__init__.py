@@ -1,0 +1,1 @@
+"""Masks drawn over frames, and objects cut out of them. No jax."""

@@ -1,0 +1,358 @@
+"""results/report.html: one page without network, to look at and to hand on."""
+
+from collections.abc import Mapping
+from collections.abc import Sequence
+from importlib import resources
+import json
+import math
+import os
+import pathlib
+from typing import Any
+
+from savos_jax.datasets import sequences
+from savos_jax.evaluation import attributes as attributes_lib
+from savos_jax.evaluation import results_folder
+from savos_jax.evaluation import tables
+from savos_jax.foundation import files
+from savos_jax.report import charts
+from savos_jax.report import comparison as comparison_lib
+from savos_jax.report import html_sequences
+from savos_jax.report import markup
+from savos_jax.report import paper_figures
+
+_NO_FRAMES = 'the frames of the data set were not given.'
+
+_e = markup.element
+
+
+def _cells(entry: Mapping[str, Any]) -> list[str]:
+  """Writes an entry of scores.json as the cells of `tables.TABLE_COLUMNS`."""
+  values = [
+    results_folder.number(entry[measure][key])
+    for measure in ('J', 'F')
+    for key in ('mean', 'recall', 'decay')
+  ]
+  return [charts.percent(v) for v in ((values[0] + values[3]) / 2, *values)]
+
+
+def _means(entry: Mapping[str, Any]) -> list[str]:
+  """Writes the means of an entry: J&F, J, F."""
+  values = entry['J&F'], entry['J']['mean'], entry['F']['mean']
+  return [charts.percent(results_folder.number(value)) for value in values]
+
+
+def _measured(results: results_folder.Results) -> paper_figures.Measured:
+  data = (results.config or {}).get('data')
+  rules = results.scores.get('protocol', '')
+  return paper_figures.identify(data, rules, results.objects)
+
+
+def _seconds(value: float) -> str:
+  return f'{value:.3g}' if math.isfinite(value) else '-'
+
+
+def _cards(results: results_folder.Results) -> markup.Markup:
+  speed, names = results.speed, ('J&F', 'J mean', 'F mean')
+  means = _means(results.scores['global'])
+  figures = [(n, f'{m} %') for n, m in zip(names, means, strict=True)]
+  if speed:
+    figures.append(('a frame', f'{speed["seconds_a_frame"]:.3f} s'))
+  return _e(
+    'dl',
+    *(_e('div', _e('dt', name), _e('dd', text)) for name, text in figures),
+    class_='cards',
+  )
+
+
+def _scores(results: results_folder.Results) -> markup.Markup:
+  rows = [
+    [name, *_cells(entry)]
+    for name, entry in results.scores['sequences'].items()
+  ]
+  count = len(rows)
+  rows.append([f'mean of {count}', *_cells(results.scores['global'])])
+  by_sequence = results.scores.get('sequences_mean')
+  if by_sequence:
+    rows.append(['mean over sequences', *_cells(by_sequence)])
+  emphasis = range(count, len(rows))
+  rows += [
+    [f'baseline: {title}', *_cells(entry)]
+    for title, entry in results.run.get('baselines', {}).items()
+  ]
+  return _e(
+    'section',
+    _e('h2', 'Scores'),
+    _e(
+      'p',
+      'Measured. J is region similarity, F boundary accuracy; recall is the '
+      'share of frames above 50 %, decay the loss from the first quarter to '
+      'the last.',
+    ),
+    _e(
+      'div',
+      markup.table(
+        'Scores by sequence, percent, measured',
+        ('sequence', *tables.TABLE_COLUMNS),
+        rows,
+        emphasis,
+      ),
+      _e(
+        'figure',
+        charts.to_svg(html_sequences.bars(results)),
+        class_='plain',
+      ),
+      class_='columns',
+    ),
+    id='scores',
+  )
+
+
+def _attributes(found: Mapping[str, Any]) -> markup.Markup:
+  rows = []
+  for code, entry in found.items():
+    name = attributes_lib.NAMES.get(code)
+    rows.append(
+      [
+        f'{code}, {name}' if name else code,
+        len(entry['sequences']),
+        *_means(entry),
+        *_means(entry['without'])[:1],
+      ]
+    )
+  return _e(
+    'section',
+    _e('h2', 'Attributes'),
+    _e(
+      'p',
+      'Means over the objects of the sequences that the data set gives an '
+      'attribute, and J&F of all others.',
+    ),
+    markup.table(
+      'Scores by attribute, percent, measured',
+      ('attribute', 'sequences', 'J&F', 'J', 'F', 'J&F of others'),
+      rows,
+    ),
+    id='attributes',
+  )
+
+
+def _paper_table(
+  table: paper_figures.Table,
+  measured: paper_figures.Measured,
+  results: results_folder.Results,
+) -> list[markup.Markup]:
+  timed = any(math.isfinite(row.seconds) for row in table.rows)
+
+  def cells(method, source, j, f, seconds):
+    last = [_seconds(seconds)] if timed else []
+    return [method, source, charts.percent(j), charts.percent(f), *last]
+
+  rows = [cells(row.method, 'paper', *row[1:]) for row in table.rows]
+  ours = measured.benchmark == table.benchmark
+  if ours:
+    total = results.scores['global']
+    j, f = (results_folder.number(total[m]['mean']) for m in ('J', 'F'))
+    seconds = results.speed.get('seconds_a_frame', float('nan'))
+    name = f'this run, {measured.extent}'
+    rows.insert(0, cells(name, 'measured', j, f, seconds))
+  parts = [
+    markup.table(
+      f'{table.title}, percent',
+      ('method', 'source', 'J', 'F', *(['s a frame'] if timed else [])),
+      rows,
+      [0] if ours else [],
+    )
+  ]
+  notes = [table.note] if table.note else []
+  if ours and timed and results.speed:
+    notes.append(
+      'The seconds of this run are the network’s alone, on '
+      f'{results.run.get("device", "an unknown device")}.'
+    )
+  if notes:
+    parts.append(_e('p', ' '.join(notes), class_='faint'))
+  return parts
+
+
+def _paper(results: results_folder.Results) -> markup.Markup:
+  measured = _measured(results)
+  if not measured.benchmark:
+    note = (
+      f'This run is over other data ({measured.title}): none of these figures '
+      'compares with it.'
+    )
+  elif measured.complete:
+    note = f'This run is over {measured.title}.'
+  else:
+    whole = len(paper_figures.BENCHMARKS[measured.benchmark].names)
+    note = (
+      f'This run is over {measured.title}; the paper’s figures are over all '
+      f'{whole}, so the two do not compare directly.'
+    )
+  return _e(
+    'section',
+    _e('h2', 'Beside the paper'),
+    _e(
+      'p',
+      'Rows marked “paper” are printed from Symmetry 2019, 11(8), 1006, and '
+      f'were not measured here. {note}',
+    ),
+    _e(
+      'div',
+      *(
+        _e('div', *_paper_table(table, measured, results))
+        for table in paper_figures.TABLES
+      ),
+      class_='pair',
+    ),
+    id='paper',
+  )
+
+
+def _facts(facts: Sequence[tuple[str, object]]) -> markup.Markup:
+  pairs = [
+    _e(tag, text)
+    for fact in facts
+    for tag, text in zip(('dt', 'dd'), fact, strict=True)
+  ]
+  return _e('dl', *pairs, class_='facts')
+
+
+def _speed(results: results_folder.Results) -> markup.Markup:
+  speed = results.speed
+  if speed:
+    body = _facts(
+      [
+        ('network', f'{speed["seconds_a_frame"]:.3f} s a frame, compiled'),
+        ('in the network', f'{100 * speed["network_share"]:.0f} % of the time'),
+        ('first frames', f'{speed["first_seconds"]:.1f} s with compilation'),
+        (
+          'in all',
+          f'{speed["total_seconds"]:.1f} s for {speed["frames"]} frames of '
+          f'{speed["sequences"]} sequences',
+        ),
+        ('peak memory', f'{speed["peak_gib"]:.2f} GiB of the process'),
+        ('device', results.run.get('device', 'unknown')),
+      ]
+    )
+  else:
+    body = _e('p', 'Not recorded with these results (no speed.json).')
+  return _e('section', _e('h2', 'Speed'), body, id='speed')
+
+
+def _setting(results: results_folder.Results) -> markup.Markup:
+  run = results.run
+  facts = [
+    ('date', results.date),
+    ('revision', run.get('revision', 'unknown')),
+    ('device', run.get('device', 'unknown')),
+    ('weights', run.get('checkpoint', 'unknown')),
+  ]
+  if 'step' in run:
+    averaged = ', averaged weights' if run.get('averaged') else ''
+    facts.append(('training', f'step {run["step"]}{averaged}'))
+  if results.config is None:
+    config = _e('p', 'The configuration is not recorded with these results.')
+  else:
+    text = json.dumps(results.config, indent=2, ensure_ascii=False)
+    config = _e(
+      'details',
+      _e('summary', 'Configuration'),
+      _e('pre', text, tabindex=0),
+    )
+  return _e('section', _e('h2', 'Setting'), _facts(facts), config, id='setting')
+
+
+def _style() -> markup.Markup:
+  """Returns the style sheet, with the charts' colours for light and dark."""
+
+  def variables(which):
+    return ''.join(f'--{n}:{pair[which]};' for n, pair in charts.PAINTS.items())
+
+  sheet = resources.files('savos_jax.report') / 'report.css'
+  light, dark = variables(0), variables(1)
+  return markup.Markup(
+    f'<style>:root{{color-scheme:light dark;{light}}}\n'
+    f'@media screen and (prefers-color-scheme:dark){{:root{{{dark}}}}}\n'
+    f'{sheet.read_text("utf-8")}</style>'
+  )
+
+
+def build(
+  results: results_folder.Results,
+  videos: Sequence[sequences.Sequence] = (),
+  missing: str = _NO_FRAMES,
+  comparison: comparison_lib.Comparison | None = None,
+) -> str:
+  """Returns the page.
+
+  Args:
+    results: what an evaluation has left.
+    videos: the data set's videos with frames, for the pictures.
+    missing: why there are none, a sentence.
+    comparison: with other results, `results` being the first; adds a section.
+
+  Returns:
+    HTML with everything inside: style, charts as SVG, pictures as JPEG.
+  """
+  title = f'SAVOS on {_measured(results).title}'
+  sections = [('scores', 'Scores', _scores(results))]
+  if comparison is not None:
+    part = comparison_lib.section(comparison)
+    sections.insert(0, ('comparison', 'Comparison', part))
+  sections.append(('paper', 'Beside the paper', _paper(results)))
+  attributes = results.scores.get('attributes')
+  if attributes:
+    sections.append(('attributes', 'Attributes', _attributes(attributes)))
+  part = html_sequences.section(results, videos, missing)
+  sections += [
+    ('sequences', 'Sequences', part),
+    ('speed', 'Speed', _speed(results)),
+    ('setting', 'Setting', _setting(results)),
+  ]
+  links = [_e('li', _e('a', name, href=f'#{key}')) for key, name, _ in sections]
+  head = _e(
+    'head',
+    _e('meta', charset='utf-8'),
+    _e('meta', name='viewport', content='width=device-width, initial-scale=1'),
+    _e('title', title),
+    _style(),
+  )
+  subtitle = f'{results.workdir.name}, {results.date}'
+  body = _e(
+    'body',
+    _e('header', _e('h1', title), _e('p', subtitle, class_='faint')),
+    _e('nav', _e('ul', *links), aria_label='Sections'),
+    _e('main', _cards(results), *(part for _, _, part in sections)),
+  )
+  return f'<!DOCTYPE html>\n{_e("html", head, body, lang="en")}\n'
+
+
+def write(
+  path: str | os.PathLike,
+  results: results_folder.Results,
+  videos: Sequence[sequences.Sequence] = (),
+  missing: str = _NO_FRAMES,
+  comparison: comparison_lib.Comparison | None = None,
+) -> None:
+  """Writes the page, and its charts as PNG into `plots` beside it.
+
+  Args:
+    path: of the page, .html.
+    results: as `build`.
+    videos: as `build`.
+    missing: as `build`.
+    comparison: as `build`.
+
+  Raises:
+    SavosError: a file can't be written.
+  """
+  path = pathlib.Path(path)
+  page = build(results, videos, missing, comparison)
+  with files.replacing(path) as partial:
+    partial.write_text(page, 'utf-8')
+  drawn = dict(html_sequences.plots(results))
+  if comparison is not None:
+    drawn['comparison'] = comparison_lib.chart(comparison)
+  for stem, chart in drawn.items():
+    charts.write_png(path.parent / 'plots' / f'{stem}.png', chart)

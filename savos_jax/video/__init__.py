@@ -1,0 +1,1 @@
+"""A video from its source to files: frames in, marks, tracker, sinks."""

@@ -1,0 +1,374 @@
+"""Own videos are read frame by frame, or refused with words that help."""
+
+import struct
+import subprocess
+import sys
+import wave
+
+import cv2
+import numpy as np
+from PIL import Image
+import pytest
+
+from savos_jax.datasets import masks
+from savos_jax.foundation import errors
+from savos_jax.video import sources
+
+HEIGHT, WIDTH = 48, 64
+# Name and codec of every kind of file that the tests make.
+KINDS = [
+  ('clip.mp4', 'mp4v'),
+  ('clip.mp4', 'vp09'),
+  ('clip.webm', 'VP80'),
+  ('clip.avi', 'MJPG'),
+]
+
+
+def _picture(index):
+  """RGB uint8: red says the index, blue marks the left, green the top."""
+  frame = np.zeros((HEIGHT, WIDTH, 3), np.uint8)
+  frame[..., 0] = 10 * index
+  frame[: HEIGHT // 2, :, 1] = 200
+  frame[:, : WIDTH // 2, 2] = 200
+  return frame
+
+
+def _make(path, codec, count=20, fps=10.0):
+  writer = cv2.VideoWriter(
+    str(path), cv2.VideoWriter_fourcc(*codec), fps, (WIDTH, HEIGHT)
+  )
+  for index in range(count):
+    writer.write(_picture(index)[..., ::-1])
+  writer.release()
+  return path
+
+
+def _cut(path, share):
+  content = path.read_bytes()
+  path.write_bytes(content[: int(share * len(content))])
+
+
+def _index(frame):
+  return round(frame[..., 0].mean() / 10)
+
+
+def _folder(root, names, size=(HEIGHT, WIDTH)):
+  """Images whose red value is 10 times their place in names."""
+  root.mkdir(exist_ok=True)
+  for index, name in enumerate(names):
+    picture = np.zeros((*size, 3), np.uint8)
+    picture[..., 0] = 10 * index
+    Image.fromarray(picture).save(root / name)
+  return root
+
+
+def _patch_claims(monkeypatch, change):
+  """Has files claim change(field, value) for each field of theirs.
+
+  By a class around OpenCV's: the interpreter crashes when a class derived from
+  it is freed.
+  """
+  opening = cv2.VideoCapture
+
+  class Capture:
+    def __init__(self, *args):
+      self._capture = opening(*args)
+
+    def get(self, field):
+      return change(field, self._capture.get(field))
+
+    def __getattr__(self, name):
+      return getattr(self._capture, name)
+
+  monkeypatch.setattr(cv2, 'VideoCapture', Capture)
+
+
+def _error(path, *words, start=None):
+  """Opening and reading path raises; the message begins as it must."""
+  with pytest.raises(errors.SavosError) as caught:
+    list(sources.open_video(path).frames())
+  message = str(caught.value)
+  assert message.startswith(f'{start or path}')
+  assert '\n  Expected' in message
+  for word in words:
+    assert word in message
+  return message
+
+
+@pytest.mark.parametrize(('name', 'codec'), KINDS)
+def test_a_file_gives_every_frame(tmp_path, name, codec):
+  opened = sources.open_video(_make(tmp_path / name, codec))
+  assert (opened.height, opened.width) == (HEIGHT, WIDTH)
+  assert (opened.length, opened.name) == (20, 'clip')
+  assert opened.fps == pytest.approx(10)
+  frames = list(opened.frames())
+  assert [_index(frame) for frame in frames] == list(range(20))
+  for index in (0, 19):
+    assert frames[index].dtype == np.uint8
+    difference = frames[index].astype(int) - _picture(index)
+    assert abs(difference).mean() < 8  # A swap of channels or sides: 50.
+  assert opened.names(7) == '00007'
+
+
+@pytest.mark.parametrize(('name', 'codec'), KINDS)
+def test_a_start_is_exact_and_iterations_are_their_own(tmp_path, name, codec):
+  opened = sources.open_video(_make(tmp_path / name, codec))
+  one, other = opened.frames(), opened.frames(start=13)
+  assert _index(next(one)) == 0
+  assert [_index(frame) for frame in other] == list(range(13, 20))
+  assert _index(next(one)) == 1
+  assert _index(opened.first()) == 0
+  assert list(opened.frames(start=20)) == []
+
+
+def test_a_string_will_do_and_a_colon_is_no_protocol(tmp_path, monkeypatch):
+  _make(tmp_path / 'clip.mp4', 'mp4v', 3).rename(tmp_path / 'a:b.mp4')
+  monkeypatch.chdir(tmp_path)
+  assert len(list(sources.open_video('a:b.mp4').frames())) == 3
+
+
+def test_rotation_is_applied(tmp_path):
+  """A phone stores frames as the sensor has them, and the turn beside."""
+  path = _make(tmp_path / 'clip.mp4', 'mp4v', 3)
+  content = bytearray(path.read_bytes())
+  upright = struct.pack('>9i', 1 << 16, 0, 0, 0, 1 << 16, 0, 0, 0, 1 << 30)
+  turned = struct.pack('>9i', 0, 1 << 16, 0, -1 << 16, 0, 0, 0, 0, 1 << 30)
+  at = content.index(upright, content.index(b'tkhd'))
+  content[at : at + len(turned)] = turned
+  path.write_bytes(content)
+  opened = sources.open_video(path)
+  assert (opened.height, opened.width) == (WIDTH, HEIGHT)
+  expected = np.rot90(_picture(0), -1)  # Clockwise.
+  difference = opened.first().astype(int) - expected
+  assert abs(difference).mean() < 8
+
+
+@pytest.mark.parametrize('stated', [0.0, float('nan'), 90000.0, -1.0])
+def test_an_unbelievable_rate_is_replaced(tmp_path, monkeypatch, stated):
+  path = _make(tmp_path / 'clip.mp4', 'mp4v', 3)
+
+  _patch_claims(
+    monkeypatch,
+    lambda field, value: stated if field == cv2.CAP_PROP_FPS else value,
+  )
+  assert sources.open_video(path).fps == 25
+
+
+@pytest.mark.parametrize(
+  ('name', 'codec'), [('clip.webm', 'VP80'), ('clip.avi', 'MJPG')]
+)
+def test_a_cut_file_gives_what_is_left_and_then_says_so(tmp_path, name, codec):
+  path = _make(tmp_path / name, codec)
+  _cut(path, 0.6)
+  opened = sources.open_video(path)
+  seen = []
+  with pytest.raises(errors.SavosError) as caught:
+    seen.extend(map(_index, opened.frames()))
+  assert 3 <= len(seen) < 18
+  # The frame that the cut goes through is there in part.
+  assert seen[:-1] == list(range(len(seen) - 1))
+  message = str(caught.value)
+  last = len(seen) - 1
+  assert message.startswith(f'{path}: decoding ended after frame {last} ')
+  assert f'({last / 10:.2f} s); the file counts 20 frames.' in message
+  assert 'Copy it again' in message
+
+
+@pytest.mark.parametrize('codec', ['mp4v', 'vp09'])
+def test_a_cut_mp4_has_lost_its_index(tmp_path, codec):
+  path = _make(tmp_path / 'clip.mp4', codec)
+  _cut(path, 0.6)
+  _error(path, 'no video in it', 'cut off', 'copy it again')
+
+
+def _index_first(path):
+  """Moves the index of an mp4 before its frames, as downloads have it."""
+  content = path.read_bytes()
+  at = content.index(b'moov') - 4
+  data = content.index(b'mdat') - 4
+  assert data < at
+  index = bytearray(content[at:])
+  table = index.index(b'stco') + 4
+  (chunks,) = struct.unpack('>I', index[table + 4 : table + 8])
+  for entry in range(table + 8, table + 8 + 4 * chunks, 4):
+    (offset,) = struct.unpack('>I', index[entry : entry + 4])
+    index[entry : entry + 4] = struct.pack('>I', offset + len(index))
+  path.write_bytes(content[:data] + index + content[data:at])
+
+
+def test_a_download_that_broke_off(tmp_path):
+  path = _make(tmp_path / 'clip.mp4', 'mp4v')
+  _index_first(path)
+  assert len(list(sources.open_video(path).frames())) == 20
+  _cut(path, 0.8)
+  _error(path, 'decoding ended after frame', 'counts 20 frames')
+
+
+def test_frames_behind_an_edit_list_are_not_missing(tmp_path, caplog):
+  """Cutting without encoding again leaves more frames counted than shown."""
+  path = _make(tmp_path / 'clip.mp4', 'mp4v')
+  content = bytearray(path.read_bytes())
+  at = content.index(b'elst')
+  scale_at = content.index(b'mdhd') + 16
+  (scale,) = struct.unpack('>I', content[scale_at : scale_at + 4])
+  # One second, from the first second on; the film's clock has milliseconds.
+  content[at + 12 : at + 20] = struct.pack('>Ii', 1000, scale)
+  path.write_bytes(content)
+  seen = [_index(frame) for frame in sources.open_video(path).frames()]
+  assert seen == list(range(10, 20))
+  assert '10 frames came out of the 20' in caplog.text
+
+
+def test_a_frame_or_two_may_be_missing(tmp_path, monkeypatch):
+  path = _make(tmp_path / 'clip.avi', 'MJPG')
+  claim = 22
+
+  _patch_claims(
+    monkeypatch,
+    lambda field, value: claim if field == cv2.CAP_PROP_FRAME_COUNT else value,
+  )
+  assert len(list(sources.open_video(path).frames())) == 20
+  claim = 23
+  _error(path, 'after frame 19 (1.90 s); the file counts 23 frames')
+  claim = -9.2e18  # What OpenCV says where nothing is known.
+  assert sources.open_video(path).length == 0
+  assert len(list(sources.open_video(path).frames())) == 20
+
+
+def test_a_varying_rate_is_not_a_missing_frame(tmp_path, monkeypatch):
+  """There the claim is duration times rate, more than there is."""
+  path = _make(tmp_path / 'clip.avi', 'MJPG')
+
+  doubled = (cv2.CAP_PROP_FRAME_COUNT, cv2.CAP_PROP_FPS)
+  _patch_claims(
+    monkeypatch, lambda field, value: 2 * value if field in doubled else value
+  )
+  opened = sources.open_video(path)
+  assert (opened.length, opened.fps) == (40, pytest.approx(20))
+  assert len(list(opened.frames())) == 20
+
+
+@pytest.mark.parametrize('name', ['clip.mp4', 'clip.txt', 'clip'])
+def test_a_text_is_no_video(tmp_path, name):
+  """FFmpeg would show a .txt as a terminal does."""
+  path = tmp_path / name
+  path.write_text('<html>404</html>\n' * 40)
+  _error(path, 'a text, not a video', 'mp4, mov')
+
+
+def test_sound_alone_is_no_video(tmp_path):
+  path = tmp_path / 'sound.mp4'
+  with wave.open(str(path), 'wb') as sound:
+    sound.setnchannels(1)
+    sound.setsampwidth(2)
+    sound.setframerate(8000)
+    sound.writeframes(bytes(16000))
+  _error(path, 'no video in it (16044 bytes)')
+
+
+def test_an_empty_file_a_missing_one_and_an_image(tmp_path):
+  path = tmp_path / 'clip.mp4'
+  _error(path, 'not found', 'a folder with one image a frame')
+  path.touch()
+  _error(path, 'an empty file', 'Copy it again')
+  folder = _folder(tmp_path / 'images', ['a.JPG'])
+  _error(folder / 'a.JPG', 'a single image', 'name the folder')
+
+
+def test_a_broken_file_is_quiet():
+  """Nothing but our own words, also from C; in a process of its own."""
+  code = (
+    'import pathlib, tempfile\n'
+    'from savos_jax.foundation import errors\n'
+    'from savos_jax.video import sources\n'
+    'with tempfile.TemporaryDirectory() as folder:\n'
+    '  path = pathlib.Path(folder) / "a.mp4"\n'
+    '  path.write_bytes(bytes(range(256)) * 40)\n'
+    '  with errors.reported():\n'
+    '    sources.open_video(path)\n'
+  )
+  done = subprocess.run(
+    [sys.executable, '-c', code], capture_output=True, text=True
+  )
+  assert done.returncode == 2
+  assert done.stderr.startswith('error: ')
+  assert len(done.stderr.splitlines()) == 2
+
+
+def test_folder_in_natural_order(tmp_path):
+  names = ['1.png', '2.jpg', '10.PNG', 'a2b1.jpeg', 'a2b03.webp', 'A10.bmp']
+  root = _folder(tmp_path / 'clip.v2', names)
+  (root / 'notes.txt').write_text('no frame')
+  (root / '._1.png').write_text('macOS')
+  (root / 'masks').mkdir()
+  opened = sources.open_video(root)
+  assert (opened.length, opened.fps, opened.name) == (6, None, 'clip.v2')
+  assert (opened.height, opened.width) == (HEIGHT, WIDTH)
+  stems = ['1', '2', '10', 'a2b1', 'a2b03', 'A10']
+  assert [opened.names(i) for i in range(6)] == stems
+  assert [_index(frame) for frame in opened.frames()] == list(range(6))
+  assert [_index(frame) for frame in opened.frames(start=4)] == [4, 5]
+  assert _index(opened.first()) == 0
+
+
+def test_a_folder_must_hold_images(tmp_path):
+  root = tmp_path / 'clip'
+  root.mkdir()
+  _error(root, 'a folder without images; it holds nothing')
+  (root / 'frames').mkdir()
+  (root / 'b.mp4').touch()
+  _error(root, 'it holds b.mp4, frames.', 'name the folder that holds')
+
+
+def test_two_images_of_one_name_would_share_a_result(tmp_path):
+  root = _folder(tmp_path / 'clip', ['1.png', '2.png', '2.jpg'])
+  _error(root, 'both 2.jpg and 2.png', 'Remove one')
+
+
+def test_an_image_of_another_size(tmp_path):
+  root = _folder(tmp_path / 'clip', ['1.png', '2.png'])
+  _folder(root, ['3.png'], (20, 30))
+  frames = sources.open_video(root).frames()
+  assert _index(next(frames)) == 0
+  _error(root, '30x20 pixels', 'Expected 64x48', start=root / '3.png')
+
+
+def test_a_damaged_image_is_named(tmp_path):
+  root = _folder(tmp_path / 'clip', ['1.png', '2.png'])
+  _cut(root / '2.png', 0.7)
+  _error(root, 'damaged image', 'Copy it again', start=root / '2.png')
+
+
+def test_every_kind_of_image_becomes_rgb(tmp_path):
+  path = tmp_path / 'frame.png'
+  grey = np.arange(12, dtype=np.uint8).reshape(3, 4) * 20
+  expected = np.repeat(grey[..., None], 3, axis=-1)
+  indexed = Image.fromarray(grey)
+  indexed.putpalette(np.repeat(np.arange(256), 3).astype(np.uint8).tobytes())
+  kinds = {
+    'L': Image.fromarray(grey),
+    'I;16': Image.fromarray(grey.astype(np.uint16) * 257),
+    'LA': Image.fromarray(np.stack([grey, 255 - grey], axis=-1)),
+    'RGBA': Image.fromarray(np.dstack([expected, grey])),
+    'P': indexed,
+  }
+  for mode, image in kinds.items():
+    image.save(path, transparency=bytes(256) if mode == 'P' else None)
+    with Image.open(path) as saved:
+      assert saved.mode == mode
+    found = sources.read_image(path)
+    assert found.dtype == np.uint8
+    np.testing.assert_array_equal(found, expected, err_msg=mode)
+
+
+def test_a_jpeg_is_turned_as_it_says(tmp_path):
+  root = tmp_path / 'clip'
+  root.mkdir()
+  exif = Image.Exif()
+  exif[0x0112] = 6  # Shown after a quarter turn clockwise.
+  Image.fromarray(_picture(0)).save(root / '1.jpg', exif=exif, quality=95)
+  opened = sources.open_video(root)
+  assert (opened.height, opened.width) == (WIDTH, HEIGHT)
+  difference = opened.first().astype(int) - np.rot90(_picture(0), -1)
+  assert abs(difference).mean() < 8
+  assert masks.read_frame(root / '1.jpg').shape == (HEIGHT, WIDTH, 3)
