@@ -13,7 +13,6 @@ from savos_jax import network
 from savos_jax import settings
 from savos_jax import validation
 from savos_jax.data import pipeline
-from savos_jax.datasets import masks
 from savos_jax.datasets import sequences
 from savos_jax.evaluation import protocol
 from savos_jax.evaluation import results_folder
@@ -27,7 +26,8 @@ from savos_jax.models import savos
 from savos_jax.pictures import overlay
 from savos_jax.report import html_report
 from savos_jax.training import metric_writing
-from savos_jax.video import segment
+from savos_jax.video import engine
+from savos_jax.video import sinks
 
 logger = logging.getLogger(__name__)
 
@@ -58,12 +58,24 @@ def _restore(config, workdir: pathlib.Path) -> network.Trained:
   return dataclasses.replace(trained, model=savos.SAVOS(used))
 
 
+def _films(config, video, results: pathlib.Path) -> tuple[sinks.Sink, ...]:
+  if not config.eval.video:
+    return ()
+  path = results / 'videos' / f'{video.name}.mp4'
+  return (sinks.Film(path, config.eval.video_fps, overlay.draw),)
+
+
 def _segment_all(
+  config: config_dict.ConfigDict,
   trackers: list[tracker_lib.Tracker],
   videos: list[sequences.Sequence],
   results: pathlib.Path,
 ) -> None:
-  """Writes the masks of every video, logs the speed and writes it down."""
+  """Segments every video, logs the speed and writes it down."""
+  jobs = [
+    engine.of_sequence(video, results / 'masks', _films(config, video, results))
+    for video in videos
+  ]
   total = sum(map(len, videos))
   with tqdm.tqdm(
     total=total,
@@ -72,12 +84,11 @@ def _segment_all(
     disable=None,
   ) as bar:
 
-    def advance(video):
-      bar.set_postfix_str(video.name, refresh=False)
-      bar.update()
+    def advance(job, frames):
+      bar.set_postfix_str(job.video.name, refresh=False)
+      bar.update(frames)
 
-    masks_folder = results / 'masks'
-    timing = segment.segment_sequences(trackers, videos, masks_folder, advance)
+    timing = engine.segment(trackers, jobs, advance)
   peak = memory.peak_gib()
   logger.info(
     'segmented %d frames of %d sequences in %.1f s, %.0f %% of it in the '
@@ -98,36 +109,16 @@ def _segment_all(
   results_folder.write_speed(results, speed)
 
 
-def _write_pictures(
-  config, videos, folder: pathlib.Path
-) -> dict[str, np.ndarray]:
-  """Draws the masks over the frames: strips, and videos where asked for.
-
-  Returns the first few strips.
-  """
-  results = folder / 'masks'
+def _write_strips(videos, folder: pathlib.Path) -> dict[str, np.ndarray]:
+  """Draws a few frames of each video; returns the first few strips."""
   strips = {}
   for video in tqdm.tqdm(videos, desc='drawing', unit='video', disable=None):
-
-    def labels_of(index, video=video):
-      return masks.read_mask(
-        results / video.name / f'{video.frames[index].stem}.png'
-      )
-
-    if config.eval.strips:
-      picture = overlay.strip(video, labels_of)
-      overlay.write_png(folder / 'strips' / f'{video.name}.png', picture)
-      if len(strips) < _LOGGED_STRIPS:
-        strips[video.name] = picture
-    if config.eval.video:
-      # PyAV is not there where only figures are wanted.
-      from savos_jax.video import video_writer
-
-      video_writer.write_video(
-        folder / 'videos' / f'{video.name}.mp4',
-        (overlay.draw(video.frame(i), labels_of(i)) for i in range(len(video))),
-        config.eval.video_fps,
-      )
+    picture = overlay.strip(
+      video, protocol.read_predictions(folder / 'masks', video)
+    )
+    overlay.write_png(folder / 'strips' / f'{video.name}.png', picture)
+    if len(strips) < _LOGGED_STRIPS:
+      strips[video.name] = picture
   return strips
 
 
@@ -186,7 +177,7 @@ def evaluate(
   ]
   own = videos[jax.process_index() :: jax.process_count()]
   if own:
-    _segment_all(trackers, own, results)
+    _segment_all(config, trackers, own, results)
   distributed.wait_for_all('segmented')
   if not first:
     return None
@@ -207,7 +198,7 @@ def evaluate(
     'averaged': trained.averaged,
   }
   results_folder.write_run(results, config.to_dict(), facts, baselines)
-  strips = _write_pictures(config, videos, results)
+  strips = _write_strips(videos, results) if config.eval.strips else {}
   _log_scores(workdir, trained.step, scores, strips)
   if config.eval.report:
     html_report.write(

@@ -26,7 +26,7 @@ from savos_jax.training import best as best_lib
 from savos_jax.training import metric_writing
 from savos_jax.training import sharding
 from savos_jax.training import state as state_lib
-from savos_jax.video import segment
+from savos_jax.video import engine
 
 logger = logging.getLogger(__name__)
 
@@ -191,7 +191,8 @@ class Validator:
     ]
     with tempfile.TemporaryDirectory(prefix='savos_jax_') as name:
       folder = pathlib.Path(name)
-      segment.segment_sequences(trackers, self._videos, folder)
+      jobs = [engine.of_sequence(video, folder) for video in self._videos]
+      engine.segment(trackers, jobs)
       scores = protocol.score_results(folder, self._videos, progress=False)
       pictures = {
         video.name: overlay.strip(

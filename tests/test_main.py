@@ -243,7 +243,7 @@ def test_bad_sampling_is_named(field, value):
 
 def test_importing_the_network_takes_no_tensorflow():
   code = (
-    'import sys; import savos_jax.models.savos, savos_jax.video.segment; '
+    'import sys; import savos_jax.models.savos, savos_jax.video.engine; '
     "sys.exit('tensorflow' in sys.modules)"
   )
   assert subprocess.run([sys.executable, '-c', code], check=False,

@@ -7,7 +7,6 @@ import pytest
 from savos_jax import network
 from savos_jax.datasets import masks
 from savos_jax.tools import segment
-from savos_jax.video import own_video
 from savos_jax.video import sources
 from tests import tiny_resnets
 
@@ -64,7 +63,7 @@ def test_masks_and_overlay(files, tmp_path, capsys):
   assert len(list(drawn.frames())) == FRAMES
   assert (drawn.height, drawn.width) == SIZE
   assert drawn.fps == pytest.approx(10.0)
-  first = drawn.first().astype(int)
+  first = drawn.frame(0).astype(int)
   # The first object, blue in the video, is mixed with its colour.
   assert np.abs(first[15:25, 10:20] - (40, 40, 220)).mean() > 30
   printed = capsys.readouterr().out
@@ -83,13 +82,13 @@ def test_cutouts(files, tmp_path):
   assert (first[14:26, 9:21, 3] == 255).all()
   assert not (tmp_path / 'a' / 'overlay.mp4').exists()
   run(files, tmp_path / 'b', '--cutout=green', '--no-overlay')
-  green = sources.open_video(tmp_path / 'b' / 'cutout.mp4').first()
+  green = sources.open_video(tmp_path / 'b' / 'cutout.mp4').frame(0)
   assert np.abs(green[2, 2].astype(int) - (0, 177, 64)).max() < 40
 
 
 def test_interrupted_and_gone_on(files, tmp_path, capsys, monkeypatch):
   run(files, tmp_path / 'whole', '--no-overlay')
-  original, calls = own_video.masks.write_mask, []
+  original, calls = masks.write_mask, []
 
   def interrupted(path, labels):
     original(path, labels)
@@ -98,11 +97,11 @@ def test_interrupted_and_gone_on(files, tmp_path, capsys, monkeypatch):
       raise KeyboardInterrupt
 
   out = tmp_path / 'out'
-  monkeypatch.setattr(own_video.masks, 'write_mask', interrupted)
+  monkeypatch.setattr(masks, 'write_mask', interrupted)
   with pytest.raises(SystemExit, match='130'):
     run(files, out, '--no-overlay')
   assert '--resume goes on' in capsys.readouterr().err
-  monkeypatch.setattr(own_video.masks, 'write_mask', original)
+  monkeypatch.setattr(masks, 'write_mask', original)
   # Neither forgotten nor overwritten by mistake.
   with pytest.raises(SystemExit, match='2'):
     run(files, out, '--no-overlay')

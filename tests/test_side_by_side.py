@@ -13,7 +13,7 @@ from savos_jax.foundation import errors
 from savos_jax.inference import compiled
 from savos_jax.inference import options
 from savos_jax.inference import tracker as tracker_lib
-from savos_jax.video import segment
+from savos_jax.video import engine
 from tests import tiny_resnets
 from tests import tiny_videos
 
@@ -170,14 +170,16 @@ def test_sequences_side_by_side_are_as_one_by_one(video, tmp_path, monkeypatch):
   for count in (1, 3):
     seen = []
     timings.append(
-      segment.segment_sequences(
-        trackers(count), videos, tmp_path / str(count), seen.append
+      engine.segment(
+        trackers(count),
+        [engine.of_sequence(video, tmp_path / str(count)) for video in videos],
+        lambda job, frames, seen=seen: seen.extend([job.video.name] * frames),
       )
     )
     results.append(written(tmp_path / str(count)))
     assert len(seen) == sum(map(len, videos))
     if count == 1:
-      assert [v.name for v in dict.fromkeys(seen)] == [v.name for v in videos]
+      assert list(dict.fromkeys(seen)) == [v.name for v in videos]
       calls.clear()
   assert list(results[0]) == list(results[1])
   assert len(results[0]) == 16
@@ -197,7 +199,7 @@ def test_sequences_side_by_side_are_as_one_by_one(video, tmp_path, monkeypatch):
   [(1, 8, 1), (2, 8, 2), (3, 8, 4), (5, 8, 8), (5, 6, 6), (3, 3, 3), (1, 1, 1)],
 )
 def test_slots_are_few_numbers(running, most, expected):
-  assert segment._slots(running, most) == expected
+  assert engine._slots(running, most) == expected
 
 
 def test_a_damaged_frame_stops_all_with_what_was_made(video, tmp_path):
@@ -212,8 +214,9 @@ def test_a_damaged_frame_stops_all_with_what_was_made(video, tmp_path):
     video.object_ids,
   )
   with pytest.raises(errors.SavosError, match=str(broken)):
-    segment.segment_sequences(
-      trackers(2), [whole, damaged], tmp_path / 'results'
+    engine.segment(
+      trackers(2),
+      [engine.of_sequence(v, tmp_path / 'results') for v in (whole, damaged)],
     )
   assert list(written(tmp_path / 'results')) == [
     'damaged/00000.png', 'damaged/00001.png',
@@ -243,12 +246,12 @@ def test_evaluation_segments_as_many_as_are_configured(
 ):
   found = []
 
-  def segment_sequences(trackers, *_):
+  def segment(trackers, *_):
     found.append(len(trackers))
     raise errors.SavosError('far enough')
 
   trained = network.Trained(MODEL, params(), 0, False, {})
-  monkeypatch.setattr(segment, 'segment_sequences', segment_sequences)
+  monkeypatch.setattr(engine, 'segment', segment)
   monkeypatch.setattr(network, 'load', lambda *_: trained)
   monkeypatch.setattr(settings, 'load_split', lambda *_: [video] * 3)
   config = default.get_config()

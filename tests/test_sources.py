@@ -117,7 +117,7 @@ def test_a_start_is_exact_and_iterations_are_their_own(tmp_path, name, codec):
   assert _index(next(one)) == 0
   assert [_index(frame) for frame in other] == list(range(13, 20))
   assert _index(next(one)) == 1
-  assert _index(opened.first()) == 0
+  assert _index(opened.frame(0)) == 0
   assert list(opened.frames(start=20)) == []
 
 
@@ -139,7 +139,7 @@ def test_rotation_is_applied(tmp_path):
   opened = sources.open_video(path)
   assert (opened.height, opened.width) == (WIDTH, HEIGHT)
   expected = np.rot90(_picture(0), -1)  # Clockwise.
-  difference = opened.first().astype(int) - expected
+  difference = opened.frame(0).astype(int) - expected
   assert abs(difference).mean() < 8
 
 
@@ -308,7 +308,7 @@ def test_folder_in_natural_order(tmp_path):
   assert [opened.names(i) for i in range(6)] == stems
   assert [_index(frame) for frame in opened.frames()] == list(range(6))
   assert [_index(frame) for frame in opened.frames(start=4)] == [4, 5]
-  assert _index(opened.first()) == 0
+  assert _index(opened.frame(0)) == 0
 
 
 def test_a_folder_must_hold_images(tmp_path):
@@ -369,6 +369,6 @@ def test_a_jpeg_is_turned_as_it_says(tmp_path):
   Image.fromarray(_picture(0)).save(root / '1.jpg', exif=exif, quality=95)
   opened = sources.open_video(root)
   assert (opened.height, opened.width) == (WIDTH, HEIGHT)
-  difference = opened.first().astype(int) - np.rot90(_picture(0), -1)
+  difference = opened.frame(0).astype(int) - np.rot90(_picture(0), -1)
   assert abs(difference).mean() < 8
   assert masks.read_frame(root / '1.jpg').shape == (HEIGHT, WIDTH, 3)

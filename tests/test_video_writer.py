@@ -1,5 +1,6 @@
 """Written videos read back, play in browsers, and never stand half done."""
 
+from concurrent import futures
 import resource
 import subprocess
 import sys
@@ -52,7 +53,7 @@ def test_pixels_stay_where_they_are(tmp_path):
   frame = np.zeros((47, 63, 3), np.uint8)
   frame[:20, :30] = (250, 120, 30)
   video_writer.write_video(tmp_path / 'clip.mp4', [frame] * 3, 10)
-  found = sources.open_video(tmp_path / 'clip.mp4').first()
+  found = sources.open_video(tmp_path / 'clip.mp4').frame(0)
   assert abs(found[:47, :63].astype(int) - frame).mean() < 4
 
 
@@ -135,3 +136,36 @@ def test_a_video_needs_frames_of_one_size(tmp_path):
   with pytest.raises(ValueError, match=r'\(4, 6, 3\)'):
     video_writer.write_video(path, frames, 10)
   assert not list(tmp_path.iterdir())
+
+
+def test_the_same_frames_are_the_same_bytes(tmp_path):
+  """Of a width that the encoder pads, with other work at the same time."""
+  rng = np.random.default_rng(0)
+  frames = list(rng.integers(0, 256, (20, 60, 86, 3), np.uint8))
+
+  def write(name):
+    video_writer.write_video(tmp_path / name, frames, 25)
+    return (tmp_path / name).read_bytes()
+
+  with futures.ThreadPoolExecutor(3) as pool:
+    assert len(set(pool.map(write, [f'{i}.mp4' for i in range(12)]))) == 1
+
+
+def test_joined_parts_are_one_video(tmp_path):
+  shades = [(12 * i, 128, 255 - 12 * i) for i in range(20)]
+  frames = [np.full((48, 64, 3), shade, np.uint8) for shade in shades]
+  parts = [tmp_path / f'{start}.mp4' for start in (0, 7, 14)]
+  for part, start in zip(parts, (0, 7, 14), strict=True):
+    video_writer.write_video(part, frames[start : start + 7], 29.97)
+  video_writer.join(parts, tmp_path / 'joined.mp4')
+  found = sources.open_video(tmp_path / 'joined.mp4')
+  assert found.fps == pytest.approx(29.97, rel=1e-4)
+  assert found.length == 20
+  for frame, shade in zip(found.frames(), shades, strict=True):
+    np.testing.assert_allclose(frame.mean(axis=(0, 1)), shade, atol=6)
+  with av.open(str(tmp_path / 'joined.mp4')) as container:
+    times = sorted(
+      p.pts * p.time_base for p in container.demux(video=0) if p.pts is not None
+    )
+  steps = np.diff([float(time) for time in times])
+  np.testing.assert_allclose(steps, 1 / 29.97, rtol=1e-3)

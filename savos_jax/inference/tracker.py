@@ -98,8 +98,14 @@ class Tracker:
   def state(self) -> list[jax.Array | np.ndarray]:
     """Returns what the next frame needs to know: arrays for `restore`."""
     steps = jnp.int32(self._steps)
-    remembered = jax.tree.leaves(self._memory)
-    return [self.probabilities, self.confidences, steps, *remembered]
+    more = jax.tree.leaves(self._more_state())
+    return [self.probabilities, self.confidences, steps, *more]
+
+  def _more_state(self):
+    """What a network or a configuration may have besides the probabilities."""
+    if self._needs_union:
+      self._all_references()  # That of the union is made where it is needed.
+    return self._memory, self._merged
 
   def restore(self, state: Sequence[np.ndarray]) -> None:
     """Goes on after an interruption, as if there had been none.
@@ -111,9 +117,9 @@ class Tracker:
     Raises:
       SavosError: it is of other objects, another size or network.
     """
-    probabilities, confidences, steps, *memory = state
-    leaves, tree = jax.tree.flatten(self._memory)
-    found = [(x.shape, str(x.dtype)) for x in memory]
+    probabilities, confidences, steps, *more = state
+    leaves, tree = jax.tree.flatten(self._more_state())
+    found = [(x.shape, str(x.dtype)) for x in more]
     expected = [(x.shape, str(x.dtype)) for x in leaves]
     if found != expected:
       raise errors.SavosError(
@@ -121,9 +127,9 @@ class Tracker:
       )
     self.guide(probabilities)
     self._confidences, self._steps = jnp.asarray(confidences), int(steps)
-    if memory:
-      remembered = jax.tree.unflatten(tree, memory)
-      self._memory = compiled.placed(remembered, self._references)
+    if more:
+      restored = jax.tree.unflatten(tree, more)
+      self._memory, self._merged = compiled.placed(restored, self._references)
 
   def guide(self, probabilities: np.ndarray) -> None:
     """Sets what guides the next frame.

@@ -14,6 +14,7 @@ Ctrl-C keeps what is done; the same command with --resume goes on from there.
 import argparse
 from collections.abc import Sequence
 import dataclasses
+import functools
 import hashlib
 import pathlib
 import sys
@@ -22,7 +23,6 @@ import tqdm
 
 from savos_jax import checkpoints
 from savos_jax import network
-from savos_jax.datasets import masks
 from savos_jax.foundation import compilation_cache
 from savos_jax.foundation import errors
 from savos_jax.foundation import memory
@@ -31,10 +31,12 @@ from savos_jax.inference import options
 from savos_jax.inference import tracker as tracker_lib
 from savos_jax.pictures import cutout
 from savos_jax.pictures import overlay
+from savos_jax.video import engine
 from savos_jax.video import first_masks
-from savos_jax.video import own_video
+from savos_jax.video import marks
+from savos_jax.video import progress
+from savos_jax.video import sinks
 from savos_jax.video import sources
-from savos_jax.video import video_writer
 from savos_jax.weights import fingerprints
 
 _FOLDER_FPS = 24.0  # Of videos made from a folder of images.
@@ -170,9 +172,8 @@ def _check_out(arguments) -> None:
 
 
 def _clear(out: pathlib.Path) -> None:
-  """Removes earlier results; only when new ones are sure to come."""
-  for path in [*(out / 'masks').glob('*.png'), out / 'progress.npz']:
-    path.unlink(missing_ok=True)
+  """Forgets earlier results; only when new ones are sure to come."""
+  (out / progress.FILE).unlink(missing_ok=True)
 
 
 def _setting(video, labels, trained, config) -> dict:
@@ -188,66 +189,50 @@ def _setting(video, labels, trained, config) -> dict:
   }
 
 
+def _before_green(frame, labels):
+  return cutout.green_screen(frame, cutout.matte(labels, _FEATHER))
+
+
+def _sinks(arguments, video) -> tuple[sinks.Sink, ...]:
+  """Returns what draws the pictures that were asked for."""
+  out, fps = arguments.out, video.fps or _FOLDER_FPS
+  found = []
+  if arguments.overlay:
+    found.append(sinks.Film(out / 'overlay.mp4', fps, overlay.draw))
+  if arguments.cutout == 'png':
+    draw = functools.partial(cutout.rgba, feather=_FEATHER)
+    found.append(sinks.Pictures(out / 'cutout', video.names, draw))
+  if arguments.cutout == 'green':
+    found.append(sinks.Film(out / 'cutout.mp4', fps, _before_green))
+  return tuple(found)
+
+
 def _segment(arguments, video, labels, trained, config) -> None:
-  """Writes the masks, with a progress bar, and prints where the time went."""
+  """Writes the results, with a progress bar, and prints where the time went."""
+  job = engine.Job(
+    video,
+    marks.of_labels({0: labels}),
+    sinks.Masks(arguments.out / 'masks', video.names),
+    _sinks(arguments, video),
+    progress.Progress(arguments.out, _setting(video, labels, trained, config)),
+  )
   tracker = tracker_lib.Tracker(trained.model, trained.params, config)
   with tqdm.tqdm(
     total=video.length or None, unit='frame', desc='segmenting', disable=None
   ) as bar:
-    timing = own_video.segment_video(
-      tracker,
-      video,
-      labels,
-      arguments.out,
-      _setting(video, labels, trained, config),
-      on_start=bar.update,
-      on_frame=bar.update,
-    )
-  if timing.frames:
+    timing = engine.segment([tracker], [job], lambda _, done: bar.update(done))
+  if timing.steady_frames:
     print(
-      f'{timing.frames / timing.network:.2f} frames/s in the network '
-      f'({100 * timing.network / (timing.total - timing.first):.0f} % of the '
+      f'{1 / timing.seconds_a_frame:.2f} frames/s in the network '
+      f'({100 * timing.steady / (timing.total - timing.first):.0f} % of the '
       f'time after the first), first frame with compilation '
       f'{timing.first:.1f} s, {timing.total:.1f} s in all, peak memory '
       f'{memory.peak_gib():.2f} GiB'
     )
 
 
-def _pairs(arguments, video, description):
-  """Yields every frame with its mask and the mask's path."""
-  with tqdm.tqdm(
-    total=video.length or None, unit='frame', desc=description, disable=None
-  ) as bar:
-    for index, frame in enumerate(video.frames()):
-      path = own_video.mask_path(arguments.out, video, index)
-      yield frame, masks.read_mask(path), path
-      bar.update()
-
-
-def _draw(arguments, video) -> None:
-  """Makes the pictures that were asked for, from the masks on disk."""
-  fps = video.fps or _FOLDER_FPS
-  out = arguments.out
-  if arguments.overlay:
-    pairs = _pairs(arguments, video, 'drawing')
-    video_writer.write_video(
-      out / 'overlay.mp4', (overlay.draw(f, m) for f, m, _ in pairs), fps
-    )
-  if arguments.cutout == 'png':
-    for frame, labels, path in _pairs(arguments, video, 'cutting out'):
-      picture = cutout.rgba(frame, labels, _FEATHER)
-      overlay.write_png(out / 'cutout' / path.name, picture)
-  if arguments.cutout == 'green':
-    pairs = _pairs(arguments, video, 'cutting out')
-    video_writer.write_video(
-      out / 'cutout.mp4',
-      (cutout.green_screen(f, cutout.matte(m, _FEATHER)) for f, m, _ in pairs),
-      fps,
-    )
-
-
 def run(arguments: argparse.Namespace) -> None:
-  """Segments and draws.
+  """Segments a video.
 
   Raises:
     SavosError: something that the user can put right.
@@ -275,7 +260,6 @@ def run(arguments: argparse.Namespace) -> None:
         file=sys.stderr,
       )
     raise
-  _draw(arguments, video)
   print(f'results are in {arguments.out}')
 
 

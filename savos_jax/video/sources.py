@@ -23,6 +23,7 @@ from PIL import Image
 from PIL import ImageOps
 
 from savos_jax.datasets import masks
+from savos_jax.datasets import sequences
 from savos_jax.foundation import errors
 
 logger = logging.getLogger(__name__)
@@ -92,10 +93,23 @@ class Video(abc.ABC):
         damaged or of another size, or a file ends before its header says.
     """
 
-  def first(self) -> np.ndarray:
-    """Returns frame 0, RGB uint8 [H, W, 3]; raises as `frames`."""
-    with contextlib.closing(self.frames()) as frames:
-      return next(frames)
+  def frame(self, index: int) -> np.ndarray:
+    """Returns a frame, RGB uint8 [H, W, 3]; what is before it may be decoded.
+
+    Args:
+      index: of the frame, from 0.
+
+    Raises:
+      SavosError: as `frames`, or there is no such frame.
+    """
+    with contextlib.closing(self.frames(index)) as frames:
+      for frame in frames:
+        return frame
+    raise _error(
+      self.path,
+      f'it has no frame {index}.',
+      'Expected the number of one of its frames, from 0.',
+    )
 
   def _check_size(self, frame: np.ndarray, where) -> None:
     if frame.shape[:2] != (self.height, self.width):
@@ -105,6 +119,32 @@ class Video(abc.ABC):
         f'Expected {self.width}x{self.height}, as the first frame of '
         f'{self.path}: resize it, or take it out of the video.',
       )
+
+
+@dataclasses.dataclass(frozen=True)
+class _Annotated(Video):
+  """The frames of a data set's sequence."""
+
+  sequence: sequences.Sequence
+
+  def names(self, index: int) -> str:
+    return self.sequence.frames[index].stem
+
+  def frames(self, start: int = 0) -> Iterator[np.ndarray]:
+    return map(self.sequence.frame, range(start, self.length))
+
+
+def of_sequence(sequence: sequences.Sequence) -> Video:
+  """Returns the frames of a data set's sequence, without its masks."""
+  return _Annotated(
+    sequence.frames[0].parent,
+    sequence.name,
+    None,
+    sequence.height,
+    sequence.width,
+    len(sequence),
+    sequence,
+  )
 
 
 def open_video(path: str | os.PathLike) -> Video:

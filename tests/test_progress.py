@@ -7,8 +7,13 @@ import pytest
 
 from savos_jax.datasets import masks
 from savos_jax.foundation import errors
+from savos_jax.inference import options
 from savos_jax.inference import tracker as tracker_lib
-from savos_jax.video import own_video
+from savos_jax.pictures import overlay
+from savos_jax.video import engine
+from savos_jax.video import marks
+from savos_jax.video import progress
+from savos_jax.video import sinks
 from savos_jax.video import sources
 from tests import tiny_resnets
 
@@ -44,16 +49,46 @@ def tracker():
 @pytest.fixture(scope='module')
 def whole(tracker, video, labels):
   """The labels of every frame, by the tracker alone."""
-  tracker.start(video.first(), labels, (1, 4))
+  tracker.start(video.frame(0), labels, (1, 4))
   return [labels, *(tracker.step(frame) for frame in video.frames(1))]
 
 
-def segment(tracker, video, labels, folder, on_frame=lambda: None, **changes):
-  seen = []
-  timing = own_video.segment_video(
-    tracker, video, labels, folder, SETTING | changes, seen.append, on_frame
+def films(folder, video):
+  """A video and a picture a frame, besides the masks."""
+  return (
+    sinks.Film(folder / 'overlay.mp4', 10.0, overlay.draw),
+    sinks.Pictures(folder / 'drawn', video.names, overlay.draw),
   )
+
+
+def segment(
+  tracker, video, labels, folder, on_frame=lambda: None, more=(), **changes
+):
+  """Returns how many frames an earlier run had done, and the timing."""
+  seen = []
+
+  def advance(job, frames):
+    seen.append(frames)
+    if len(seen) > 1:
+      on_frame()
+
+  job = engine.Job(
+    video,
+    labels if isinstance(labels, marks.Marks) else marks.of_labels({0: labels}),
+    sinks.Masks(folder / 'masks', video.names),
+    more,
+    progress.Progress(folder, SETTING | changes),
+  )
+  timing = engine.segment([tracker], [job], advance)
   return seen[0], timing
+
+
+def files_in(folder):
+  return {
+    str(path.relative_to(folder)): path.read_bytes()
+    for path in sorted(folder.rglob('*'))
+    if path.is_file() and path.name != progress.FILE
+  }
 
 
 def assert_whole(folder, whole):
@@ -81,8 +116,8 @@ def test_masks_are_the_trackers(tracker, video, labels, whole, tmp_path):
   assert (tmp_path / 'progress.npz').stat().st_size < 1500
   assert segment(tracker, video, labels, tmp_path)[0] == FRAMES
   assert_whole(tmp_path, whole)
-  assert timing.frames == FRAMES - 2
-  assert 0 < timing.network < timing.total
+  assert timing.steady_frames == FRAMES - 2
+  assert 0 < timing.steady < timing.total
   assert 0 < timing.first < timing.total
 
 
@@ -95,27 +130,18 @@ def test_an_interrupted_run_goes_on_to_the_same_masks(
   kept = len(list((tmp_path / 'masks').iterdir()))
   assert kept == count
   begun_with, _ = segment(tracker, video, labels, tmp_path)
-  # Before the second frame there is nothing to go on from but the first mask.
-  assert begun_with == (count if count > 1 else 0)
+  assert begun_with == count
   assert_whole(tmp_path, whole)
 
 
 def test_a_killed_run_goes_on_from_an_earlier_frame(
   tracker, video, labels, whole, tmp_path, monkeypatch
 ):
-  monkeypatch.setattr(own_video, '_SAVE_EVERY', 3)
-  saves = []
-  original = own_video._save_progress
-
-  def first_save_only(*arguments):
-    if not saves:
-      original(*arguments)
-    saves.append(arguments[2])
-
-  monkeypatch.setattr(own_video, '_save_progress', first_save_only)
+  monkeypatch.setattr(engine, '_SAVE_EVERY', 3)
+  # A killed process saves nothing on its way out.
+  monkeypatch.setattr(engine._Engine, 'save', lambda self: None)
   with pytest.raises(KeyboardInterrupt):
     segment(tracker, video, labels, tmp_path, interrupt_after(5))
-  assert saves[0] == 3
   begun_with, _ = segment(tracker, video, labels, tmp_path)
   assert begun_with == 3
   assert_whole(tmp_path, whole)
@@ -134,7 +160,7 @@ def test_a_mask_that_was_not_written_does_not_count(
   monkeypatch.setattr(masks, 'write_mask', full_disk)
   with pytest.raises(errors.SavosError, match='disk full'):
     segment(tracker, video, labels, tmp_path)
-  monkeypatch.setattr(masks, 'write_mask', original)
+  monkeypatch.undo()
   segment(tracker, video, labels, tmp_path)
   assert_whole(tmp_path, whole)
 
@@ -191,12 +217,12 @@ def test_memory_does_not_grow_with_the_video(tracker, video, labels, tmp_path):
     def names(self, index):
       return f'{index:05d}'
 
-    def first(self):
-      return video.first()
+    def frame(self, index):
+      return video.frame(index)
 
     def frames(self, start=0):
       for _ in range(start, self.length):
-        frame = video.first().view(Frame)
+        frame = video.frame(0).view(Frame)
         frame.counted = True
         Frame.alive += 1
         Frame.most = max(Frame.most, Frame.alive)
@@ -206,3 +232,78 @@ def test_memory_does_not_grow_with_the_video(tracker, video, labels, tmp_path):
   assert len(list((tmp_path / 'masks').iterdir())) == 60
   assert Frame.most < 15
   assert jax.tree.leaves(vars(tracker))
+
+
+@pytest.mark.parametrize('killed', [False, True])
+@pytest.mark.parametrize('count', [1, 3, 5, FRAMES])
+def test_all_that_is_made_is_the_same_after_an_interruption(
+  tracker, video, labels, tmp_path, monkeypatch, count, killed
+):
+  """Byte for byte, at a part's end and within one."""
+  monkeypatch.setattr(sinks, '_PART_FRAMES', 3)
+  monkeypatch.setattr(engine, '_SAVE_EVERY', 2)
+  whole, folder = tmp_path / 'whole', tmp_path / 'out'
+  segment(tracker, video, labels, whole, more=films(whole, video))
+  with monkeypatch.context() as patch:
+    if killed:
+      patch.setattr(engine._Engine, 'save', lambda self: None)
+    with pytest.raises(KeyboardInterrupt):
+      segment(
+        tracker,
+        video,
+        labels,
+        folder,
+        interrupt_after(count),
+        films(folder, video),
+      )
+  if killed:
+    for name in (
+      'masks/.frame4.0a1b.part.png',
+      '.overlay.mp4.parts/.0.part.mp4',
+    ):
+      (folder / name).parent.mkdir(exist_ok=True)
+      (folder / name).write_bytes(b'half')
+  segment(tracker, video, labels, folder, more=films(folder, video))
+  assert files_in(folder) == files_in(whole)
+  assert len(files_in(whole)) == 2 * FRAMES + 1
+
+
+def test_what_is_asked_for_later_is_made_from_the_masks(
+  tracker, video, labels, tmp_path
+):
+  whole, folder = tmp_path / 'whole', tmp_path / 'out'
+  segment(tracker, video, labels, whole, more=films(whole, video))
+  # Of an interrupted run, and of one that is done: the network has no part.
+  with pytest.raises(KeyboardInterrupt):
+    segment(tracker, video, labels, folder, interrupt_after(4))
+  film, pictures = films(folder, video)
+  segment(tracker, video, labels, folder, more=(film,))
+  # A picture of other masks that is there by chance is not taken for ours.
+  (folder / 'drawn').mkdir()
+  (folder / 'drawn' / 'frame0.png').write_bytes(b'of other masks')
+  _, timing = segment(tracker, video, labels, folder, more=(film, pictures))
+  assert timing.steady_frames == 0
+  assert files_in(folder) == files_in(whole)
+  # And what is whole is left alone.
+  before = (folder / 'overlay.mp4').stat().st_mtime_ns
+  segment(tracker, video, labels, folder, more=films(folder, video))
+  assert (folder / 'overlay.mp4').stat().st_mtime_ns == before
+
+
+@pytest.mark.parametrize('count', [2, 4, 5])
+def test_later_marks_are_kept_over_an_interruption(
+  video, labels, tmp_path, count
+):
+  """An object enters at frame 3, with the union as the background."""
+  tracker = tracker_lib.Tracker(
+    MODEL,
+    tiny_resnets.network_params(MODEL),
+    options.InferenceConfig(background='merged'),
+  )
+  late = np.where(labels == 4, 9, 0).astype(np.uint8)
+  given = marks.of_labels({0: labels, 3: late})
+  segment(tracker, video, given, tmp_path / 'whole')
+  with pytest.raises(KeyboardInterrupt):
+    segment(tracker, video, given, tmp_path / 'out', interrupt_after(count))
+  segment(tracker, video, given, tmp_path / 'out')
+  assert files_in(tmp_path / 'out') == files_in(tmp_path / 'whole')

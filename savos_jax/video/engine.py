@@ -1,0 +1,347 @@
+"""Segments videos: from their sources, by trackers, into sinks.
+
+Each frame passes once. Frames are decoded ahead and sinks work behind, in other
+threads, while the network computes.
+"""
+
+from collections.abc import Callable
+from collections.abc import Hashable
+from collections.abc import Iterator
+from collections.abc import Sequence
+import contextlib
+import dataclasses
+import pathlib
+import time
+
+import numpy as np
+
+from savos_jax.datasets import sequences
+from savos_jax.inference import tracker as tracker_lib
+from savos_jax.video import marks as marks_lib
+from savos_jax.video import overlapped
+from savos_jax.video import progress as progress_lib
+from savos_jax.video import sinks as sinks_lib
+from savos_jax.video import sources
+
+_SAVE_EVERY = 50  # Frames; what a kill -9 loses at most.
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Job:
+  """A video to segment.
+
+  Attributes:
+    video: the frames.
+    marks: what to follow.
+    masks: the sink of the masks; they are read again where a sink must be told
+      of frames that are done.
+    sinks: the others.
+    progress: where it is kept how far the video is; None: an interrupted one
+      begins anew.
+  """
+
+  video: sources.Video
+  marks: marks_lib.Marks
+  masks: sinks_lib.Masks
+  sinks: tuple[sinks_lib.Sink, ...] = ()
+  progress: progress_lib.Progress | None = None
+
+  @property
+  def all_sinks(self) -> tuple[sinks_lib.Sink, ...]:
+    """That of the masks, and the others."""
+    return self.masks, *self.sinks
+
+
+def of_sequence(
+  sequence: sequences.Sequence,
+  folder: pathlib.Path,
+  sinks: tuple[sinks_lib.Sink, ...] = (),
+) -> Job:
+  """Returns the job of segmenting a data set's sequence.
+
+  Args:
+    sequence: frames, and the first mask; no other mask is read.
+    folder: gets a folder of masks, named as the sequence, one a frame.
+    sinks: besides the one of the masks.
+  """
+  video = sources.of_sequence(sequence)
+  masks = sinks_lib.Masks(folder / sequence.name, video.names)
+  return Job(video, marks_lib.of_sequence(sequence), masks, sinks)
+
+
+@dataclasses.dataclass
+class Timing:
+  """Where the time went, seconds.
+
+  Attributes:
+    first: in the network for marked frames and in those calls, compilation
+      included, in which a video has its first frame segmented, or that are
+      made for a kind and number of videos that did not occur before.
+    steady: in all other calls of the network, with transfers.
+    steady_frames: how many frames these segmented.
+    total: from the first frame's decoding to the last sink's end.
+  """
+
+  first: float = 0.0
+  steady: float = 0.0
+  steady_frames: int = 0
+  total: float = 0.0
+
+  @property
+  def seconds_a_frame(self) -> float:
+    """Of the network, in the steady state; 0 where all frames were first."""
+    return self.steady / max(1, self.steady_frames)
+
+  @property
+  def network_share(self) -> float:
+    """Of the total: what is left are frames and sinks that it waited for."""
+    return (self.first + self.steady) / self.total
+
+
+@dataclasses.dataclass(eq=False)
+class _Run:
+  """A video in progress.
+
+  Attributes:
+    tracker: segments it.
+    job: what was asked for.
+    sinks: those that are to be told its frames.
+    whole: names of those that an earlier run told all.
+    frames: the rest of the video.
+    index: of the frame that comes.
+    frame: this one; None: there are no more.
+    fresh: no frame was segmented since it was begun.
+    done: what is to be saved of it, if anything; one name for all of it, so
+      that an interruption never sees a part.
+  """
+
+  tracker: tracker_lib.Tracker
+  job: Job
+  sinks: tuple[sinks_lib.Sink, ...]
+  whole: tuple[str, ...]
+  frames: Iterator[np.ndarray]
+  index: int
+  frame: np.ndarray | None = None
+  fresh: bool = True
+  done: progress_lib.Done | None = None
+
+  @property
+  def kind(self) -> Hashable:
+    """Runs of one kind step together."""
+    video, count = self.job.video, len(self.tracker.object_ids)
+    return self.tracker.kind_of(video.height, video.width, count)
+
+
+def _slots(running: int, most: int) -> int:
+  """Returns how many videos a call is compiled for, at least `running`.
+
+  When a kind of video runs out, there are fewer and fewer. To compile each
+  number takes longer than many frames; to go on with the largest wastes nearly
+  all of it on the last video. With `most` and powers of two at most half is
+  wasted, on few videos.
+  """
+  return min(most, 1 << (running - 1).bit_length())
+
+
+class _Engine:
+  """Holds what is common to the videos of one `segment`."""
+
+  def __init__(self, trackers, advance, writer, opened):
+    self._idle = list(trackers)
+    self._most = len(self._idle)
+    self._kind_of = self._idle[0].kind_of
+    self._advance = advance
+    self._writer = writer
+    self._opened = opened
+    self._seen: set[Hashable] = set()
+    self.running: list[_Run] = []
+    self.timing = Timing()
+
+  def choose(self, waiting: list[Job]) -> Job | None:
+    """Returns the next to start: of the kind that is running, if any is."""
+    if not self._idle:
+      return None
+    running = {run.kind for run in self.running}
+    fitting = (
+      job for job in waiting if not running or self._kind(job) in running
+    )
+    return next(fitting, None)
+
+  def _kind(self, job: Job) -> Hashable:
+    """Of a job's frames after the first mark."""
+    count = len(job.marks.objects[job.marks.first])
+    return self._kind_of(job.video.height, job.video.width, count)
+
+  def start(self, job: Job) -> None:
+    """Begins a video, or goes on with it, up to the first frame to segment."""
+    before = job.progress.read() if job.progress else progress_lib.Done()
+    self._advance(job, before.frames)
+    begins = {
+      sink: sink.begin(before.frames if sink.name in before.sinks else 0)
+      for sink in job.all_sinks
+      if not (before.whole and sink.name in before.sinks)
+    }
+    if not begins:
+      return
+    for sink in begins:
+      self._opened.enter_context(sink)
+    start = min(begins.values())
+    frames = overlapped.read_ahead(job.video.frames(start))
+    self._opened.callback(frames.close)
+    whole = before.sinks if before.whole else ()
+    run = _Run(self._idle.pop(), job, tuple(begins), whole, frames, start)
+    self._tell_again(run, begins, before.frames)
+    if not before.whole:
+      _restore(run, before)
+    run.frame = next(frames, None)
+    self.running.append(run)
+    self._finish_if_ended(run)
+    while run.frame is not None and run.index <= job.marks.first:
+      self._lead(run)
+
+  def _tell_again(self, run: _Run, begins, done: int) -> None:
+    """Tells sinks of frames that are done, from the masks on disk."""
+    while run.index < done:
+      labels = run.job.masks.read(run.index)
+      told = sinks_lib.Segmented(run.index, next(run.frames), labels)
+      for sink, begin in begins.items():
+        if begin <= run.index:
+          self._writer.submit(sink.write, told)
+      run.index += 1
+
+  def _lead(self, run: _Run) -> None:
+    """Takes a frame up to the first mark."""
+    marks, index = run.job.marks, run.index
+    if index < marks.first:
+      self._take(run, np.zeros(run.frame.shape[:2], np.uint8))
+      return
+    started = time.perf_counter()
+    labels = marks_lib.give(run.tracker, marks, index, run.frame)
+    self.timing.first += time.perf_counter() - started
+    self._take(run, labels)
+
+  def step(self) -> None:
+    """Segments the coming frame of all that are running."""
+    kinds: dict[Hashable, list[_Run]] = {}
+    for run in self.running:
+      kinds.setdefault(run.kind, []).append(run)
+    for kind, runs in kinds.items():
+      self._step(kind, runs)
+
+  def _step(self, kind: Hashable, runs: list[_Run]) -> None:
+    slots = _slots(len(runs), self._most)
+    first = (kind, slots) not in self._seen or any(run.fresh for run in runs)
+    self._seen.add((kind, slots))
+    started = time.perf_counter()
+    found = tracker_lib.step_together(
+      [run.tracker for run in runs], [run.frame for run in runs], slots
+    )
+    seconds = time.perf_counter() - started
+    if first:
+      self.timing.first += seconds
+    else:
+      self.timing.steady += seconds
+      self.timing.steady_frames += len(runs)
+    for run, labels in zip(runs, found, strict=True):
+      run.fresh = False
+      marks = run.job.marks
+      if run.index in marks.objects:
+        given = marks_lib.give(run.tracker, marks, run.index, run.frame)
+        labels = marks_lib.over(labels, given, marks.objects[run.index])
+      self._take(run, labels)
+
+  def _take(self, run: _Run, labels: np.ndarray) -> None:
+    """Hands a frame to the sinks, and takes the next."""
+    job, tracker = run.job, run.tracker
+    soft = tracker.object_ids and any(sink.soft for sink in run.sinks)
+    segmented = sinks_lib.Segmented(
+      run.index, run.frame, labels, tracker.probabilities if soft else None
+    )
+    for sink in run.sinks:
+      self._writer.submit(sink.write, segmented)
+    run.index += 1
+    if job.progress:
+      names = tuple(sink.name for sink in job.all_sinks)
+      state = tracker.state() if tracker.object_ids else ()
+      run.done = progress_lib.Done(run.index, names, state)
+      if run.index % _SAVE_EVERY == 0:
+        self._writer.flush()
+        job.progress.save(run.done)
+    self._advance(job, 1)
+    run.frame = next(run.frames, None)
+    self._finish_if_ended(run)
+
+  def _finish_if_ended(self, run: _Run) -> None:
+    if run.frame is not None:
+      return
+    for sink in run.sinks:
+      self._writer.submit(sink.finish)
+    if run.job.progress:
+      self._writer.flush()
+      names = (*run.whole, *(sink.name for sink in run.sinks))
+      run.job.progress.save(progress_lib.Done(run.index, names, whole=True))
+    run.frames.close()
+    self.running.remove(run)
+    self._idle.append(run.tracker)
+
+  def save(self) -> None:
+    """Keeps how far the videos are that did not come to their end."""
+    # A mask that could not be written must not count as done.
+    for run in self.running:
+      if run.done and not self._writer.failed:
+        run.job.progress.save(run.done)
+
+
+def _restore(run: _Run, before: progress_lib.Done) -> None:
+  """Brings a tracker to where it was after the frames that are done."""
+  run.tracker.reset()
+  marks = run.job.marks
+  for index in sorted(marks.objects):
+    if index < before.frames:
+      frame = run.job.video.frame(index)
+      marks_lib.give(run.tracker, marks, index, frame)
+  if before.state:
+    run.tracker.restore(before.state)
+
+
+def segment(
+  trackers: Sequence[tracker_lib.Tracker],
+  jobs: Sequence[Job],
+  advance: Callable[[Job, int], object] = lambda job, frames: None,
+) -> Timing:
+  """Segments videos.
+
+  As many as there are trackers go on side by side, if they are of one kind
+  (`Tracker.kind_of`). When one ends, the next of its kind takes its place, so
+  that what is compiled is used again; other kinds wait until none is left.
+  With one tracker the order is that of the list.
+
+  Args:
+    trackers: at least one, all of one network and config; videos in progress
+      are dropped.
+    jobs: the videos.
+    advance: called with a job and how many more of its frames are done: those
+      of an earlier run when it is begun, then one after each frame.
+
+  Returns:
+    Where the time went.
+
+  Raises:
+    SavosError: a frame is damaged or of another size, the disk is full, or a
+      job was begun in another way. What was made of the frames before is kept,
+      as after Ctrl-C.
+  """
+  began = time.perf_counter()
+  waiting = list(jobs)
+  with contextlib.ExitStack() as opened, overlapped.write_behind() as writer:
+    engine = _Engine(trackers, advance, writer, opened)
+    opened.callback(engine.save)  # Whatever happens; after the last write.
+    while waiting or engine.running:
+      job = engine.choose(waiting)
+      if job is None:
+        engine.step()
+      else:
+        waiting.remove(job)
+        engine.start(job)
+  engine.timing.total = time.perf_counter() - began
+  return engine.timing

@@ -1,0 +1,107 @@
+"""How far a video is, kept so that an interruption can't harm.
+
+`progress.npz` in the results' folder tells how many frames are done, what was
+made of them, and until all are, what the tracker needs to know for the next.
+"""
+
+from collections.abc import Sequence
+import dataclasses
+import json
+import pathlib
+from typing import Any
+import zipfile
+
+import numpy as np
+
+from savos_jax.foundation import errors
+from savos_jax.foundation import files
+
+FILE = 'progress.npz'
+
+
+@dataclasses.dataclass(frozen=True)
+class Done:
+  """What an earlier run has done.
+
+  Attributes:
+    frames: so many.
+    sinks: names of those that were told all of them.
+    state: the tracker's after the last; empty before the first mark, and when
+      the whole video is done.
+    whole: whether it is.
+  """
+
+  frames: int = 0
+  sinks: tuple[str, ...] = ()
+  state: Sequence[Any] = ()
+  whole: bool = False
+
+
+class Progress:
+  """The file."""
+
+  def __init__(self, folder: pathlib.Path, setting: dict[str, Any]):
+    """Nothing is read or written yet.
+
+    Args:
+      folder: of the results.
+      setting: what JSON can hold; a run goes on only where it is the same.
+    """
+    self._folder, self._setting = folder, setting
+    self._path = folder / FILE
+
+  def save(self, done: Done) -> None:
+    """Replaces the file.
+
+    Raises:
+      SavosError: it can't be written.
+    """
+    arrays = {f'state_{i}': np.asarray(x) for i, x in enumerate(done.state)}
+    with files.replacing(self._path) as partial:
+      np.savez(
+        partial,
+        setting=json.dumps(self._setting),
+        done=done.frames,
+        sinks=json.dumps(done.sinks),
+        whole=done.whole,
+        **arrays,
+      )
+
+  def read(self) -> Done:
+    """Returns what was saved last; nothing is done where there is no file.
+
+    Raises:
+      SavosError: it was made in another way, or the file is damaged.
+    """
+    if not self._path.is_file():
+      return Done()
+    try:
+      with self._path.open('rb') as file, np.load(file) as stored:
+        setting = json.loads(str(stored['setting']))
+        count = sum(name.startswith('state_') for name in stored.files)
+        done = Done(
+          int(stored['done']),
+          tuple(json.loads(str(stored['sinks']))),
+          [stored[f'state_{i}'] for i in range(count)],
+          bool(stored['whole']),
+        )
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+      raise errors.SavosError(
+        f'{self._path}: damaged.\n  Remove {self._folder} and segment the '
+        'video again.'
+      ) from None
+    self._check(setting)
+    return done
+
+  def _check(self, found: dict[str, Any]) -> None:
+    different = [
+      f'{name}: {found.get(name)!r} (now {value!r})'
+      for name, value in self._setting.items()
+      if found.get(name) != value
+    ]
+    if different:
+      raise errors.SavosError(
+        f'{self._folder}: was begun in another way:\n    '
+        + '\n    '.join(different)
+        + '\n  Go on as it was begun, or segment into another folder.'
+      )

@@ -1,0 +1,212 @@
+"""Where the masks of a video go, frame by frame, as they are made.
+
+A sink is told each frame once, in order. After an interruption it is asked from
+which frame on it must be told again: what it has made in the end is, byte for
+byte, what it had made without one.
+"""
+
+import abc
+from collections.abc import Callable
+import contextlib
+import dataclasses
+import pathlib
+from typing import Any
+
+import numpy as np
+
+from savos_jax.datasets import masks
+from savos_jax.pictures import overlay
+from savos_jax.video import video_writer
+
+# Frame RGB uint8 [H, W, 3], labels uint8 [H, W] -> picture uint8 [H, W, 3|4].
+Draw = Callable[[np.ndarray, np.ndarray], np.ndarray]
+Names = Callable[[int], str]  # Index of a frame -> stem of its files.
+
+_PART_FRAMES = 50  # What an interruption makes a video encode again, at most.
+
+
+@dataclasses.dataclass(frozen=True)
+class Segmented:
+  """A frame with its masks.
+
+  Attributes:
+    index: of the frame, from 0.
+    frame: RGB uint8 [H, W, 3].
+    labels: uint8 [H, W], 0 = background.
+    probabilities: each object's, float32 [K, h, w] at the size at which the
+      network saw the frame; None where no sink asks for them (`Sink.soft`),
+      before the first mark, and where labels are told again from their files.
+  """
+
+  index: int
+  frame: np.ndarray
+  labels: np.ndarray
+  probabilities: Any = None
+
+
+class Sink(contextlib.AbstractContextManager):
+  """Takes what is made of a video; called from one thread at a time.
+
+  Leaving its block drops what is half written.
+
+  Attributes:
+    name: of what it makes, in its folder: unique among a video's sinks.
+    soft: whether it needs the probabilities.
+  """
+
+  name: str
+  soft: bool = False
+
+  @abc.abstractmethod
+  def begin(self, done: int) -> int:
+    """Removes what it made of frame `done` and later ones.
+
+    Args:
+      done: so many frames are segmented; 0: a new video, nothing is kept.
+
+    Returns:
+      The first frame that it must be told, 0..done.
+
+    Raises:
+      SavosError: it can't be written.
+    """
+
+  @abc.abstractmethod
+  def write(self, segmented: Segmented) -> None:
+    """Takes the next frame.
+
+    Raises:
+      SavosError: it can't be written.
+    """
+
+  def finish(self) -> None:
+    """Completes what it made: there are no more frames."""
+
+  def __exit__(self, kind, error, trace) -> bool | None:
+    return None
+
+
+class Masks(Sink):
+  """An indexed PNG a frame."""
+
+  name = 'masks'
+
+  def __init__(self, folder: pathlib.Path, names: Names):
+    """Nothing is written yet.
+
+    Args:
+      folder: gets the files.
+      names: of the frames.
+    """
+    self._folder, self._names = folder, names
+
+  def path(self, index: int) -> pathlib.Path:
+    """Returns the file of a frame."""
+    return self._folder / f'{self._names(index)}.png'
+
+  def read(self, index: int) -> np.ndarray:
+    """Returns what was written of a frame, uint8 [H, W]."""
+    return masks.read_mask(self.path(index))
+
+  def begin(self, done: int) -> int:
+    """Keeps the files of frames that are done."""
+    # Of a killed run: what it was writing.
+    for path in self._folder.glob('*.png' if not done else '.*.part.png'):
+      path.unlink()
+    return done
+
+  def write(self, segmented: Segmented) -> None:
+    """Writes a file."""
+    masks.write_mask(self.path(segmented.index), segmented.labels)
+
+
+class Pictures(Sink):
+  """A PNG a frame, drawn from frame and labels."""
+
+  def __init__(self, folder: pathlib.Path, names: Names, draw: Draw):
+    """Nothing is written yet.
+
+    Args:
+      folder: gets the files.
+      names: of the frames.
+      draw: makes a picture.
+    """
+    self.name = folder.name
+    self._folder, self._names, self._draw = folder, names, draw
+
+  def _path(self, index: int) -> pathlib.Path:
+    return self._folder / f'{self._names(index)}.png'
+
+  def begin(self, done: int) -> int:
+    """Goes on at the first frame that has no file."""
+    there = (self._path(index).is_file() for index in range(done))
+    return next((i for i, is_there in enumerate(there) if not is_there), done)
+
+  def write(self, segmented: Segmented) -> None:
+    """Writes a file."""
+    picture = self._draw(segmented.frame, segmented.labels)
+    overlay.write_png(self._path(segmented.index), picture)
+
+
+class Film(Sink):
+  """A video, drawn from frames and labels.
+
+  It is encoded in parts of equal length, each by an encoder of its own, in a
+  hidden folder beside it; in the end they are joined without encoding again.
+  """
+
+  def __init__(self, path: pathlib.Path, fps: float, draw: Draw):
+    """Nothing is written yet.
+
+    Args:
+      path: named .mp4.
+      fps: frames a second, above 0, at most 1000.
+      draw: makes a picture.
+
+    Raises:
+      SavosError: another name or rate.
+    """
+    self.name = path.name
+    self._path, self._fps, self._draw = path, fps, draw
+    self._parts = path.with_name(f'.{path.name}.parts')
+    video_writer.check(path, fps)
+    self._writer: video_writer.VideoWriter | None = None
+    self._open = contextlib.ExitStack()
+
+  def _part(self, index: int) -> pathlib.Path:
+    return self._parts / f'{index // _PART_FRAMES:06d}.mp4'
+
+  def begin(self, done: int) -> int:
+    """Keeps the parts that are whole, up to the first that is missing."""
+    start = 0
+    while start + _PART_FRAMES <= done and self._part(start).is_file():
+      start += _PART_FRAMES
+    kept = {self._part(index) for index in range(0, start, _PART_FRAMES)}
+    for path in self._parts.glob('*'):  # Also what a killed run was writing.
+      if path not in kept:
+        path.unlink()
+    return start
+
+  def write(self, segmented: Segmented) -> None:
+    """Encodes a picture."""
+    if segmented.index % _PART_FRAMES == 0:
+      self._end_part()
+      part = video_writer.VideoWriter(self._part(segmented.index), self._fps)
+      self._writer = self._open.enter_context(part)
+    self._writer.write(self._draw(segmented.frame, segmented.labels))
+
+  def _end_part(self) -> None:
+    self._writer = None
+    self._open.close()
+
+  def finish(self) -> None:
+    """Joins the parts."""
+    self._end_part()
+    parts = sorted(self._parts.glob('*'))
+    video_writer.join(parts, self._path)
+    for path in parts:
+      path.unlink()
+    self._parts.rmdir()
+
+  def __exit__(self, kind, error, trace) -> bool | None:
+    return self._open.__exit__(kind, error, trace)
