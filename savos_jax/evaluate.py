@@ -1,5 +1,6 @@
 """Segments and scores the validation split of a configuration."""
 
+import contextlib
 import dataclasses
 import logging
 import pathlib
@@ -19,6 +20,7 @@ from savos_jax.evaluation import results_folder
 from savos_jax.evaluation import tables
 from savos_jax.foundation import distributed
 from savos_jax.foundation import errors
+from savos_jax.foundation import files
 from savos_jax.foundation import memory
 from savos_jax.foundation import provenance
 from savos_jax.inference import tracker as tracker_lib
@@ -167,21 +169,30 @@ def evaluate(
   attributes = settings.sequence_attributes(config)
   trained = _restore(config, workdir)
   results = workdir / 'results'
-  first = distributed.is_first()
-  if first:
-    results_folder.clear(results)
-  distributed.wait_for_all('cleared')
   trackers = [
     tracker_lib.Tracker(trained.model, trained.params, inference)
     for _ in range(min(side_by_side, len(videos)))
   ]
-  own = videos[jax.process_index() :: jax.process_count()]
-  if own:
-    _segment_all(config, trackers, own, results)
-  distributed.wait_for_all('segmented')
-  if not first:
-    return None
+  inputs = filter(None, (config.data.root, config.eval.checkpoint))
+  with contextlib.ExitStack() as stack:
+    if distributed.is_first():
+      manifest = stack.enter_context(files.claimed(results, inputs))
+      results_folder.begin(manifest, videos)
+    distributed.wait_for_all('cleared')
+    own = videos[jax.process_index() :: jax.process_count()]
+    if own:
+      _segment_all(config, trackers, own, results)
+    distributed.wait_for_all('segmented')
+    if not distributed.is_first():
+      return None
+    return _score(config, workdir, videos, attributes, trained)
 
+
+def _score(
+  config, workdir: pathlib.Path, videos, attributes, trained
+) -> protocol.Scores:
+  """Scores the masks and writes the report."""
+  results = workdir / 'results'
   scores = protocol.score_results(results / 'masks', videos)
   baselines = {}
   for name in config.eval.baselines:

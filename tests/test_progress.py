@@ -7,6 +7,8 @@ import pytest
 
 from savos_jax.datasets import masks
 from savos_jax.foundation import errors
+from savos_jax.foundation import files
+from savos_jax.foundation import manifests
 from savos_jax.inference import options
 from savos_jax.inference import tracker as tracker_lib
 from savos_jax.pictures import overlay
@@ -20,6 +22,8 @@ from tests import tiny_resnets
 MODEL = tiny_resnets.MODEL
 SIZE = (40, 60)
 FRAMES = 7
+# They tell of an interruption, or what they list does.
+UNCOMPARED = (progress.FILE, manifests.FILE, '.savos_jax.lock')
 SETTING = {'video': 'clip', 'scales': [1.0]}
 
 
@@ -79,7 +83,8 @@ def segment(
     more,
     progress.Progress(folder, SETTING | changes),
   )
-  timing = engine.segment([tracker], [job], advance)
+  with files.claimed(folder):
+    timing = engine.segment([tracker], [job], advance)
   return seen[0], timing
 
 
@@ -87,7 +92,7 @@ def files_in(folder):
   return {
     str(path.relative_to(folder)): path.read_bytes()
     for path in sorted(folder.rglob('*'))
-    if path.is_file() and path.name != progress.FILE
+    if path.is_file() and path.name not in UNCOMPARED
   }
 
 
@@ -257,12 +262,10 @@ def test_all_that_is_made_is_the_same_after_an_interruption(
         films(folder, video),
       )
   if killed:
-    for name in (
-      'masks/.frame4.0a1b.part.png',
-      '.overlay.mp4.parts/.0.part.mp4',
-    ):
-      (folder / name).parent.mkdir(exist_ok=True)
-      (folder / name).write_bytes(b'half')
+    for name in ('masks', '.overlay.mp4.parts'):
+      (folder / name).mkdir(exist_ok=True)
+      half = folder / name / '.frame4.0123456789ab.part.png'
+      half.write_bytes(b'half')
   segment(tracker, video, labels, folder, more=films(folder, video))
   assert files_in(folder) == files_in(whole)
   assert len(files_in(whole)) == 2 * FRAMES + 1
@@ -278,9 +281,10 @@ def test_what_is_asked_for_later_is_made_from_the_masks(
     segment(tracker, video, labels, folder, interrupt_after(4))
   film, pictures = films(folder, video)
   segment(tracker, video, labels, folder, more=(film,))
-  # A picture of other masks that is there by chance is not taken for ours.
-  (folder / 'drawn').mkdir()
-  (folder / 'drawn' / 'frame0.png').write_bytes(b'of other masks')
+  # A picture of other masks is not taken for one of these.
+  overlay.write_png(
+    folder / 'drawn' / 'frame0.png', np.zeros((9, 9, 3), np.uint8)
+  )
   _, timing = segment(tracker, video, labels, folder, more=(film, pictures))
   assert timing.steady_frames == 0
   assert files_in(folder) == files_in(whole)

@@ -1,11 +1,14 @@
 """The program that makes and compares reports."""
 
 import json
+import shutil
 
 import pytest
 
+from savos_jax.datasets import davis
 from savos_jax.evaluation import results_folder
 from savos_jax.foundation import errors
+from savos_jax.foundation import files
 from savos_jax.tools import report
 from tests import results_folders
 
@@ -99,25 +102,40 @@ def test_undefined_scores_are_dashes(evaluated):
   assert 'nan' not in page
 
 
-def test_clearing_leaves_masks_and_strangers_alone(evaluated):
+def test_an_evaluation_begins_without_earlier_results(evaluated):
   results = evaluated / 'results'
-  report.main([str(evaluated)])
-  written = [
-    'global_results-val.csv',
-    'per-sequence_results-val.csv',
-    'run.json',
-    'speed.json',
-    'strips/val0.png',
-    'videos/val0.mp4',
-  ]
-  for name in (*written, 'notes.txt', 'plots/mine.svg'):
-    (results / name).parent.mkdir(exist_ok=True)
-    (results / name).write_text('text')
-  results_folder.clear(results)
-  left = {p.relative_to(results) for p in results.rglob('*') if p.is_file()}
-  assert {str(p) for p in left if p.parts[0] != 'masks'} == {
+  with files.claimed(results):
+    for name in ('strips/val0.png', 'masks/val0/00009.png', 'report.html'):
+      with files.replacing(results / name) as partial:
+        partial.write_text('of an earlier evaluation')
+  for name in ('notes.txt', 'plots/mine.svg', 'masks/other/00000.png'):
+    (results / name).parent.mkdir(parents=True, exist_ok=True)
+    (results / name).write_text('mine')
+  shutil.rmtree(results / 'masks' / 'val0')
+  for name in ('scores.json', 'run.json'):
+    (results / name).unlink(missing_ok=True)
+  with files.claimed(results) as manifest:
+    results_folder.begin(manifest, [])
+  left = {p for p in results.rglob('*') if p.is_file()}
+  assert {p.name for p in left if not p.name.startswith('.')} == {
     'notes.txt',
-    'plots/mine.svg',
+    'mine.svg',
+    '00000.png',
   }
-  assert len([p for p in left if p.parts[0] == 'masks']) == 5
-  results_folder.clear(evaluated / 'nothing here')
+
+
+@pytest.mark.parametrize(
+  'name',
+  ['report.html', 'plots/x.png', 'val_results-x.csv', 'masks/val0/y.png'],
+)
+def test_an_evaluation_refuses_files_of_others(davis_folder, tmp_path, name):
+  videos = davis.load(davis_folder(splits={'val': 1}), 'val')
+  path = tmp_path / 'results' / name
+  path.parent.mkdir(parents=True)
+  path.write_text('mine')
+  with (
+    files.claimed(tmp_path / 'results') as manifest,
+    pytest.raises(errors.SavosError, match=path.name),
+  ):
+    results_folder.begin(manifest, videos)
+  assert path.read_text() == 'mine'

@@ -129,6 +129,42 @@ def test_a_mistake_costs_no_earlier_results(files, tmp_path, capsys):
   assert len(before) == FRAMES
 
 
+@pytest.mark.parametrize('flag', ['--overwrite', '--resume'])
+def test_masks_of_somebody_else_are_neither_removed_nor_replaced(
+  files, tmp_path, capsys, flag
+):
+  run(files, tmp_path, '--no-overlay')
+  drawn = tmp_path / 'masks' / '00003.png'
+  by_hand = np.zeros(SIZE, np.uint8)
+  by_hand[5, 5] = 2
+  drawn.unlink()
+  cv2.imwrite(str(drawn), by_hand)
+  content = drawn.read_bytes()
+  with pytest.raises(SystemExit, match='2'):
+    run(files, tmp_path, '--no-overlay', flag)
+  assert 'masks/00003.png' in capsys.readouterr().err
+  assert drawn.read_bytes() == content
+
+
+def test_the_mask_that_is_read_is_not_replaced(files, tmp_path, capsys):
+  run(files, tmp_path, '--no-overlay')
+  first = tmp_path / 'masks' / '00000.png'
+  content = first.read_bytes()
+  with pytest.raises(SystemExit, match='2'):
+    segment.main([
+      f'--video={files / "clip.mp4"}', f'--mask={first}', f'--out={tmp_path}',
+      f'--checkpoint={files / "savos.safetensors"}', '--overwrite',
+    ])  # fmt: skip
+  assert 'is read by this run' in capsys.readouterr().err
+  assert first.read_bytes() == content
+
+
+def test_results_of_an_earlier_run_go_with_it(files, tmp_path):
+  run(files, tmp_path)
+  run(files, tmp_path, '--overwrite', '--no-overlay')
+  assert not (tmp_path / 'overlay.mp4').exists()
+
+
 def test_the_network_sees_no_more_than_max_size(files, tmp_path, monkeypatch):
   seen = []
   original = segment.tracker_lib.Tracker

@@ -1,5 +1,6 @@
 """A folder of results as the main program writes it, read back and checked."""
 
+from collections.abc import Iterable
 from collections.abc import Mapping
 import dataclasses
 import datetime
@@ -10,10 +11,12 @@ from typing import Any
 
 import numpy as np
 
+from savos_jax.datasets import sequences
 from savos_jax.evaluation import protocol
 from savos_jax.evaluation import tables
 from savos_jax.foundation import errors
 from savos_jax.foundation import files
+from savos_jax.foundation import manifests
 
 _SCORES = 'scores.json'
 _RUN = 'run.json'
@@ -158,29 +161,26 @@ def load(folder: str | os.PathLike) -> Results:
   return Results(folder, scores, config or None, run, speed, date)
 
 
-def clear(folder: str | os.PathLike) -> None:
-  """Removes what an earlier evaluation wrote about its masks.
+def begin(
+  manifest: manifests.Manifest, videos: Iterable[sequences.Sequence]
+) -> None:
+  """Removes what an earlier evaluation wrote.
 
-  The masks are written anew: should the evaluation be cut short, no scores or
-  pictures of other masks stand beside them.
+  Should the evaluation be cut short, no scores or pictures of other masks stand
+  beside its own.
 
   Args:
-    folder: the results; need not be there.
+    manifest: of the folder of results.
+    videos: those that are to be segmented.
 
   Raises:
-    SavosError: a file can't be removed.
+    SavosError: files are there, under names that it writes, which it did not
+      write; or a file can't be removed. Nothing was removed.
   """
-  folder = pathlib.Path(folder)
-  for pattern in _WRITTEN:
-    for path in folder.glob(pattern):
-      try:
-        path.unlink(missing_ok=True)
-      except OSError as error:
-        raise errors.SavosError(
-          f'{path}: of an earlier evaluation, and can not be removed: {error}.'
-          '\n  Expected a folder that can be written to; or give another '
-          '--workdir.'
-        ) from None
+  folders = [manifest.folder / 'masks' / video.name for video in videos]
+  manifest.check(p for folder in folders for p in folder.glob('*'))
+  manifest.check(p for name in _WRITTEN for p in manifest.folder.glob(name))
+  manifest.remove(manifest.written())
 
 
 def _write(path: pathlib.Path, content: dict[str, Any]) -> None:

@@ -1,24 +1,40 @@
-"""Files that appear whole or not at all."""
+"""Files that appear whole or not at all, and folders that one program has."""
 
+from collections.abc import Iterable
 from collections.abc import Iterator
 import contextlib
 import fcntl
 import os
 import pathlib
+import re
 import secrets
 
 from savos_jax.foundation import errors
+from savos_jax.foundation import manifests
+
+# What a killed program was writing.
+_LEFT = re.compile(r'\..*\.[0-9a-f]{12}\.part(\..*)?')
+
+
+def _sync(path: pathlib.Path) -> None:
+  """Has a file or folder written to the disk itself: a power cut may follow."""
+  descriptor = os.open(path, os.O_RDONLY)
+  try:
+    os.fsync(descriptor)
+  finally:
+    os.close(descriptor)
 
 
 @contextlib.contextmanager
 def replacing(path: str | os.PathLike) -> Iterator[pathlib.Path]:
   """Lends a temporary path beside `path` that takes its place on success.
 
-  A reader sees the old file or the whole new one. The folder is made if it is
-  not there; the temporary file is hidden, has the same suffix, and is removed
-  when the block raises. Any number of threads and processes may write the same
-  path at once: each has a temporary file of its own, and the last one to
-  finish wins.
+  A reader sees the old file or the whole new one, after a power cut, too. In a
+  folder with a manifest, a file that is somebody else's is not replaced
+  (`manifests`). The folder is made if it is not there; the temporary file is
+  hidden, has the same suffix, and is removed when the block raises. Any number
+  of threads and processes may write the same path at once: each has a
+  temporary file of its own, and the last one to finish wins.
 
   Args:
     path: the file to write.
@@ -27,16 +43,25 @@ def replacing(path: str | os.PathLike) -> Iterator[pathlib.Path]:
     The path to write to.
 
   Raises:
-    SavosError: the folder can't be made or the file can't be written.
+    SavosError: the folder can't be made, the file can't be written, or what is
+      there is somebody else's.
   """
   path = pathlib.Path(path)
+  manifest = manifests.of(path)
+  if manifest:
+    manifest.check([path])
   # Not the process id: threads share it, and so do hosts by chance.
   token = secrets.token_hex(6)
   partial = path.with_name(f'.{path.stem}.{token}.part{path.suffix}')
   try:
     path.parent.mkdir(parents=True, exist_ok=True)
     yield partial
+    if manifest:
+      manifest.record(path, partial)
+    _sync(partial)
     os.replace(partial, path)
+    with contextlib.suppress(OSError):  # Some file systems can't.
+      _sync(path.parent)
   except OSError as error:
     raise errors.SavosError(
       f'{path}: could not be written: {error}.\n'
@@ -76,8 +101,40 @@ def locked(path: str | os.PathLike) -> Iterator[None]:
       raise errors.SavosError(
         f'{path.parent}: another process works there.\n'
         '  Expected a folder of its own for each run: wait for the other, end '
-        'it, or give another --workdir.'
+        'it, or name another folder.'
       ) from None
     except OSError:
       pass  # A file system without locks: nothing tells.
     yield
+
+
+@contextlib.contextmanager
+def claimed(
+  folder: str | os.PathLike, inputs: Iterable[str | os.PathLike] = ()
+) -> Iterator[manifests.Manifest]:
+  """Holds a folder of results, which has a manifest from then on.
+
+  Args:
+    folder: made if it is not there.
+    inputs: files and folders that are read; nothing in them is replaced.
+
+  Yields:
+    The manifest. What a killed program left half written is gone.
+
+  Raises:
+    SavosError: another process holds it, or it can't be made.
+  """
+  folder = pathlib.Path(folder)
+  with locked(folder / '.savos_jax.lock'):
+    try:
+      manifest = manifests.begin(folder)
+      for path in folder.rglob('.*.part*'):
+        if _LEFT.fullmatch(path.name) and path.is_file():
+          path.unlink()
+    except OSError as error:
+      raise errors.SavosError(
+        f'{folder}: {error.strerror}.\n'
+        '  Expected a folder that can be read and written to.'
+      ) from None
+    manifest.protect(inputs)
+    yield manifest

@@ -25,6 +25,7 @@ from savos_jax import checkpoints
 from savos_jax import network
 from savos_jax.foundation import compilation_cache
 from savos_jax.foundation import errors
+from savos_jax.foundation import files
 from savos_jax.foundation import memory
 from savos_jax.inference import aggregation
 from savos_jax.inference import options
@@ -42,6 +43,8 @@ from savos_jax.weights import fingerprints
 _FOLDER_FPS = 24.0  # Of videos made from a folder of images.
 _CUTOUTS = ('png', 'green')
 _FEATHER = 1.5  # Width of a cutout's soft edge, pixels.
+# What it writes into --out.
+_WRITTEN = ('masks/*', 'overlay.mp4', 'cutout.mp4', 'cutout/*', progress.FILE)
 # What there is no flag for: as the network was evaluated in its training.
 _AS_EVALUATED = (
   'lost_confidence',
@@ -154,26 +157,17 @@ def _options(arguments, trained: network.Trained) -> options.InferenceConfig:
     raise errors.SavosError(f'--{text}') from None
 
 
-def _check_out(arguments) -> None:
-  """Raises SavosError where results are that nobody asked to touch."""
+def _check_out(arguments, manifest) -> None:
+  """Raises SavosError where files are that nobody asked to touch."""
   out = arguments.out
-  if out.exists() and not out.is_dir():
-    raise errors.SavosError(
-      f'{out}: a file.\n  Expected a folder for the results, or a path that '
-      'is free.'
-    )
-  held = sorted((out / 'masks').glob('*.png'))
+  manifest.check(path for name in _WRITTEN for path in out.glob(name))
+  held = list((out / 'masks').glob('*.png'))
   if held and not (arguments.resume or arguments.overwrite):
     raise errors.SavosError(
       f'{out}: holds {len(held)} masks of an earlier run.\n'
       '  --resume goes on from there, --overwrite begins anew; or name '
       'another --out.'
     )
-
-
-def _clear(out: pathlib.Path) -> None:
-  """Forgets earlier results; only when new ones are sure to come."""
-  (out / progress.FILE).unlink(missing_ok=True)
 
 
 def _setting(video, labels, trained, config) -> dict:
@@ -237,7 +231,11 @@ def run(arguments: argparse.Namespace) -> None:
   Raises:
     SavosError: something that the user can put right.
   """
-  _check_out(arguments)
+  if arguments.out.exists() and not arguments.out.is_dir():
+    raise errors.SavosError(
+      f'{arguments.out}: a file.\n  Expected a folder for the results, or a '
+      'path that is free.'
+    )
   video = sources.open_video(arguments.video)
   labels, _ = first_masks.read(
     arguments.mask,
@@ -247,19 +245,22 @@ def run(arguments: argparse.Namespace) -> None:
   )
   trained = network.load(arguments.checkpoint)
   config = _options(arguments, trained)
-  if arguments.overwrite and not arguments.resume:
-    _clear(arguments.out)
-  try:
-    _segment(arguments, video, labels, trained, config)
-  except (KeyboardInterrupt, errors.SavosError):
-    held = len(list((arguments.out / 'masks').glob('*.png')))
-    if held:
-      print(
-        f'\n{held} masks are in {arguments.out / "masks"}; the same command '
-        'with --resume goes on.',
-        file=sys.stderr,
-      )
-    raise
+  inputs = [arguments.video, *arguments.mask, arguments.checkpoint]
+  with files.claimed(arguments.out, inputs) as manifest:
+    _check_out(arguments, manifest)
+    if arguments.overwrite and not arguments.resume:
+      manifest.remove(manifest.written())
+    try:
+      _segment(arguments, video, labels, trained, config)
+    except (KeyboardInterrupt, errors.SavosError):
+      held = len(list((arguments.out / 'masks').glob('*.png')))
+      if held:
+        print(
+          f'\n{held} masks are in {arguments.out / "masks"}; the same command '
+          'with --resume goes on.',
+          file=sys.stderr,
+        )
+      raise
   print(f'results are in {arguments.out}')
 
 

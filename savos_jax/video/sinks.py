@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from savos_jax.datasets import masks
+from savos_jax.foundation import manifests
 from savos_jax.pictures import overlay
 from savos_jax.video import video_writer
 
@@ -110,9 +111,8 @@ class Masks(Sink):
 
   def begin(self, done: int) -> int:
     """Keeps the files of frames that are done."""
-    # Of a killed run: what it was writing.
-    for path in self._folder.glob('*.png' if not done else '.*.part.png'):
-      path.unlink()
+    if not done:
+      manifests.remove_own(list(self._folder.glob('*.png')))
     return done
 
   def write(self, segmented: Segmented) -> None:
@@ -170,6 +170,7 @@ class Film(Sink):
     self._path, self._fps, self._draw = path, fps, draw
     self._parts = path.with_name(f'.{path.name}.parts')
     video_writer.check(path, fps)
+    self._count = 0  # Parts that are begun.
     self._writer: video_writer.VideoWriter | None = None
     self._open = contextlib.ExitStack()
 
@@ -181,16 +182,14 @@ class Film(Sink):
     start = 0
     while start + _PART_FRAMES <= done and self._part(start).is_file():
       start += _PART_FRAMES
-    kept = {self._part(index) for index in range(0, start, _PART_FRAMES)}
-    for path in self._parts.glob('*'):  # Also what a killed run was writing.
-      if path not in kept:
-        path.unlink()
+    self._count = start // _PART_FRAMES
     return start
 
   def write(self, segmented: Segmented) -> None:
     """Encodes a picture."""
     if segmented.index % _PART_FRAMES == 0:
       self._end_part()
+      self._count += 1
       part = video_writer.VideoWriter(self._part(segmented.index), self._fps)
       self._writer = self._open.enter_context(part)
     self._writer.write(self._draw(segmented.frame, segmented.labels))
@@ -202,11 +201,12 @@ class Film(Sink):
   def finish(self) -> None:
     """Joins the parts."""
     self._end_part()
-    parts = sorted(self._parts.glob('*'))
+    parts = [self._part(k * _PART_FRAMES) for k in range(self._count)]
     video_writer.join(parts, self._path)
     for path in parts:
       path.unlink()
-    self._parts.rmdir()
+    with contextlib.suppress(OSError):  # Something else is in it.
+      self._parts.rmdir()
 
   def __exit__(self, kind, error, trace) -> bool | None:
     return self._open.__exit__(kind, error, trace)

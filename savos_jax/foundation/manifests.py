@@ -1,0 +1,196 @@
+"""Which files in a folder of results this program wrote.
+
+A folder of results has a manifest: a line a file, with its size and hash. What
+is not in it, or was changed since, is somebody else's: it is neither replaced
+nor removed.
+"""
+
+from collections.abc import Iterable
+import hashlib
+import json
+import os
+import pathlib
+import threading
+
+from savos_jax.foundation import errors
+
+FILE = '.savos_jax.jsonl'
+_SHOWN = 5  # Names in an error.
+_DEPTH = 8  # Folders between a file and the manifest that it is in, at most.
+
+Stamp = tuple[int, str]  # Size, bytes, and SHA-256.
+
+
+def _stamp(path: pathlib.Path) -> Stamp:
+  with path.open('rb') as file:
+    return path.stat().st_size, hashlib.file_digest(file, 'sha256').hexdigest()
+
+
+class Manifest:
+  """The manifest of a folder; threads may share it.
+
+  Attributes:
+    folder: the folder, resolved.
+  """
+
+  def __init__(self, folder: pathlib.Path):
+    """Reads it; there may be none yet."""
+    self.folder = folder.resolve()
+    self._path = self.folder / FILE
+    self._lock = threading.Lock()
+    self._inputs: tuple[pathlib.Path, ...] = ()
+    # The last two of a file: a program may be killed before the file is the
+    # last one.
+    self._stamps: dict[str, list[Stamp]] = {}
+    if self._path.is_file():
+      for line in self._path.read_text('utf-8', 'replace').splitlines():
+        self._read(line)
+
+  def _read(self, line: str) -> None:
+    try:
+      name, size, digest = json.loads(line)
+    except ValueError:  # Cut off, with the power.
+      return
+    self._note(str(name), (size, digest))
+
+  def _note(self, name: str, stamp: Stamp) -> None:
+    self._stamps[name] = [*self._stamps.get(name, [])[-1:], stamp]
+
+  def compact(self) -> None:
+    """Writes it anew, without what is known no longer."""
+    lines = [
+      json.dumps([name, *stamp]) + '\n'
+      for name, stamps in self._stamps.items()
+      for stamp in stamps
+    ]
+    partial = self._path.with_name(f'{FILE}.part')
+    partial.write_text(''.join(lines), 'utf-8')
+    os.replace(partial, self._path)
+
+  def protect(self, paths: Iterable[str | os.PathLike]) -> None:
+    """Has files and folders that a run reads from never be written to."""
+    real = (pathlib.Path(path).resolve() for path in paths)
+    # What the whole folder is a part of is none of it.
+    self._inputs = tuple(path for path in real if self.folder in path.parents)
+
+  def _name(self, path: pathlib.Path) -> str:
+    # Not resolved: a link is a file of this folder, wherever it leads.
+    return os.path.relpath(path.parent.resolve() / path.name, self.folder)
+
+  def owns(self, path: pathlib.Path) -> bool:
+    """Whether a file was written by this program and is unchanged since."""
+    stamps = self._stamps.get(self._name(path))
+    if not stamps or path.is_symlink() or not path.is_file():
+      return False
+    sizes = [size for size, _ in stamps]
+    return path.stat().st_size in sizes and _stamp(path) in stamps
+
+  def record(self, path: pathlib.Path, partial: pathlib.Path) -> None:
+    """Notes that a file will be what `partial` is now.
+
+    Before it is: a program that is killed in between has not made a file that
+    it does not know.
+    """
+    stamp, name = _stamp(partial), self._name(path)
+    with self._lock:
+      if stamp in self._stamps.get(name, [])[-1:]:
+        return
+      with self._path.open('a', encoding='utf-8') as file:
+        file.write(json.dumps([name, *stamp]) + '\n')
+      self._note(name, stamp)
+
+  def check(self, paths: Iterable[pathlib.Path]) -> None:
+    """Refuses files that are somebody else's, or that the run reads.
+
+    Args:
+      paths: where something is to be written; what is not there is fine.
+
+    Raises:
+      SavosError: some are, and are named.
+    """
+    there = [path for path in paths if os.path.lexists(path)]
+    self._check_inputs(there)
+    foreign = [path for path in there if not self.owns(path)]
+    if foreign:
+      names = ', '.join(self._name(path) for path in foreign[:_SHOWN])
+      more = f' and {len(foreign) - _SHOWN} more' * (len(foreign) > _SHOWN)
+      raise errors.SavosError(
+        f'{self.folder}: holds files that this program did not write, or that '
+        f'were changed since: {names}{more}.\n'
+        '  Expected a folder for its results alone: name another, or move '
+        'these files away.'
+      )
+
+  def _check_inputs(self, paths: Iterable[pathlib.Path]) -> None:
+    for path in paths:
+      real = path.resolve()
+      for used in self._inputs:
+        if used == real or used in real.parents:
+          raise errors.SavosError(
+            f'{path}: is read by this run, and would be replaced by it.\n'
+            '  Expected another folder for the results.'
+          )
+
+  def written(self) -> list[pathlib.Path]:
+    """Returns the files of this program that are there, unchanged."""
+    paths = (self.folder / name for name in sorted(self._stamps))
+    return [path for path in paths if self.owns(path)]
+
+  def remove(self, paths: Iterable[pathlib.Path]) -> None:
+    """Removes files of this program; leaves all others.
+
+    Raises:
+      SavosError: a file can't be removed, or the run reads it.
+    """
+    owned = [path for path in paths if self.owns(path)]
+    self._check_inputs(owned)
+    for path in owned:
+      try:
+        path.unlink(missing_ok=True)
+      except OSError as error:
+        raise errors.SavosError(
+          f'{path}: of an earlier run, and can not be removed: '
+          f'{error.strerror}.\n  Expected a folder that can be written to.'
+        ) from None
+
+
+_known: dict[pathlib.Path, Manifest] = {}
+
+
+def begin(folder: pathlib.Path) -> Manifest:
+  """Returns a folder's manifest, read again; the folder has one from now on.
+
+  Raises:
+    OSError: it can't be made or read.
+  """
+  manifest = Manifest(folder)
+  manifest.compact()
+  _known[manifest.folder] = manifest
+  return manifest
+
+
+def of(path: pathlib.Path) -> Manifest | None:
+  """Returns the manifest that a file belongs to: of the nearest folder above.
+
+  Args:
+    path: of a file, there or not.
+  """
+  folder = path.parent.resolve()
+  for above in (folder, *folder.parents[: _DEPTH - 1]):
+    if above in _known:
+      return _known[above]
+    if (above / FILE).is_file():
+      return _known.setdefault(above, Manifest(above))
+  return None
+
+
+def remove_own(paths: Iterable[pathlib.Path]) -> None:
+  """Removes files that a manifest knows; leaves all others.
+
+  Raises:
+    SavosError: as `Manifest.remove`.
+  """
+  for path in paths:
+    manifest = of(path)
+    if manifest:
+      manifest.remove([path])

@@ -1,0 +1,142 @@
+"""What a program did not make is neither replaced nor removed."""
+
+import multiprocessing
+import os
+
+import pytest
+
+from savos_jax.foundation import errors
+from savos_jax.foundation import files
+from savos_jax.foundation import manifests
+
+
+def write(path, text='ours'):
+  with files.replacing(path) as partial:
+    partial.write_text(text)
+
+
+@pytest.fixture
+def folder(tmp_path):
+  """A folder of results: a.txt and in/b.txt are ours, c.txt is not."""
+  folder = tmp_path / 'results'
+  with files.claimed(folder):
+    write(folder / 'a.txt')
+    write(folder / 'in' / 'b.txt')
+  (folder / 'c.txt').write_text('theirs')
+  return folder
+
+
+def names(paths):
+  return sorted(path.name for path in paths)
+
+
+def test_ours_is_known_by_a_later_run(folder):
+  with files.claimed(folder) as manifest:
+    assert names(manifest.written()) == ['a.txt', 'b.txt']
+    manifest.check(folder / name for name in ('a.txt', 'in/b.txt', 'absent'))
+    write(folder / 'a.txt', 'ours again')
+    assert manifest.owns(folder / 'a.txt')
+  assert (folder / 'a.txt').read_text() == 'ours again'
+
+
+@pytest.mark.parametrize('how', ['foreign', 'changed', 'link', 'folder'])
+def test_theirs_is_refused_and_stays(folder, how):
+  path = folder / 'a.txt'
+  if how == 'foreign':
+    path = folder / 'c.txt'
+  if how == 'changed':
+    path.write_text('OURS')  # As long as before.
+  if how == 'link':
+    target = folder.parent / 'elsewhere.txt'
+    target.write_text('ours')
+    path.unlink()
+    path.symlink_to(target)
+  if how == 'folder':
+    path.unlink()
+    path.mkdir()
+  with files.claimed(folder) as manifest:
+    with pytest.raises(errors.SavosError, match=f'did not write.*{path.name}'):
+      manifest.check([path])
+    with pytest.raises(errors.SavosError, match=path.name):
+      write(path)
+    manifest.remove([path])
+    assert os.path.lexists(path)
+    if path.is_file():
+      assert path.read_text() in ('theirs', 'OURS', 'ours')
+
+
+def test_many_are_counted(folder):
+  for number in range(9):
+    (folder / f'{number}.txt').write_text('theirs')
+  with (
+    files.claimed(folder) as manifest,
+    pytest.raises(errors.SavosError, match=r'0\.txt.* and 4 more'),
+  ):
+    manifest.check(sorted(folder.glob('[0-9].txt')))
+
+
+def test_without_a_claim_the_manifest_holds(folder):
+  """A later program that writes into the folder respects it, and is noted."""
+  manifests._known.clear()
+  with pytest.raises(errors.SavosError, match=r'c\.txt'):
+    write(folder / 'c.txt')
+  write(folder / 'in' / 'more' / 'd.txt')
+  with files.claimed(folder) as manifest:
+    assert names(manifest.written()) == ['a.txt', 'b.txt', 'd.txt']
+
+
+def test_what_is_read_is_not_replaced(folder):
+  link = folder.parent / 'link'
+  link.symlink_to(folder / 'in')
+  with files.claimed(folder, [link, folder.parent]) as manifest:
+    for act in (
+      lambda: write(folder / 'in' / 'b.txt'),
+      lambda: manifest.remove([folder / 'in' / 'b.txt']),
+    ):
+      with pytest.raises(errors.SavosError, match=r'b\.txt: is read by'):
+        act()
+    write(folder / 'a.txt')
+
+
+def test_a_killed_run_loses_and_leaves_nothing(folder):
+  left = folder / 'in' / '.b.0123456789ab.part.txt'
+  left.write_text('half')
+  mine = folder / '.b.part.txt'
+  mine.write_text('theirs')
+  # Killed between the word that a file will be another and the deed.
+  with files.claimed(folder) as manifest:
+    mine_next = folder / 'next'
+    mine_next.write_text('never in place')
+    manifest.record(folder / 'a.txt', mine_next)
+  with (folder / manifests.FILE).open('a') as file:
+    file.write('["cut o')
+  with files.claimed(folder) as manifest:
+    assert manifest.owns(folder / 'a.txt')
+  assert not left.exists()
+  assert mine.exists()
+
+
+def test_the_manifest_does_not_grow_with_the_writes(folder):
+  for number in range(20):
+    with files.claimed(folder):
+      write(folder / 'a.txt', f'ours {number}')
+  lines = (folder / manifests.FILE).read_text().splitlines()
+  assert len(lines) <= 4
+
+
+def _claim(folder, found):
+  try:
+    with files.claimed(folder):
+      found.put('claimed')
+  except errors.SavosError as error:
+    found.put(str(error))
+
+
+def test_one_process_at_a_time(folder):
+  context = multiprocessing.get_context('spawn')
+  found = context.SimpleQueue()
+  with files.claimed(folder):
+    process = context.Process(target=_claim, args=(folder, found))
+    process.start()
+    assert 'another process works there' in found.get()
+    process.join()
