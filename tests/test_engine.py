@@ -6,6 +6,7 @@ import pytest
 from savos_jax.datasets import masks
 from savos_jax.datasets import sequences
 from savos_jax.foundation import errors
+from savos_jax.foundation import files
 from savos_jax.inference import tracker as tracker_lib
 from savos_jax.video import engine
 from savos_jax.video import marks
@@ -28,11 +29,13 @@ def tracker():
 
 def test_segment_writes_one_indexed_png_a_frame(tracker, video, tmp_path):
   folder = tmp_path / video.name
-  folder.mkdir()
-  (folder / '00099.png').write_bytes(b'of an earlier run')
   seen = []
   job = engine.of_sequence(video, tmp_path)
-  timing = engine.segment([tracker], [job], lambda *args: seen.append(args))
+  with files.claimed(tmp_path):
+    masks.write_mask(
+      folder / '00099.png', video.labels(0)
+    )  # Of an earlier run.
+    timing = engine.segment([tracker], [job], lambda *args: seen.append(args))
   assert [path.name for path in sorted(folder.iterdir())] == [
     f'{number:05d}.png' for number in range(4)
   ]

@@ -1,5 +1,7 @@
 """A video into a folder: whole, interrupted, gone on."""
 
+import dataclasses
+
 import cv2
 import jax
 import numpy as np
@@ -17,6 +19,7 @@ from savos_jax.video import marks
 from savos_jax.video import progress
 from savos_jax.video import sinks
 from savos_jax.video import sources
+from savos_jax.video import video_file
 from tests import tiny_resnets
 
 MODEL = tiny_resnets.MODEL
@@ -118,7 +121,7 @@ def test_masks_are_the_trackers(tracker, video, labels, whole, tmp_path):
   assert begun_with == 0
   assert_whole(tmp_path, whole)
   # Done: called again, it finds so, and holds nothing large.
-  assert (tmp_path / 'progress.npz').stat().st_size < 1500
+  assert (tmp_path / 'progress.npz').stat().st_size < 2500
   assert segment(tracker, video, labels, tmp_path)[0] == FRAMES
   assert_whole(tmp_path, whole)
   assert timing.steady_frames == FRAMES - 2
@@ -225,13 +228,13 @@ def test_memory_does_not_grow_with_the_video(tracker, video, labels, tmp_path):
     def frame(self, index):
       return video.frame(index)
 
-    def frames(self, start=0):
-      for _ in range(start, self.length):
+    def numbered(self, start=0):
+      for index in range(start, self.length):
         frame = video.frame(0).view(Frame)
         frame.counted = True
         Frame.alive += 1
         Frame.most = max(Frame.most, Frame.alive)
-        yield frame
+        yield video_file.Shown(index, None, frame)
 
   segment(tracker, Long(), labels, tmp_path)
   assert len(list((tmp_path / 'masks').iterdir())) == 60
@@ -292,6 +295,63 @@ def test_what_is_asked_for_later_is_made_from_the_masks(
   before = (folder / 'overlay.mp4').stat().st_mtime_ns
   segment(tracker, video, labels, folder, more=films(folder, video))
   assert (folder / 'overlay.mp4').stat().st_mtime_ns == before
+
+
+def test_masks_that_are_gone_are_made_again(
+  tracker, video, labels, whole, tmp_path, caplog
+):
+  with pytest.raises(KeyboardInterrupt):
+    segment(tracker, video, labels, tmp_path, interrupt_after(5))
+  (tmp_path / 'masks' / 'frame2.png').unlink()
+  begun_with, _ = segment(tracker, video, labels, tmp_path)
+  assert begun_with == 0
+  assert_whole(tmp_path, whole)
+  assert 'frame2.png: no such file, one of 1 masks' in caplog.text
+  (tmp_path / 'masks' / 'frame6.png').unlink()
+  segment(tracker, video, labels, tmp_path)
+  assert_whole(tmp_path, whole)
+
+
+@dataclasses.dataclass(frozen=True)
+class Damaged:
+  """A video without frames 2 and 3."""
+
+  video: sources.Video
+  name, width, height, length = 'damaged', SIZE[1], SIZE[0], FRAMES
+
+  def names(self, index):
+    return self.video.names(index)
+
+  def frame(self, index):
+    return self.video.frame(index)
+
+  def numbered(self, start=0):
+    for shown in self.video.numbered(start):
+      if shown.index not in (2, 3):
+        yield shown
+    raise errors.Incomplete('damaged: 2 of 7 frames could not be decoded: 2, 3')
+
+
+@pytest.mark.parametrize('count', [2, 3, FRAMES - 2])
+def test_a_video_with_holes_is_done_and_says_so_each_time(
+  tracker, video, labels, tmp_path, monkeypatch, count
+):
+  monkeypatch.setattr(sinks, '_PART_FRAMES', 3)
+  damaged, folders = Damaged(video), (tmp_path / 'whole', tmp_path / 'out')
+  with pytest.raises(KeyboardInterrupt):
+    segment(
+      tracker, damaged, labels, folders[1], interrupt_after(count),
+      films(folders[1], video),
+    )  # fmt: skip
+  for folder in (*folders, *folders):
+    with pytest.raises(errors.Incomplete, match='2 of 7'):
+      segment(tracker, damaged, labels, folder, more=films(folder, video))
+  assert files_in(folders[0]) == files_in(folders[1])
+  found = sorted(path.stem for path in (folders[0] / 'masks').iterdir())
+  assert found == [f'frame{i}' for i in (0, 1, 4, 5, 6)]
+  # Where frames are missing the film stands still.
+  film = sources.open_video(folders[0] / 'overlay.mp4')
+  assert len(list(film.frames())) == FRAMES
 
 
 @pytest.mark.parametrize('count', [2, 4, 5])

@@ -1,10 +1,13 @@
 """Own videos are read frame by frame, or refused with words that help."""
 
+import os
+import pathlib
 import struct
 import subprocess
 import sys
 import wave
 
+import av
 import cv2
 import numpy as np
 from PIL import Image
@@ -13,6 +16,7 @@ import pytest
 from savos_jax.datasets import masks
 from savos_jax.foundation import errors
 from savos_jax.video import sources
+from savos_jax.video import video_file
 
 HEIGHT, WIDTH = 48, 64
 # Name and codec of every kind of file that the tests make.
@@ -60,27 +64,6 @@ def _folder(root, names, size=(HEIGHT, WIDTH)):
     picture[..., 0] = 10 * index
     Image.fromarray(picture).save(root / name)
   return root
-
-
-def _patch_claims(monkeypatch, change):
-  """Has files claim change(field, value) for each field of theirs.
-
-  By a class around OpenCV's: the interpreter crashes when a class derived from
-  it is freed.
-  """
-  opening = cv2.VideoCapture
-
-  class Capture:
-    def __init__(self, *args):
-      self._capture = opening(*args)
-
-    def get(self, field):
-      return change(field, self._capture.get(field))
-
-    def __getattr__(self, name):
-      return getattr(self._capture, name)
-
-  monkeypatch.setattr(cv2, 'VideoCapture', Capture)
 
 
 def _error(path, *words, start=None):
@@ -146,11 +129,7 @@ def test_rotation_is_applied(tmp_path):
 @pytest.mark.parametrize('stated', [0.0, float('nan'), 90000.0, -1.0])
 def test_an_unbelievable_rate_is_replaced(tmp_path, monkeypatch, stated):
   path = _make(tmp_path / 'clip.mp4', 'mp4v', 3)
-
-  _patch_claims(
-    monkeypatch,
-    lambda field, value: stated if field == cv2.CAP_PROP_FPS else value,
-  )
+  monkeypatch.setattr(video_file, '_stated_fps', lambda stream: stated)
   assert sources.open_video(path).fps == 25
 
 
@@ -222,15 +201,11 @@ def test_frames_behind_an_edit_list_are_not_missing(tmp_path, caplog):
 def test_a_frame_or_two_may_be_missing(tmp_path, monkeypatch):
   path = _make(tmp_path / 'clip.avi', 'MJPG')
   claim = 22
-
-  _patch_claims(
-    monkeypatch,
-    lambda field, value: claim if field == cv2.CAP_PROP_FRAME_COUNT else value,
-  )
+  monkeypatch.setattr(video_file, '_claimed', lambda *_: claim)
   assert len(list(sources.open_video(path).frames())) == 20
   claim = 23
   _error(path, 'after frame 19 (1.90 s); the file counts 23 frames')
-  claim = -9.2e18  # What OpenCV says where nothing is known.
+  claim = 0  # Nothing is known.
   assert sources.open_video(path).length == 0
   assert len(list(sources.open_video(path).frames())) == 20
 
@@ -238,14 +213,81 @@ def test_a_frame_or_two_may_be_missing(tmp_path, monkeypatch):
 def test_a_varying_rate_is_not_a_missing_frame(tmp_path, monkeypatch):
   """There the claim is duration times rate, more than there is."""
   path = _make(tmp_path / 'clip.avi', 'MJPG')
+  monkeypatch.setattr(video_file, '_claimed', lambda *_: 40)
+  monkeypatch.setattr(video_file, '_stated_fps', lambda stream: 20.0)
+  assert len(list(sources.open_video(path).frames())) == 20
 
-  doubled = (cv2.CAP_PROP_FRAME_COUNT, cv2.CAP_PROP_FPS)
-  _patch_claims(
-    monkeypatch, lambda field, value: 2 * value if field in doubled else value
-  )
-  opened = sources.open_video(path)
-  assert (opened.length, opened.fps) == (40, pytest.approx(20))
-  assert len(list(opened.frames())) == 20
+
+def _h264(path, count=60):
+  with av.open(str(path), 'w') as container:
+    stream = container.add_stream('libx264', rate=25)
+    stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, 'yuv420p'
+    stream.options = {'g': '12'}
+    for index in range(count):
+      picture = np.full((HEIGHT, WIDTH, 3), 4 * index, np.uint8)
+      frame = av.VideoFrame.from_ndarray(picture, format='rgb24')
+      container.mux(stream.encode(frame))
+    container.mux(stream.encode(None))
+  return path
+
+
+def test_past_damage_frames_keep_their_numbers(tmp_path):
+  path = _h264(tmp_path / 'clip.mp4')
+  whole = list(sources.open_video(path).frames())
+  with av.open(str(path)) as container:
+    packets = [p for p in container.demux(video=0) if p.size]
+  content = bytearray(path.read_bytes())
+  for packet in packets[20:23]:
+    for at in range(packet.pos, packet.pos + packet.size):
+      content[at] ^= 0xFF
+  path.write_bytes(content)
+  seen = {}
+  with pytest.raises(errors.Incomplete) as caught:
+    seen.update((s.index, s) for s in sources.open_video(path).numbered())
+  lost = sorted(set(range(60)) - set(seen))
+  assert 1 <= len(lost) <= 12
+  assert lost[0] >= 12
+  # From the next frame that stands for itself on, all is as it was.
+  for index in range(36, 60):
+    np.testing.assert_array_equal(seen[index].image, whole[index])
+    assert seen[index].seconds == pytest.approx(index / 25)
+  message = str(caught.value)
+  assert message.startswith(f'{path}: {len(lost)} of 60 frames could not be')
+  assert str(lost[0]) in message
+  with pytest.raises(errors.SavosError, match=f'no frame {lost[0]}'):
+    sources.open_video(path).frame(lost[0])
+
+
+def test_ranges_are_short():
+  assert video_file._ranges([3, 5, 6, 7, 9]) == '3, 5 to 7, 9'
+  assert video_file._ranges(list(range(0, 40, 2))).endswith('14, ...')
+
+
+@pytest.mark.parametrize(
+  'content',
+  [
+    b'#EXTM3U\n#EXTINF:1,\nfile:///etc/passwd\n',
+    b'\xef\xbb\xbf#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\n{clip}\n\xff\xfe\0',
+    b'ffconcat version 1.0\nfile {clip}\n\0\0\xff',
+    b'v=0\no=- 0 0 IN IP4 127.0.0.1\ns=x\nm=video 5004 RTP/AVP 96\n\xff',
+    b'<?xml version="1.0"?><MPD><BaseURL>{clip}</BaseURL></MPD>\xff',
+  ],
+)
+def test_a_playlist_is_no_video_whatever_follows(tmp_path, content):
+  clip = _make(tmp_path / 'clip.mp4', 'mp4v', 3)
+  path = tmp_path / 'list.mp4'
+  path.write_bytes(content.replace(b'{clip}', str(clip).encode()))
+  with pytest.raises(errors.SavosError) as caught:
+    sources.open_video(path)
+  assert 'Expected a video file' in str(caught.value)
+
+
+@pytest.mark.parametrize('name', [b'\xff\xfe.mp4', 'Видео 🎬.mp4'.encode()])
+def test_any_name_will_do(tmp_path, name):
+  clip = _make(tmp_path / 'clip.mp4', 'mp4v', 3)
+  path = pathlib.Path(os.fsdecode(os.fsencode(tmp_path) + b'/' + name))
+  clip.rename(path)
+  assert len(list(sources.open_video(path).frames())) == 3
 
 
 @pytest.mark.parametrize('name', ['clip.mp4', 'clip.txt', 'clip'])

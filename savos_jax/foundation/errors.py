@@ -1,4 +1,4 @@
-"""The one exception that a user of the programs is meant to read."""
+"""The exceptions that a user of the programs is meant to read."""
 
 from collections.abc import Iterator
 import contextlib
@@ -13,17 +13,25 @@ class SavosError(Exception):
   """
 
 
+class Incomplete(SavosError):
+  """What was made is right as far as it goes, but it is not whole.
+
+  Raised when all that could be made is made. Exit status 3.
+  """
+
+
 @contextlib.contextmanager
 def reported() -> Iterator[None]:
   """Ends a program that fails as a shell expects: a message, no traceback.
 
-  Exit status 2 after a `SavosError`, 130 after Ctrl-C.
+  Exit status 3 after `Incomplete`, 2 after any other `SavosError`, 130 after
+  Ctrl-C.
   """
   try:
     yield
   except SavosError as error:
     print(f'error: {error}', file=sys.stderr)
-    sys.exit(2)
+    sys.exit(3 if isinstance(error, Incomplete) else 2)
   except KeyboardInterrupt:
     print('interrupted', file=sys.stderr)
     sys.exit(130)

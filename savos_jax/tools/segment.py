@@ -252,6 +252,9 @@ def run(arguments: argparse.Namespace) -> None:
       manifest.remove(manifest.written())
     try:
       _segment(arguments, video, labels, trained, config)
+    except errors.Incomplete:
+      print(f'results are in {arguments.out}; they are not whole')
+      raise
     except (KeyboardInterrupt, errors.SavosError):
       held = len(list((arguments.out / 'masks').glob('*.png')))
       if held:

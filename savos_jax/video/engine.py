@@ -10,18 +10,23 @@ from collections.abc import Iterator
 from collections.abc import Sequence
 import contextlib
 import dataclasses
+import logging
 import pathlib
 import time
 
 import numpy as np
 
 from savos_jax.datasets import sequences
+from savos_jax.foundation import errors
 from savos_jax.inference import tracker as tracker_lib
 from savos_jax.video import marks as marks_lib
 from savos_jax.video import overlapped
 from savos_jax.video import progress as progress_lib
 from savos_jax.video import sinks as sinks_lib
 from savos_jax.video import sources
+from savos_jax.video import video_file
+
+logger = logging.getLogger(__name__)
 
 _SAVE_EVERY = 50  # Frames; what a kill -9 loses at most.
 
@@ -108,8 +113,10 @@ class _Run:
     sinks: those that are to be told its frames.
     whole: names of those that an earlier run told all.
     frames: the rest of the video.
-    index: of the frame that comes.
-    frame: this one; None: there are no more.
+    index: so many frames are done.
+    shown: the frame that comes; None: there are no more.
+    lost: numbers of frames that could not be decoded.
+    note: what the source says of them in the end.
     fresh: no frame was segmented since it was begun.
     done: what is to be saved of it, if anything; one name for all of it, so
       that an interruption never sees a part.
@@ -119,10 +126,12 @@ class _Run:
   job: Job
   sinks: tuple[sinks_lib.Sink, ...]
   whole: tuple[str, ...]
-  frames: Iterator[np.ndarray]
+  frames: Iterator[video_file.Shown]
   index: int
-  frame: np.ndarray | None = None
+  shown: video_file.Shown | None = None
   fresh: bool = True
+  lost: list[int] = dataclasses.field(default_factory=list)
+  note: str = ''
   done: progress_lib.Done | None = None
 
   @property
@@ -156,6 +165,7 @@ class _Engine:
     self._seen: set[Hashable] = set()
     self.running: list[_Run] = []
     self.timing = Timing()
+    self.incomplete: list[errors.Incomplete] = []
 
   def choose(self, waiting: list[Job]) -> Job | None:
     """Returns the next to start: of the kind that is running, if any is."""
@@ -174,7 +184,9 @@ class _Engine:
 
   def start(self, job: Job) -> None:
     """Begins a video, or goes on with it, up to the first frame to segment."""
-    before = job.progress.read() if job.progress else progress_lib.Done()
+    before = _before(job)
+    if before.note:
+      self.incomplete.append(errors.Incomplete(before.note))
     self._advance(job, before.frames)
     begins = {
       sink: sink.begin(before.frames if sink.name in before.sinks else 0)
@@ -186,37 +198,46 @@ class _Engine:
     for sink in begins:
       self._opened.enter_context(sink)
     start = min(begins.values())
-    frames = overlapped.read_ahead(job.video.frames(start))
+    frames = overlapped.read_ahead(job.video.numbered(start))
     self._opened.callback(frames.close)
     whole = before.sinks if before.whole else ()
     run = _Run(self._idle.pop(), job, tuple(begins), whole, frames, start)
+    run.lost += before.lost
+    self._next(run)
     self._tell_again(run, begins, before.frames)
     if not before.whole:
       _restore(run, before)
-    run.frame = next(frames, None)
     self.running.append(run)
     self._finish_if_ended(run)
-    while run.frame is not None and run.index <= job.marks.first:
+    while run.shown and run.shown.index <= job.marks.first:
       self._lead(run)
+
+  def _next(self, run: _Run) -> None:
+    """Takes the next frame from the source."""
+    try:
+      run.shown = next(run.frames, None)
+    except errors.Incomplete as error:
+      run.note, run.shown = str(error), None
 
   def _tell_again(self, run: _Run, begins, done: int) -> None:
     """Tells sinks of frames that are done, from the masks on disk."""
-    while run.index < done:
-      labels = run.job.masks.read(run.index)
-      told = sinks_lib.Segmented(run.index, next(run.frames), labels)
+    while run.shown and run.shown.index < done:
+      index = run.shown.index
+      told = sinks_lib.Segmented(run.shown, run.job.masks.read(index))
       for sink, begin in begins.items():
-        if begin <= run.index:
+        if begin <= index:
           self._writer.submit(sink.write, told)
-      run.index += 1
+      self._next(run)
+    run.index = done
 
   def _lead(self, run: _Run) -> None:
     """Takes a frame up to the first mark."""
-    marks, index = run.job.marks, run.index
-    if index < marks.first:
-      self._take(run, np.zeros(run.frame.shape[:2], np.uint8))
+    marks, shown = run.job.marks, run.shown
+    if shown.index < marks.first:
+      self._take(run, np.zeros(shown.image.shape[:2], np.uint8))
       return
     started = time.perf_counter()
-    labels = marks_lib.give(run.tracker, marks, index, run.frame)
+    labels = marks_lib.give(run.tracker, marks, shown.index, shown.image)
     self.timing.first += time.perf_counter() - started
     self._take(run, labels)
 
@@ -234,7 +255,7 @@ class _Engine:
     self._seen.add((kind, slots))
     started = time.perf_counter()
     found = tracker_lib.step_together(
-      [run.tracker for run in runs], [run.frame for run in runs], slots
+      [run.tracker for run in runs], [run.shown.image for run in runs], slots
     )
     seconds = time.perf_counter() - started
     if first:
@@ -244,10 +265,10 @@ class _Engine:
       self.timing.steady_frames += len(runs)
     for run, labels in zip(runs, found, strict=True):
       run.fresh = False
-      marks = run.job.marks
-      if run.index in marks.objects:
-        given = marks_lib.give(run.tracker, marks, run.index, run.frame)
-        labels = marks_lib.over(labels, given, marks.objects[run.index])
+      marks, index = run.job.marks, run.shown.index
+      if index in marks.objects:
+        given = marks_lib.give(run.tracker, marks, index, run.shown.image)
+        labels = marks_lib.over(labels, given, marks.objects[index])
       self._take(run, labels)
 
   def _take(self, run: _Run, labels: np.ndarray) -> None:
@@ -255,31 +276,39 @@ class _Engine:
     job, tracker = run.job, run.tracker
     soft = tracker.object_ids and any(sink.soft for sink in run.sinks)
     segmented = sinks_lib.Segmented(
-      run.index, run.frame, labels, tracker.probabilities if soft else None
+      run.shown, labels, tracker.probabilities if soft else None
     )
     for sink in run.sinks:
       self._writer.submit(sink.write, segmented)
-    run.index += 1
+    before, run.index = run.index, run.shown.index + 1
+    run.lost += range(before, run.index - 1)
     if job.progress:
       names = tuple(sink.name for sink in job.all_sinks)
       state = tracker.state() if tracker.object_ids else ()
-      run.done = progress_lib.Done(run.index, names, state)
-      if run.index % _SAVE_EVERY == 0:
+      run.done = progress_lib.Done(
+        run.index, names, state, lost=tuple(run.lost)
+      )
+      if run.index // _SAVE_EVERY > before // _SAVE_EVERY:
         self._writer.flush()
         job.progress.save(run.done)
-    self._advance(job, 1)
-    run.frame = next(run.frames, None)
+    self._advance(job, run.index - before)
+    self._next(run)
     self._finish_if_ended(run)
 
   def _finish_if_ended(self, run: _Run) -> None:
-    if run.frame is not None:
+    if run.shown:
       return
     for sink in run.sinks:
       self._writer.submit(sink.finish)
     if run.job.progress:
       self._writer.flush()
       names = (*run.whole, *(sink.name for sink in run.sinks))
-      run.job.progress.save(progress_lib.Done(run.index, names, whole=True))
+      done = progress_lib.Done(
+        run.index, names, (), True, tuple(run.lost), run.note
+      )
+      run.job.progress.save(done)
+    if run.note and not run.whole:
+      self.incomplete.append(errors.Incomplete(run.note))
     run.frames.close()
     self.running.remove(run)
     self._idle.append(run.tracker)
@@ -290,6 +319,21 @@ class _Engine:
     for run in self.running:
       if run.done and not self._writer.failed:
         run.job.progress.save(run.done)
+
+
+def _before(job: Job) -> progress_lib.Done:
+  """Returns what an earlier run has done, if its masks are all there."""
+  before = job.progress.read() if job.progress else progress_lib.Done()
+  frames = set(range(before.frames)) - set(before.lost)
+  gone = [i for i in sorted(frames) if not job.masks.path(i).is_file()]
+  if gone:
+    logger.warning(
+      '%s: no such file, one of %d masks that an earlier run had written; the '
+      'video is segmented again from its first frame',
+      job.masks.path(gone[0]), len(gone),
+    )  # fmt: skip
+    return progress_lib.Done()
+  return before
 
 
 def _restore(run: _Run, before: progress_lib.Done) -> None:
@@ -327,6 +371,7 @@ def segment(
     Where the time went.
 
   Raises:
+    Incomplete: all is done, but frames of a damaged file are missing.
     SavosError: a frame is damaged or of another size, the disk is full, or a
       job was begun in another way. What was made of the frames before is kept,
       as after Ctrl-C.
@@ -344,4 +389,6 @@ def segment(
         waiting.remove(job)
         engine.start(job)
   engine.timing.total = time.perf_counter() - began
+  if engine.incomplete:
+    raise errors.Incomplete('\n'.join(map(str, engine.incomplete)))
   return engine.timing

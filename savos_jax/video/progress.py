@@ -29,12 +29,16 @@ class Done:
     state: the tracker's after the last; empty before the first mark, and when
       the whole video is done.
     whole: whether it is.
+    lost: numbers of frames among these that could not be decoded.
+    note: what is to be said of a whole video that is not complete.
   """
 
   frames: int = 0
   sinks: tuple[str, ...] = ()
   state: Sequence[Any] = ()
   whole: bool = False
+  lost: tuple[int, ...] = ()
+  note: str = ''
 
 
 class Progress:
@@ -64,6 +68,8 @@ class Progress:
         done=done.frames,
         sinks=json.dumps(done.sinks),
         whole=done.whole,
+        lost=np.array(done.lost, np.int64),
+        note=done.note,
         **arrays,
       )
 
@@ -84,6 +90,8 @@ class Progress:
           tuple(json.loads(str(stored['sinks']))),
           [stored[f'state_{i}'] for i in range(count)],
           bool(stored['whole']),
+          tuple(stored['lost'].tolist()),
+          str(stored['note']),
         )
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
       raise errors.SavosError(

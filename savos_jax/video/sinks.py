@@ -17,6 +17,7 @@ import numpy as np
 from savos_jax.datasets import masks
 from savos_jax.foundation import manifests
 from savos_jax.pictures import overlay
+from savos_jax.video import video_file
 from savos_jax.video import video_writer
 
 # Frame RGB uint8 [H, W, 3], labels uint8 [H, W] -> picture uint8 [H, W, 3|4].
@@ -31,18 +32,26 @@ class Segmented:
   """A frame with its masks.
 
   Attributes:
-    index: of the frame, from 0.
-    frame: RGB uint8 [H, W, 3].
+    shown: the frame, with its number and time.
     labels: uint8 [H, W], 0 = background.
     probabilities: each object's, float32 [K, h, w] at the size at which the
       network saw the frame; None where no sink asks for them (`Sink.soft`),
       before the first mark, and where labels are told again from their files.
   """
 
-  index: int
-  frame: np.ndarray
+  shown: video_file.Shown
   labels: np.ndarray
   probabilities: Any = None
+
+  @property
+  def index(self) -> int:
+    """The number of the frame, from 0."""
+    return self.shown.index
+
+  @property
+  def frame(self) -> np.ndarray:
+    """The frame, RGB uint8 [H, W, 3]."""
+    return self.shown.image
 
 
 class Sink(contextlib.AbstractContextManager):
@@ -153,6 +162,8 @@ class Film(Sink):
 
   It is encoded in parts of equal length, each by an encoder of its own, in a
   hidden folder beside it; in the end they are joined without encoding again.
+  Where frames are missing, the one before them stands still; at a part's begin
+  the one behind them, so that a part depends on its own frames alone.
   """
 
   def __init__(self, path: pathlib.Path, fps: float, draw: Draw):
@@ -166,11 +177,12 @@ class Film(Sink):
     Raises:
       SavosError: another name or rate.
     """
+    video_writer.check(path, fps)
     self.name = path.name
     self._path, self._fps, self._draw = path, fps, draw
     self._parts = path.with_name(f'.{path.name}.parts')
-    video_writer.check(path, fps)
-    self._count = 0  # Parts that are begun.
+    self._next = 0  # The frame that is encoded next.
+    self._still: np.ndarray | None = None  # The last of the part.
     self._writer: video_writer.VideoWriter | None = None
     self._open = contextlib.ExitStack()
 
@@ -179,20 +191,29 @@ class Film(Sink):
 
   def begin(self, done: int) -> int:
     """Keeps the parts that are whole, up to the first that is missing."""
-    start = 0
-    while start + _PART_FRAMES <= done and self._part(start).is_file():
-      start += _PART_FRAMES
-    self._count = start // _PART_FRAMES
-    return start
+    self._next = 0
+    while (
+      self._next + _PART_FRAMES <= done and self._part(self._next).is_file()
+    ):
+      self._next += _PART_FRAMES
+    return self._next
 
   def write(self, segmented: Segmented) -> None:
-    """Encodes a picture."""
-    if segmented.index % _PART_FRAMES == 0:
+    """Encodes a picture, and those before it that are missing."""
+    picture = self._draw(segmented.frame, segmented.labels)
+    while self._next < segmented.index:
+      begins = self._next % _PART_FRAMES == 0 or self._still is None
+      self._encode(picture if begins else self._still)
+    self._encode(picture)
+
+  def _encode(self, picture: np.ndarray) -> None:
+    if self._next % _PART_FRAMES == 0:
       self._end_part()
-      self._count += 1
-      part = video_writer.VideoWriter(self._part(segmented.index), self._fps)
+      part = video_writer.VideoWriter(self._part(self._next), self._fps)
       self._writer = self._open.enter_context(part)
-    self._writer.write(self._draw(segmented.frame, segmented.labels))
+    self._writer.write(picture)
+    self._still = picture
+    self._next += 1
 
   def _end_part(self) -> None:
     self._writer = None
@@ -201,7 +222,7 @@ class Film(Sink):
   def finish(self) -> None:
     """Joins the parts."""
     self._end_part()
-    parts = [self._part(k * _PART_FRAMES) for k in range(self._count)]
+    parts = [self._part(k) for k in range(0, self._next, _PART_FRAMES)]
     video_writer.join(parts, self._path)
     for path in parts:
       path.unlink()

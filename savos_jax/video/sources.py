@@ -1,6 +1,6 @@
 """Own videos: frames out of a video file or a folder of images.
 
-Nothing here holds more than one frame. OpenCV's FFmpeg reads files, Pillow
+Nothing here holds more than one frame. PyAV reads files (`video_file`), Pillow
 reads folders.
 """
 
@@ -8,16 +8,10 @@ import abc
 from collections.abc import Iterator
 import contextlib
 import dataclasses
-import logging
 import os
 import pathlib
 import re
 
-# A damaged file makes FFmpeg write a page of its own words to the console,
-# past Python; the errors below say it once. FFmpeg reads this at first use.
-os.environ.setdefault('OPENCV_FFMPEG_LOGLEVEL', '-8')
-
-import cv2
 import numpy as np
 from PIL import Image
 from PIL import ImageOps
@@ -25,31 +19,14 @@ from PIL import ImageOps
 from savos_jax.datasets import masks
 from savos_jax.datasets import sequences
 from savos_jax.foundation import errors
-
-logger = logging.getLogger(__name__)
+from savos_jax.video import video_file
+from savos_jax.video.video_file import Shown
 
 IMAGE_SUFFIXES = ('.jpg', '.jpeg', '.png', '.bmp', '.webp')
-# Assumed where a file states no believable rate.
-_FALLBACK_FPS = 25.0
-_BELIEVABLE_FPS = (0.1, 480.0)
-# Containers count wrongly by a frame or two; more than this is missing.
-_MISSING_FRAMES = 2
-_MISSING_SHARE = 0.02
 
 
 def _error(path, found: str, hint: str) -> errors.SavosError:
   return errors.SavosError(f'{path}: {found}\n  {hint}')
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-  """Keeps OpenCV from writing to the console what is raised here anyway."""
-  level = cv2.utils.logging.getLogLevel()
-  cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
-  try:
-    yield
-  finally:
-    cv2.utils.logging.setLogLevel(level)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,19 +56,27 @@ class Video(abc.ABC):
     return f'{index:05d}'
 
   @abc.abstractmethod
-  def frames(self, start: int = 0) -> Iterator[np.ndarray]:
-    """Yields frame `start` and all after it, RGB uint8 [H, W, 3].
+  def numbered(self, start: int = 0) -> Iterator[Shown]:
+    """Yields frame `start` and all after it, with number and time.
 
     Nothing comes of a `start` past the end. What is before it in a file is
-    decoded, not jumped over: jumps land on other frames in many files.
+    decoded, not jumped over: jumps land on other frames in many files. Frames
+    of a damaged file that can't be decoded are left out.
 
     Args:
       start: 0 or more.
 
     Raises:
+      Incomplete: after the last frame, if some were left out, or a file ends
+        before its header says.
       SavosError: where it happens, after the frames before: an image is
-        damaged or of another size, or a file ends before its header says.
+        damaged or of another size.
     """
+
+  def frames(self, start: int = 0) -> Iterator[np.ndarray]:
+    """Yields the images of `numbered` alone, RGB uint8 [H, W, 3]."""
+    for shown in self.numbered(start):
+      yield shown.image
 
   def frame(self, index: int) -> np.ndarray:
     """Returns a frame, RGB uint8 [H, W, 3]; what is before it may be decoded.
@@ -100,11 +85,13 @@ class Video(abc.ABC):
       index: of the frame, from 0.
 
     Raises:
-      SavosError: as `frames`, or there is no such frame.
+      SavosError: as `numbered`, or there is no such frame.
     """
-    with contextlib.closing(self.frames(index)) as frames:
-      for frame in frames:
-        return frame
+    with contextlib.closing(self.numbered(index)) as frames:
+      for shown in frames:
+        if shown.index == index:
+          return shown.image
+        break
     raise _error(
       self.path,
       f'it has no frame {index}.',
@@ -130,8 +117,9 @@ class _Annotated(Video):
   def names(self, index: int) -> str:
     return self.sequence.frames[index].stem
 
-  def frames(self, start: int = 0) -> Iterator[np.ndarray]:
-    return map(self.sequence.frame, range(start, self.length))
+  def numbered(self, start: int = 0) -> Iterator[Shown]:
+    for index in range(start, self.length):
+      yield Shown(index, None, self.sequence.frame(index))
 
 
 def of_sequence(sequence: sequences.Sequence) -> Video:
@@ -212,11 +200,11 @@ class _Folder(Video):
   def names(self, index: int) -> str:
     return self.images[index].stem
 
-  def frames(self, start: int = 0) -> Iterator[np.ndarray]:
-    for path in self.images[start:]:
+  def numbered(self, start: int = 0) -> Iterator[Shown]:
+    for index, path in enumerate(self.images[start:], start):
       frame = read_image(path)
       self._check_size(frame, path)
-      yield frame
+      yield Shown(index, None, frame)
 
 
 def _natural(path: pathlib.Path) -> tuple[list, str]:
@@ -259,100 +247,16 @@ def _open_folder(path: pathlib.Path) -> _Folder:
 # Files
 
 
-@contextlib.contextmanager
-def _capture(path: pathlib.Path) -> Iterator[cv2.VideoCapture]:
-  with _quiet():
-    # Absolute: FFmpeg takes what stands before a colon for a protocol.
-    capture = cv2.VideoCapture(os.path.abspath(path), cv2.CAP_FFMPEG)
-  try:
-    yield capture
-  finally:
-    capture.release()
-
-
-def count_frames(path: str | os.PathLike) -> int:
-  """Returns how many frames of a video file decode, whatever it claims."""
-  count = 0
-  with _capture(pathlib.Path(path)) as capture:
-    while capture.grab():
-      count += 1
-  return count
-
-
-def _whole_boxes(path: pathlib.Path) -> bool:
-  """Whether it is an mp4 or mov none of whose outer boxes passes its end.
-
-  Such a file may well give fewer frames than it counts: cutting without
-  encoding again, as phones do, hides frames behind an edit list.
-  Layout of a box: ISO/IEC 14496-12, 4.2.
-  """
-  size, position = path.stat().st_size, 0
-  with path.open('rb') as file:
-    while position < size:
-      file.seek(position)
-      head = file.read(16)
-      if position == 0 and head[4:8] not in (b'ftyp', b'moov', b'wide'):
-        return False
-      length = int.from_bytes(head[:4])
-      if length == 1:
-        length = int.from_bytes(head[8:16])
-      if length == 0:  # The last box may say "up to the end".
-        return True
-      if length < 8:
-        return False
-      position += length
-  return position == size
-
-
 @dataclasses.dataclass(frozen=True)
 class _File(Video):
   """A video file."""
 
-  def frames(self, start: int = 0) -> Iterator[np.ndarray]:
-    with _capture(self.path) as capture:
-      count, last = 0, 0.0
-      while capture.grab():
-        last = capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
-        count += 1
-        if count <= start:
-          continue
-        good, frame = capture.retrieve()
-        if not good:
-          count -= 1
-          break
-        frame = cv2.cvtColor(frame, cv2.COLOR_BGR2RGB)
-        self._check_size(frame, f'{self.path}, frame {count - 1}')
-        yield frame
-    self._check_end(count, last)
+  facts: video_file.Facts
 
-  def _check_end(self, count: int, last: float) -> None:
-    """Raises if the file ended after `count` frames and shouldn't have.
-
-    Args:
-      count: frames that were decoded.
-      last: time of the last one, seconds.
-    """
-    # Where a rate varies, the claim is a guess from the duration: there the
-    # time says how far it came.
-    reached = max(count, round(last * self.fps) + 1)
-    missing = self.length - reached
-    if missing <= max(_MISSING_FRAMES, _MISSING_SHARE * self.length):
-      return
-    if _whole_boxes(self.path):
-      logger.warning(
-        '%s: %d frames came out of the %d that it counts: cut without '
-        'encoding again, or damaged',
-        self.path, count, self.length,
-      )  # fmt: skip
-      return
-    raise _error(
-      self.path,
-      f'decoding ended after frame {count - 1} ({last:.2f} s); the file counts '
-      f'{self.length} frames.',
-      'Expected a whole file; this one is cut off or damaged there. Copy it '
-      'again from its source, or encode it again up to that time: `ffmpeg -i '
-      'IN -c:v libx264 OUT.mp4`.',
-    )
+  def numbered(self, start: int = 0) -> Iterator[Shown]:
+    for shown in video_file.frames(self.path, self.facts, start):
+      self._check_size(shown.image, f'{self.path}, frame {shown.index}')
+      yield shown
 
 
 def _check_is_video(path: pathlib.Path) -> None:
@@ -385,24 +289,6 @@ def _open_file(path: pathlib.Path) -> _File:
     raise _error(
       path, f'{error.strerror}.', 'Expected a file that can be read.'
     ) from None
-  with _capture(path) as capture:
-    opened = capture.isOpened()
-    fps = capture.get(cv2.CAP_PROP_FPS)
-    claimed = capture.get(cv2.CAP_PROP_FRAME_COUNT)
-    good, frame = capture.read() if opened else (False, None)
-  if not good:
-    found = 'no frame in it can be decoded.' if opened else 'no video in it.'
-    raise _error(
-      path,
-      f'{found[:-1]} ({path.stat().st_size} bytes).',
-      'Expected a video file (mp4, mov, avi, webm, mkv, ...). An mp4 that was '
-      'cut off in a copy or a recording reads like this: copy it again, or '
-      'play it in a player and encode it again.',
-    )
-  low, high = _BELIEVABLE_FPS
-  if not low <= fps <= high:  # Also NaN.
-    logger.warning('%s: states no frame rate, %g taken', path, _FALLBACK_FPS)
-    fps = _FALLBACK_FPS
-  # Unknown is a huge negative number; the size as decoded is the one shown.
-  length = int(claimed) if 0 < claimed < 2**31 else 0
-  return _File(path, path.stem, fps, *frame.shape[:2], length)
+  facts = video_file.probe(path)
+  size = facts.height, facts.width
+  return _File(path, path.stem, facts.fps, *size, facts.length, facts)

@@ -1,0 +1,324 @@
+"""Frames out of a video file, by PyAV: FFmpeg's demuxers and decoders.
+
+A frame's number is its place among the frames of the file in order of time,
+decoded or not: what is damaged moves nothing that comes after it.
+"""
+
+from collections.abc import Iterator
+import contextlib
+import dataclasses
+import heapq
+import logging
+import pathlib
+from typing import Any
+
+import av
+import numpy as np
+
+from savos_jax.foundation import errors
+
+logger = logging.getLogger(__name__)
+
+# A damaged file makes FFmpeg write a page of its own words to the console; the
+# errors here say it once.
+av.logging.set_level(av.logging.PANIC)
+
+# What holds a video itself. The others are playlists, which name further files
+# and addresses, and what FFmpeg makes a video of: pictures, texts, devices.
+_DEMUXERS = (
+  'mov,matroska,avi,mpegts,mpeg,mpegvideo,m4v,h264,hevc,obu,ivf,flv,live_flv,'
+  'ogg,asf,dv,mxf,rm,nut,wtv,gif,yuv4mpegpipe,mjpeg,vc1,3gp,swf,dxa,nsv,gxf'
+)
+_BUFFER = 1 << 20  # Bytes that are read at once.
+# Where a file does not tell: players take the one for large frames.
+_LARGE = 720  # Pixels.
+_UNSPECIFIED = 2
+# Assumed where a file states no believable rate.
+_FALLBACK_FPS = 25.0
+_BELIEVABLE_FPS = (0.1, 480.0)
+# Containers count wrongly by a frame or two; more than this is missing.
+_MISSING_FRAMES = 2
+_MISSING_SHARE = 0.02
+
+
+@dataclasses.dataclass(frozen=True)
+class Facts:
+  """What a file says of its video.
+
+  Attributes:
+    height: of its first frame as shown, pixels.
+    width: of it, pixels.
+    fps: frames a second as stated, 25 where nothing believable is.
+    length: number of frames as the header claims; 0 where it claims nothing.
+  """
+
+  height: int
+  width: int
+  fps: float
+  length: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Shown:
+  """A frame.
+
+  Attributes:
+    index: its number, from 0.
+    seconds: when it is shown; None where the file does not tell.
+    image: RGB uint8 [H, W, 3].
+  """
+
+  index: int
+  seconds: float | None
+  image: np.ndarray
+
+
+class Order:
+  """Numbers frames by the packets that have come before them.
+
+  A decoder gives a frame after it was given all that are shown earlier.
+  """
+
+  def __init__(self):
+    """Nothing has come yet."""
+    self._waiting: list[int] = []  # Time stamps of packets, a heap.
+    self._next = 0
+    self.missing: list[int] = []
+
+  def packet(self, stamp: int | None) -> None:
+    """Takes a packet, with its time stamp."""
+    if stamp is not None:
+      heapq.heappush(self._waiting, stamp)
+
+  def frame(self, stamp: int | None) -> int:
+    """Returns a frame's number; those passed over are missing."""
+    while self._waiting and stamp is not None and self._waiting[0] < stamp:
+      heapq.heappop(self._waiting)
+      self.missing.append(self._next)
+      self._next += 1
+    if self._waiting and self._waiting[0] == stamp:
+      heapq.heappop(self._waiting)
+    self._next += 1
+    return self._next - 1
+
+  def end(self) -> int:
+    """Returns the number of all frames; what has not come is missing."""
+    count = self._next + len(self._waiting)
+    self.missing += range(self._next, count)
+    return count
+
+
+def _refuse(url: str, flags: int, options: dict) -> Any:
+  raise OSError(f'{url}: a video may not have others opened')
+
+
+@contextlib.contextmanager
+def _opened(path: pathlib.Path) -> Iterator[Any]:
+  """Lends the container and its first stream of pictures.
+
+  Raises:
+    SavosError: it can't be read, or holds no video.
+  """
+  with contextlib.ExitStack() as stack:
+    try:
+      # A file, not its name: FFmpeg reads protocols out of names.
+      file = stack.enter_context(path.open('rb'))
+      container = stack.enter_context(
+        av.open(
+          file,
+          container_options={'format_whitelist': _DEMUXERS},
+          buffer_size=_BUFFER,
+          io_open=_refuse,
+          metadata_errors='replace',
+        )
+      )
+    except av.error.FFmpegError:
+      raise _no_video(path) from None
+    except OSError as error:
+      raise errors.SavosError(
+        f'{path}: {error.strerror}.\n  Expected a file that can be read.'
+      ) from None
+    # A cover is a stream of one picture.
+    streams = [
+      s for s in container.streams.video
+      if not s.disposition & av.stream.Disposition.attached_pic
+    ]  # fmt: skip
+    if not streams:
+      raise _no_video(path)
+    yield container, streams[0]
+
+
+def _no_video(path: pathlib.Path, found: str = 'no video in it'):
+  return errors.SavosError(
+    f'{path}: {found} ({path.stat().st_size} bytes).\n'
+    '  Expected a video file (mp4, mov, avi, webm, mkv, ...). An mp4 that was '
+    'cut off in a copy or a recording reads like this: copy it again, or play '
+    'it in a player and encode it again.'
+  )
+
+
+def _rgb(frame: av.VideoFrame) -> np.ndarray:
+  """Returns a frame as it is shown, RGB uint8 [H, W, 3]."""
+  matrix = frame.colorspace
+  if matrix == _UNSPECIFIED:
+    large = min(frame.height, frame.width) >= _LARGE
+    colours = av.video.reformatter.Colorspace
+    matrix = colours.ITU709 if large else colours.ITU601
+  image = frame.reformat(format='rgb24', src_colorspace=matrix).to_ndarray()
+  # Degrees, against the clock: as phones store what they were held at.
+  turns = round(frame.rotation / 90) % 4
+  return np.ascontiguousarray(np.rot90(image, turns))
+
+
+def _decoded(packet) -> Iterator[av.VideoFrame]:
+  """Yields what a packet completes; nothing where it is damaged."""
+  with contextlib.suppress(av.error.InvalidDataError):
+    yield from packet.decode()
+
+
+def probe(path: pathlib.Path) -> Facts:
+  """Returns what a file says, and the size of its first frame.
+
+  Raises:
+    SavosError: it can't be read, holds no video, or no frame can be decoded.
+  """
+  with _opened(path) as (container, stream):
+    fps = _stated_fps(stream)
+    low, high = _BELIEVABLE_FPS
+    if not low <= fps <= high:  # Also NaN.
+      logger.warning('%s: states no frame rate, %g taken', path, _FALLBACK_FPS)
+      fps = _FALLBACK_FPS
+    length = _claimed(container, stream, fps)
+    first = next(_frames(container, stream, Order()), None)
+    if first is None:
+      raise _no_video(path, 'no frame in it can be decoded')
+    height, width = _rgb(first[1]).shape[:2]
+  return Facts(height, width, fps, length)
+
+
+def _stated_fps(stream) -> float:
+  return float(stream.average_rate or stream.guessed_rate or 0)
+
+
+def _claimed(container, stream, fps: float) -> int:
+  """Returns how many frames the header claims: counted, or by duration."""
+  if stream.frames:
+    return stream.frames
+  seconds = 0.0
+  if stream.duration:
+    seconds = float(stream.duration * stream.time_base)
+  elif container.duration:
+    seconds = container.duration / av.time_base
+  return max(0, round(seconds * fps))
+
+
+def _frames(container, stream, order: Order) -> Iterator[Any]:
+  """Yields number and frame."""
+  for packet in container.demux(stream):
+    if not packet.is_discard and packet.size:
+      order.packet(packet.pts)
+    for frame in _decoded(packet):
+      yield order.frame(frame.pts), frame
+
+
+def frames(path: pathlib.Path, facts: Facts, start: int) -> Iterator[Shown]:
+  """Yields frame `start` and all after it that can be decoded.
+
+  What is before it is decoded, too: jumps land on other frames in many files.
+
+  Args:
+    path: the file.
+    facts: of it.
+    start: 0 or more.
+
+  Raises:
+    Incomplete: after the last frame: some are missing.
+    SavosError: it can't be read.
+  """
+  order, last, base = Order(), 0.0, 0.0
+  with _opened(path) as (container, stream):
+    for index, frame in _frames(container, stream, order):
+      if frame.time is not None:
+        base = base if index else frame.time
+        last = frame.time - base
+      if index >= start:
+        yield Shown(index, frame.time, _rgb(frame))
+  _check_whole(path, facts, order, last)
+
+
+def _check_whole(path, facts: Facts, order: Order, last: float) -> None:
+  """Raises Incomplete if a file has fewer frames than it should have.
+
+  Args:
+    path: the file.
+    facts: of it.
+    order: of its frames.
+    last: time of the last one, seconds after the first.
+  """
+  count = order.end()
+  found = []
+  if order.missing:
+    found.append(
+      f'{len(order.missing)} of {count} frames could not be decoded: '
+      f'{_ranges(order.missing)}'
+    )
+  # Where a rate varies, the claim is a guess from the duration: there the time
+  # says how far it came.
+  reached = max(count, round(last * facts.fps) + 1)
+  behind = facts.length - reached
+  if behind > max(_MISSING_FRAMES, _MISSING_SHARE * facts.length):
+    if _whole_boxes(path):
+      logger.warning(
+        '%s: %d frames came out of the %d that it counts: cut without '
+        'encoding again, or damaged',
+        path, count, facts.length,
+      )  # fmt: skip
+    else:
+      found.append(
+        f'decoding ended after frame {count - 1} ({last:.2f} s); the file '
+        f'counts {facts.length} frames'
+      )
+  if found:
+    raise errors.Incomplete(
+      f'{path}: {"; ".join(found)}.\n'
+      '  Expected a whole file; this one is cut off or damaged. What could be '
+      'decoded was used, each frame under its own number. Copy it again from '
+      'its source.'
+    )
+
+
+def _ranges(numbers: list[int]) -> str:
+  """Writes ascending numbers: '3, 11 to 15'; the first few of many."""
+  runs: list[list[int]] = []
+  for number in numbers:
+    if runs and number == runs[-1][-1] + 1:
+      runs[-1] = [runs[-1][0], number]
+    else:
+      runs.append([number])
+  shown = [' to '.join(map(str, run)) for run in runs[:8]]
+  return ', '.join(shown) + ', ...' * (len(runs) > 8)
+
+
+def _whole_boxes(path: pathlib.Path) -> bool:
+  """Whether it is an mp4 or mov none of whose outer boxes passes its end.
+
+  Such a file may well give fewer frames than it counts: cutting without
+  encoding again, as phones do, hides frames behind an edit list.
+  Layout of a box: ISO/IEC 14496-12, 4.2.
+  """
+  size, position = path.stat().st_size, 0
+  with path.open('rb') as file:
+    while position < size:
+      file.seek(position)
+      head = file.read(16)
+      if position == 0 and head[4:8] not in (b'ftyp', b'moov', b'wide'):
+        return False
+      length = int.from_bytes(head[:4])
+      if length == 1:
+        length = int.from_bytes(head[8:16])
+      if length == 0:  # The last box may say "up to the end".
+        return True
+      if length < 8:
+        return False
+      position += length
+  return position == size
