@@ -162,3 +162,29 @@ def test_previous_masks_keep_their_ids_where_they_meet():
   np.testing.assert_array_equal(found[labels > 0], labels[labels > 0])
   assert set(np.unique(found)) == {0, 3, 200}
   assert (found > 0).sum() > (labels > 0).sum()
+
+
+@pytest.mark.parametrize('how', lucid.MERGES)
+def test_layers_are_merged_as_configured(how):
+  """The one that is asked for, with its own width."""
+  rng = generator()
+  under = rng.integers(0, 256, (40, 50, 3), np.uint8)
+  image = np.zeros((20, 30, 4), np.uint8)
+  image[..., :3] = rng.integers(0, 256, (20, 30, 3), np.uint8)
+  image[4:16, 5:25, 3] = 255
+  layer = lucid.Layer(3, image, left=10, top=8)
+  config = dataclasses.replace(
+    lucid.LucidConfig(), merge=how, band=1, feather=2.0
+  )
+  found, labels = lucid.merge(
+    under, np.zeros((40, 50), np.uint8), [layer], config
+  )
+  parts = under[8:28, 10:40], image[..., :3].copy(), image[..., 3].copy()
+  parts = [np.ascontiguousarray(part) for part in parts]
+  expected = {
+    'poisson': blending.poisson_band(*parts, 1),
+    'feather': blending.feather(*parts, 2.0),
+  }
+  np.testing.assert_array_equal(found[8:28, 10:40], expected[how])
+  assert (expected['poisson'] != expected['feather']).any()
+  np.testing.assert_array_equal(np.argwhere(labels == 3).min(0), (12, 15))

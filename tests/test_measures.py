@@ -335,3 +335,14 @@ def test_undefined_frames_leave_the_mean_and_fail_in_recall():
   assert found.recall == 0.75
   assert found.decay == pytest.approx(0.8 - 0.6)
   assert math.isnan(measures.statistics([float('nan')]).mean)
+
+
+@pytest.mark.parametrize(('shift', 'expected'), [(8, 1.0), (9, 0.0)])
+@pytest.mark.parametrize('axis', [0, 1])
+def test_at_480p_the_tolerance_is_8_pixels(axis, shift, expected):
+  """Two straight edges: DAVIS' own size, ceil(0.008 x 979.6)."""
+  truth = np.zeros((480, 854), bool)
+  truth[(slice(None),) * axis + (slice(200, None),)] = True
+  predicted = np.roll(truth, shift, axis)
+  predicted[(slice(None),) * axis + (slice(0, 100),)] = False
+  assert measures.boundary_accuracy(predicted, truth) == expected
