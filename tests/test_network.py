@@ -132,7 +132,7 @@ def test_without_a_kept_configuration(workdir, tmp_path):
 def test_half_precision_halves_the_file(trained, tmp_path, capsys):
   workdir, _ = trained
   sizes = []
-  for dtype in network.DTYPES:
+  for dtype in ('float32', 'float16'):
     path = tmp_path / f'{dtype}.safetensors'
     export_checkpoint.main([str(workdir), f'--out={path}', f'--dtype={dtype}'])
     sizes.append(sum(a.nbytes for a in jax.tree.leaves(

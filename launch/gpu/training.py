@@ -33,7 +33,7 @@ from savos_jax.datasets import pack
 from savos_jax.tools.benchmark import common
 from savos_jax.tools.benchmark import roofline
 from savos_jax.tools.benchmark import training
-from savos_jax.training import recurrence
+from savos_jax.training import objective
 from savos_jax.training import sharding
 
 
@@ -85,7 +85,7 @@ def step_case(case: Case) -> training.Case:
     case.batch_size,
     case.dtype,
     1,
-    recurrence.RECURRENCES[0],
+    objective.RECURRENCES[0],
     False,
     1,
   )

@@ -66,7 +66,7 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
   )
   parser.add_argument(
     '--dtype',
-    choices=network.DTYPES,
+    choices=('float32', 'float16'),
     default='float32',
     help='of the arrays in the file; float16 halves its size',
   )

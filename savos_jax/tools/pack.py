@@ -16,11 +16,11 @@ from collections.abc import Sequence
 import pathlib
 import time
 
-from savos_jax.data import bank
 from savos_jax.datasets import davis
 from savos_jax.datasets import held_out_photos
 from savos_jax.datasets import pack
 from savos_jax.datasets import stills
+from savos_jax.datasets import training_images
 from savos_jax.foundation import errors
 
 _QUALITY = 85
@@ -70,18 +70,20 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     help='also the photos that generated clips are made of',
   )  # fmt: skip
   add(
-    '--size', type=lambda text: _pair(text, 'x'), default=bank.BOX,
+    '--size', type=lambda text: _pair(text, 'x'), default=training_images.BOX,
     metavar='SHORTxLONG',
     help='of the shorter and the longer side at most, pixels '
     '(default {}x{}, what training keeps); nothing is enlarged'.format(
-      *bank.BOX
+      *training_images.BOX
     ),
   )  # fmt: skip
   add(
     '--every', type=int, default=1, metavar='N',
     help="each N-th of a video's frames (default 1: all)",
   )  # fmt: skip
-  add('--codec', default='jpeg', choices=tuple(pack.CODECS), help='of images')
+  add(
+    '--codec', default='jpeg', choices=training_images.CODECS, help='of images'
+  )
   add(
     '--quality', type=int, metavar='1..100',
     help='of the images (default 85, or what --max_mb allows)',

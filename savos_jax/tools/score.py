@@ -29,6 +29,7 @@ from savos_jax.evaluation import annotations as annotations_lib
 from savos_jax.evaluation import attributes
 from savos_jax.evaluation import predictions
 from savos_jax.evaluation import protocol
+from savos_jax.evaluation import rules
 from savos_jax.evaluation import tables
 from savos_jax.foundation import errors
 
@@ -50,7 +51,7 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     help='the true masks: root of the data set, or the folder of its masks',
   )  # fmt: skip
   add(
-    '--protocol', required=True, choices=tuple(protocol.PROTOCOLS),
+    '--protocol', required=True, choices=tuple(rules.PROTOCOLS),
     help='what is scored: see above',
   )  # fmt: skip
   add(

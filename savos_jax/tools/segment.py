@@ -27,7 +27,6 @@ from savos_jax.foundation import compilation_cache
 from savos_jax.foundation import errors
 from savos_jax.foundation import files
 from savos_jax.foundation import memory
-from savos_jax.inference import aggregation
 from savos_jax.inference import options
 from savos_jax.inference import tracker as tracker_lib
 from savos_jax.pictures import cutout
@@ -99,11 +98,11 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     '--flip', action='store_true', help='averages the mirror image, too'
   )  # fmt: skip
   add(
-    '--aggregation', choices=aggregation.MODES, default='softmax',
+    '--aggregation', choices=options.MODES, default='softmax',
     help='how several objects agree',
   )  # fmt: skip
   add(
-    '--background', choices=aggregation.BACKGROUNDS, default='product',
+    '--background', choices=options.BACKGROUNDS, default='product',
     help='of the aggregation by softmax',
   )  # fmt: skip
   add(

@@ -29,7 +29,7 @@ from savos_jax.models import savos
 from savos_jax.tools.benchmark import common
 from savos_jax.tools.benchmark import output
 from savos_jax.tools.benchmark import training
-from savos_jax.training import recurrence
+from savos_jax.training import objective
 from savos_jax.training import sharding
 
 _EMA_DECAY = 0.99
@@ -131,7 +131,7 @@ def main() -> None:
     arguments.batch_size,
     'float32',
     1,
-    recurrence.RECURRENCES[0],
+    objective.RECURRENCES[0],
     False,
     1,
   )

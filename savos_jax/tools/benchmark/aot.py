@@ -47,7 +47,7 @@ from savos_jax.tools.benchmark import inference
 from savos_jax.tools.benchmark import output
 from savos_jax.tools.benchmark import program
 from savos_jax.tools.benchmark import training
-from savos_jax.training import recurrence
+from savos_jax.training import objective
 from savos_jax.training import sharding
 from savos_jax.training import state as state_lib
 
@@ -173,7 +173,7 @@ def _compile(config, case: Case, chips, clip_frames: int):
       case.batch_size * len(chips),
       case.compute_dtype,
       clip_frames,
-      recurrence.RECURRENCES[0],
+      objective.RECURRENCES[0],
       case.rematerialise,
       1,
     )

@@ -21,6 +21,7 @@ from savos_jax.evaluation import annotations
 from savos_jax.evaluation import measures
 from savos_jax.evaluation import predictions
 from savos_jax.evaluation import protocol
+from savos_jax.evaluation import rules
 from savos_jax.foundation import errors
 from savos_jax.foundation import threads
 from savos_jax.tools.benchmark import common
@@ -167,7 +168,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
   add(
     '--protocol',
     default='davis2016',
-    choices=sorted(protocol.PROTOCOLS),
+    choices=sorted(rules.PROTOCOLS),
     help='whose frames and objects count',
   )
   add('--workers', type=common.positive, help='threads; default one a core')

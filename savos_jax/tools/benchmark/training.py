@@ -40,7 +40,7 @@ from savos_jax.tools.benchmark import common
 from savos_jax.tools.benchmark import output
 from savos_jax.tools.benchmark import program
 from savos_jax.tools.benchmark import roofline
-from savos_jax.training import recurrence as recurrence_lib
+from savos_jax.training import objective
 from savos_jax.training import sharding
 from savos_jax.training import state as state_lib
 from savos_jax.training import steps
@@ -62,8 +62,8 @@ class Case:
     batch_size: examples a step, of all devices.
     compute_dtype: of the network.
     clip_frames: T.
-    recurrence: see `recurrence.Objective`.
-    rematerialise: see `recurrence.Objective`.
+    recurrence: see `objective.Objective`.
+    rematerialise: see `objective.Objective`.
     accumulation: parts in which each device takes its share.
   """
 
@@ -94,8 +94,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
   parser.add_argument(
     '--recurrence',
     nargs='+',
-    choices=recurrence_lib.RECURRENCES,
-    default=[recurrence_lib.RECURRENCES[0]],
+    choices=objective.RECURRENCES,
+    default=[objective.RECURRENCES[0]],
     help='whether gradients pass from frame to frame',
   )
   parser.add_argument(
@@ -191,7 +191,7 @@ def _train_step(
     steps.train_step,
     model=model,
     optimizer=optimizer,
-    objective=recurrence_lib.Objective(
+    objective=objective.Objective(
       'mean',
       0.5,
       recurrence=case.recurrence,
