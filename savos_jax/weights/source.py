@@ -22,6 +22,16 @@ class Preprocessing:
   std: tuple[float, float, float]
   channel_order: str = 'RGB'
 
+  def __str__(self) -> str:
+    """Tells it to people."""
+    mean, std = (
+      ', '.join(f'{value:.4g}' for value in values)
+      for values in (self.mean, self.std)
+    )
+    return (
+      f'{self.channel_order}, images in 0..1, RGB mean ({mean}), std ({std})'
+    )
+
 
 def caffe(mean: tuple[float, float, float]) -> Preprocessing:
   """Returns Caffe's: BGR in 0..255 minus a mean given as (B, G, R)."""
