@@ -15,7 +15,7 @@ from savos_jax.training import metric_writing
 ROOT = pathlib.Path(__file__).parents[1]
 # What takes long to import, and what only the extras bring.
 HEAVY = (
-  'av', 'clu', 'cv2', 'flax', 'h5py', 'jax', 'libtpu', 'onnx', 'optax',
+  'av', 'clu', 'cv2', 'flax', 'h5py', 'jax', 'libtpu', 'numpy', 'onnx', 'optax',
   'orbax', 'skimage', 'tensorboard', 'tensorflow', 'tensorflow_datasets',
   'torch',
 )  # fmt: skip

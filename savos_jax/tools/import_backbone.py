@@ -20,7 +20,7 @@ import pathlib
 
 from savos_jax.foundation import errors
 from savos_jax.tools import command
-from savos_jax.weights import source as source_lib
+from savos_jax.weights import preprocessings
 
 
 def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -37,7 +37,7 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
   )
   parser.add_argument(
     '--preprocessing',
-    choices=sorted(source_lib.PREPROCESSINGS),
+    choices=sorted(preprocessings.PUBLISHED),
     help='what the network was trained to see, where the file does not tell: '
     "torch: RGB, ImageNet's mean and std (default); caffe: BGR in 0..255 "
     'minus a mean; tf: RGB in -1..1',
@@ -55,16 +55,14 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
   return parser.parse_args(argv)
 
 
-def _overridden(
-  source: source_lib.Source, arguments: argparse.Namespace
-) -> source_lib.Source:
-  """Applies the flags where the file does not tell.
+def _overridden(source, arguments: argparse.Namespace):
+  """Applies the flags to a source where its file does not tell.
 
   Raises:
     SavosError: the file tells otherwise.
   """
   if arguments.preprocessing:
-    wanted = source_lib.PREPROCESSINGS[arguments.preprocessing]
+    wanted = preprocessings.PUBLISHED[arguments.preprocessing]
     if source.preprocessing not in (None, wanted):
       raise errors.SavosError(
         f'{arguments.source}: was trained on {source.preprocessing}.\n'
@@ -95,6 +93,7 @@ def run(arguments: argparse.Namespace) -> None:
   from savos_jax.weights import import_summary
   from savos_jax.weights import pretrained
   from savos_jax.weights import resnet_params
+  from savos_jax.weights import source as source_lib
 
   path = arguments.source.expanduser()
   source = _overridden(formats.read(path), arguments)

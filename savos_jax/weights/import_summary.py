@@ -9,6 +9,7 @@ from flax import traverse_util
 import jax
 
 from savos_jax.models import resnet
+from savos_jax.weights import preprocessings
 from savos_jax.weights import resnet_params
 from savos_jax.weights import source as source_lib
 
@@ -55,7 +56,7 @@ def summary(
     params: that encoder's parameters.
   """
   known = _KNOWN.get(digest[:8])
-  preprocessing = source.preprocessing or source_lib.PREPROCESSINGS['torch']
+  preprocessing = source.preprocessing or preprocessings.PUBLISHED['torch']
   assumed = (
     ''
     if source.preprocessing or known
