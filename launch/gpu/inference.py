@@ -80,11 +80,11 @@ QUICK = (
 )
 
 
-def _convolve(x, kernel, strides=(1, 1), *unused: Any, **also: Any):
+def _convolve(x, kernel, strides=(1, 1), padding='SAME', **others: Any):
   """1x1 convolutions and lines as `by_products` gets them, by XLA."""
-  del unused, also
+  layout = {'dimension_numbers': ('NHWC', 'HWIO', 'NHWC')}
   return jax.lax.conv_general_dilated(
-    x, kernel, strides, 'SAME', dimension_numbers=('NHWC', 'HWIO', 'NHWC')
+    x, kernel, strides, padding, **layout | others
   )
 
 
