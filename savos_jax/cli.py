@@ -4,8 +4,11 @@ It imports a program only when it is asked for, so that --help does not wait.
 """
 
 from collections.abc import Sequence
+import difflib
 import importlib
 import sys
+
+import savos_jax
 
 # Name -> module with `main`, and what it does.
 _COMMANDS = {
@@ -42,13 +45,6 @@ def _usage() -> str:
   )
 
 
-def _version() -> str:
-  # Takes a while, and is seldom asked for.
-  from importlib import metadata
-
-  return metadata.version('savos_jax')
-
-
 def main(argv: Sequence[str] | None = None) -> None:
   """Runs a command.
 
@@ -64,10 +60,14 @@ def main(argv: Sequence[str] | None = None) -> None:
     return
   name, *rest = arguments
   if name == '--version':
-    print(f'savos-jax {_version()}')
+    print(f'savos-jax {savos_jax.__version__}')
     return
   if name not in _COMMANDS:
-    print(f'savos-jax: no command {name!r}.\n\n{_usage()}', file=sys.stderr)
+    near = difflib.get_close_matches(name, _COMMANDS, 1)
+    meant = f' Did you mean {near[0]}?' if near else ''
+    print(
+      f'savos-jax: no command {name!r}.{meant}\n\n{_usage()}', file=sys.stderr
+    )
     sys.exit(2)
   module = importlib.import_module(f'savos_jax.{_COMMANDS[name][0]}')
   if name in _MODES:

@@ -1,4 +1,4 @@
-"""Trains and evaluates SAVOS.
+r"""Trains and evaluates SAVOS.
 
   python -m savos_jax.main --config=configs/davis16.py --workdir=runs/davis16 \
       --config.data.root=/path/to/DAVIS
@@ -164,8 +164,10 @@ def by_name(argument: str) -> str:
 
 def parse_flags(argv: list[str]) -> list[str]:
   """Parses the flags; a misspelt field or file is an error, not a traceback."""
+  if {'-h', '--help'} & set(argv):  # Absl's own ends with status 1.
+    app.usage(shorthelp=True, writeto_stdout=True, exitcode=0)
   try:
-    arguments = app.parse_flags_with_usage(list(map(by_name, joined(argv))))
+    arguments = flags.FLAGS(list(map(by_name, joined(argv))))
     _CONFIG.value.lock()  # Any use: a file that failed to load says so now.
     return arguments
   except (AttributeError, KeyError) as error:
@@ -174,6 +176,8 @@ def parse_flags(argv: list[str]) -> list[str]:
     problem = f'no such field of the configuration: {text}'
   except OSError as error:
     problem = str(error)
+  except flags.Error as error:  # One line a flag.
+    problem = str(error).replace('\n', '\n  ')
   print(
     f'error: {problem}\n  configs/default.py lists every field; --help the '
     'flags.',
@@ -210,8 +214,15 @@ def start(argv: list[str] | None = None) -> None:
 
 def run_mode(mode: str, arguments: list[str]) -> None:
   """Runs a command of `savos_jax.cli`: 'train' or 'evaluate'."""
-  sys.modules['__main__'].__doc__ = __doc__  # What absl shows as help.
-  start([f'savos-jax {mode}', f'--mode={mode}', *arguments])
+  name = f'savos-jax {mode}'
+  # What absl shows as help: the flags and the docstring of the main module.
+  sys.argv[0] = name
+  for flag in flags.FLAGS.get_key_flags_for_module(__name__):
+    if flag is not flags.FLAGS[_MODE.name]:
+      flags.FLAGS.register_key_flag_for_module(name, flag)
+  told = __doc__.replace('python -m savos_jax.main', name)
+  sys.modules['__main__'].__doc__ = told
+  start([name, f'--mode={mode}', *arguments])
 
 
 if __name__ == '__main__':

@@ -19,7 +19,6 @@ from savos_jax.training import state as state_lib
 from savos_jax.weights import pretrained
 from savos_jax.weights import tensor_file
 
-DTYPES = ('float32', 'float16')
 _KEPT_SECTIONS = ('seed', 'sampling', 'lucid', 'train', 'eval')
 
 

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from savos_jax.inference import aggregation
+from savos_jax.inference import options
 
 
 def pixels(*objects):
@@ -56,7 +57,7 @@ def test_winner_takes_all():
   )
 
 
-@pytest.mark.parametrize('mode', aggregation.MODES)
+@pytest.mark.parametrize('mode', options.MODES)
 def test_one_object_stays_as_it_is(mode):
   p = pixels([0.0, 0.3, 0.7, 1.0])
   assert aggregation.aggregate(p, mode) is p

@@ -17,6 +17,7 @@ from savos_jax.datasets import masks
 from savos_jax.datasets import pack
 from savos_jax.datasets import sequences
 from savos_jax.datasets import stills
+from savos_jax.datasets import training_images
 from savos_jax.foundation import errors
 
 SIZE = (40, 50)
@@ -237,7 +238,7 @@ def test_a_bank_of_packs_is_one_of_folders(tmp_path, davis_root):
   parts = pack.parts([*videos, *photos], 2)
   files = [str(tmp_path / f'{i}.pack') for i in range(2)]
   for path, part in zip(files, parts, strict=True):
-    pack.write(path, part, bank.BOX, 'jpeg', 95)
+    pack.write(path, part, training_images.BOX, 'jpeg', 95)
   folders = (str(tmp_path / 'photos'),)
   packed, opened = (
     bank.build(settings.scene_records(_config(**fields), tmp_path))
@@ -261,7 +262,8 @@ def test_a_bank_of_packs_is_one_of_folders(tmp_path, davis_root):
 
 def test_a_misspelt_sequence_is_not_trained_on(tmp_path, davis_root):
   path = tmp_path / 'a.pack'
-  pack.write(path, davis.load(davis_root, 'train', '2016'), bank.BOX, 'jpeg', 9)
+  videos = davis.load(davis_root, 'train', '2016')
+  pack.write(path, videos, training_images.BOX, 'jpeg', 9)
   for fields in ({'packs': (str(path),)}, {'root': str(davis_root)}):
     config = _config(held_out=('twoo',), **fields)
     with pytest.raises(errors.SavosError, match='held_out names twoo'):

@@ -11,9 +11,9 @@ import safetensors.numpy
 from savos_jax.evaluation import protocol
 from savos_jax.foundation import errors
 from savos_jax.tools.benchmark import __main__ as benchmark
-from savos_jax.tools.benchmark import common
 from savos_jax.tools.benchmark import evaluation
 from savos_jax.tools.benchmark import output
+from savos_jax.tools.benchmark.flags import shared
 from tests import tiny_resnets
 
 
@@ -35,8 +35,8 @@ def tables(printed: str) -> list[list[dict[str, str]]]:
 @pytest.fixture
 def arguments(tmp_path):
   return argparse.Namespace(
-    command='made_up', run=print, json=tmp_path / 'made' / 'figures.json',
-    trace=tmp_path, size=[common.Size(48, 80)], frames=3,
+    command='made_up', json=tmp_path / 'made' / 'figures.json',
+    trace=tmp_path, size=[shared.Size(48, 80)], frames=3,
   )  # fmt: skip
 
 

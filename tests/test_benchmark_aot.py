@@ -11,8 +11,8 @@ from savos_jax.foundation import errors
 from savos_jax.models import savos
 from savos_jax.tools.benchmark import __main__ as benchmark
 from savos_jax.tools.benchmark import aot
-from savos_jax.tools.benchmark import common
 from savos_jax.tools.benchmark import hlo
+from savos_jax.tools.benchmark.flags import shared
 from savos_jax.training import state as state_lib
 
 CONFIG = savos.SavosConfig(
@@ -75,7 +75,7 @@ def test_unknown_topologies_are_explained(topology, capsys):
 @pytest.mark.usefixtures('library_promotion')
 def test_tiny_network_is_compiled_for_a_slice():
   case = aot.Case(
-    'training', 'v5e:1x1', common.Size(64, 96), 'float32', False, 2
+    'training', 'v5e:1x1', shared.Size(64, 96), 'float32', False, 2
   )
   alone = aot.measure(CONFIG, case, 1, None)
   case = dataclasses.replace(case, topology='v5e:2x4')

@@ -15,6 +15,7 @@ from savos_jax.tools.benchmark import common
 from savos_jax.tools.benchmark import inference
 from savos_jax.tools.benchmark import roofline
 from savos_jax.tools.benchmark import training
+from savos_jax.tools.benchmark.flags import shared
 from savos_jax.training import state as state_lib
 
 pytestmark = pytest.mark.slow
@@ -24,7 +25,7 @@ CONFIG = savos.SavosConfig(
 )
 TINY = ('--width_multiplier=0.0625', '--decoder_features=8')
 PEAKS = ('--product_size=64', '--copy_mib=1')
-CASE = training.Case(common.Size(32, 40), 2, 'float32', 1, 'detached', False, 1)
+CASE = training.Case(shared.Size(32, 40), 2, 'float32', 1, 'detached', False, 1)
 
 
 def test_inference_reports_setting_and_figures(tmp_path, capsys):
@@ -62,7 +63,7 @@ def test_inference_reports_setting_and_figures(tmp_path, capsys):
 
 def test_a_frame_is_compiled_once(monkeypatch, caplog):
   monkeypatch.setattr(inference, 'operations', lambda *_: 1e6)
-  case = inference.Case(common.Size(32, 40), 1, 'float32')
+  case = inference.Case(shared.Size(32, 40), 1, 'float32')
   config = options.InferenceConfig(scales=(1.0, 0.5))
   peaks = roofline.Peaks({'float32': 1e9}, 1e9)
   with jax.log_compiles(), caplog.at_level('WARNING'):
@@ -167,7 +168,7 @@ def test_training_prints_a_row_for_each_combination(
 
 
 def test_one_frame_is_measured_once():
-  arguments = benchmark._parser().parse_args([
+  arguments = benchmark._parse([
     'training', '--clip_frames', '1', '2',
     '--recurrence', 'detached', 'through_time',
   ])  # fmt: skip

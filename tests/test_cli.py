@@ -1,11 +1,13 @@
 """The command savos-jax, and configurations by their names."""
 
+from importlib import metadata
 import importlib.util
 import pathlib
 import tomllib
 
 import pytest
 
+import savos_jax
 from savos_jax import cli
 from savos_jax import configs
 from savos_jax import main
@@ -26,8 +28,8 @@ def test_help_names_every_command(capsys):
 
 def test_every_tool_is_a_command():
   tools = {path.stem for path in (ROOT / 'savos_jax' / 'tools').glob('*.py')}
-  # One draws for another.
-  tools -= {'__init__', 'dream_pictures'}
+  # What all have, and what one is made of.
+  tools -= {'__init__', 'command', 'dream_making', 'dream_pictures'}
   found = {module.split('.')[-1] for module, _ in cli._COMMANDS.values()}
   assert tools <= found
 
@@ -40,10 +42,28 @@ def test_a_command_gets_its_arguments(capsys):
 
 
 def test_no_such_command(capsys):
-  with pytest.raises(SystemExit) as stopped:
-    cli.main(['segmnet'])
-  assert stopped.value.code == 2
-  assert "no command 'segmnet'" in capsys.readouterr().err
+  for name, meant in (('segmnet', ' Did you mean segment?'), ('xyz', '')):
+    with pytest.raises(SystemExit) as stopped:
+      cli.main([name])
+    assert stopped.value.code == 2
+    told = capsys.readouterr().err.splitlines()
+    assert told[0] == f'savos-jax: no command {name!r}.{meant}'
+    assert told[2] == 'usage: savos-jax COMMAND ...'
+
+
+def test_the_version_is_that_of_the_package(capsys, monkeypatch):
+  monkeypatch.setattr(metadata, 'version', {'savos_jax': '1.2.3'}.__getitem__)
+  cli.main(['--version'])
+  assert capsys.readouterr().out == 'savos-jax 1.2.3\n'
+
+  def absent(name):
+    raise metadata.PackageNotFoundError(name)
+
+  monkeypatch.setattr(metadata, 'version', absent)
+  cli.main(['--version'])
+  assert capsys.readouterr().out == 'savos-jax 0+unknown\n'
+  with pytest.raises(AttributeError, match='no attribute'):
+    _ = savos_jax.__versions__
 
 
 def test_configurations_by_name():

@@ -32,6 +32,41 @@ def test_convolution_by_products_is_that_convolution(kernel, strides):
   np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.parametrize(
+  ('size', 'convolve'),
+  [
+    (1, convolutions.by_products),
+    (3, convolutions.by_products),
+    (3, convolutions.convolve_3x3),
+  ],
+)
+def test_in_place_of_a_layers_convolution(size, convolve):
+  x = jnp.ones((1, 8, 10, 3))
+
+  def layer(convolve=convolve, **given):
+    kernel = size, size
+    return nn.Conv(6, kernel, conv_general_dilated=convolve, **given)
+
+  params = layer().init(jax.random.key(0), x)
+  for padding in ('SAME', size // 2):
+    expected = layer(None, padding=padding).apply(params, x)
+    found = layer(padding=padding).apply(params, x)
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
+  refused = {
+    'padding': {'padding': 2},
+    'lhs_dilation': {'input_dilation': 2},
+    'rhs_dilation': {'kernel_dilation': 2},
+    'feature_group_count': {'feature_group_count': 3},
+    'precision': {'precision': 'highest'},
+  }
+  if size > 1:
+    refused['strides'] = {'strides': 2}
+    refused['padding'] = {'padding': 'VALID'}
+  for name, given in refused.items():
+    with pytest.raises(ValueError, match=rf'^{name} is .*\n  Expected'):
+      layer(**given).init(jax.random.key(0), x)
+
+
 @pytest.mark.parametrize('factor', [1, 2, 4])
 def test_upsampling_is_bilinear_with_half_pixel_centres(factor):
   x = jax.random.normal(jax.random.key(0), (2, 5, 3, 4))

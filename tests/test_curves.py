@@ -6,7 +6,8 @@ from clu import metric_writers
 import pytest
 
 from savos_jax.foundation import errors
-from savos_jax.tools import curves
+from savos_jax.tools import curves as tool
+from savos_jax.training import curves
 
 
 def write_logs(workdir, rows):
@@ -33,7 +34,7 @@ def trained(tmp_path):
 
 def test_table_has_a_row_a_step_and_a_column_a_curve(trained):
   path = trained / 'curves.csv'
-  curves.main([str(trained), '--csv', str(path)])
+  tool.main([str(trained), '--csv', str(path)])
   with path.open(newline='') as file:
     rows = list(csv.DictReader(file))
   assert [row['step'] for row in rows] == ['10', '15', '20', '30']
@@ -56,7 +57,7 @@ def test_lines_go_from_value_to_value(trained, tmp_path):
   assert 'IoU, training: mean 46.9' in chart.label
   assert 'lowest 25.0 at step 10, highest 75.0 at step 30' in chart.label
   assert 'J, validation: mean 50.0' in chart.label
-  curves.main([str(trained), '--png', str(tmp_path / 'a' / 'curves.png')])
+  tool.main([str(trained), '--png', str(tmp_path / 'a' / 'curves.png')])
   assert (tmp_path / 'a' / 'curves.png').stat().st_size > 1000
 
 
@@ -67,7 +68,7 @@ def test_a_folder_without_curves_is_named(tmp_path, capsys):
   with pytest.raises(errors.SavosError, match='none of iou'):
     curves.chart(curves.read(tmp_path))
   with pytest.raises(SystemExit):
-    curves.main([str(tmp_path)])
+    tool.main([str(tmp_path)])
   assert 'expected --csv, --png or both' in capsys.readouterr().err
 
 

@@ -11,6 +11,7 @@ import safetensors.numpy
 
 from savos_jax.tools import import_backbone
 from savos_jax.weights import formats
+from savos_jax.weights import preprocessings
 from savos_jax.weights import source as source_lib
 from savos_jax.weights import tensor_file
 from tests import tiny_resnets
@@ -185,7 +186,7 @@ def test_a_flag_must_not_contradict_the_file(
   told = dataclasses.replace(
     tiny_resnets.source(stride_variant='v1'),
     layout='ONNX',
-    preprocessing=source_lib.caffe((104, 117, 123)),
+    preprocessing=preprocessings.caffe((104, 117, 123)),
   )
   monkeypatch.setattr(formats, 'read', lambda path: told)
   with pytest.raises(SystemExit, match='2'):

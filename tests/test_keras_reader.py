@@ -11,8 +11,8 @@ from savos_jax.data import pipeline
 from savos_jax.foundation import errors
 from savos_jax.models import resnet
 from savos_jax.weights import keras_reader
+from savos_jax.weights import preprocessings
 from savos_jax.weights import resnet_params
-from savos_jax.weights import source as source_lib
 
 _CONV = ('kernel', 'bias')
 _NORM = ('gamma', 'beta', 'moving_mean', 'moving_variance')
@@ -121,7 +121,7 @@ def test_tensors_come_back_under_torchvisions_names(tmp_path, layout):
     'predictions',
   }
   assert source.batch_norm_epsilon == 1.001e-5
-  assert source.preprocessing == source_lib.PREPROCESSINGS['caffe']
+  assert source.preprocessing == preprocessings.PUBLISHED['caffe']
   backbone, _ = resnet_params.fold(source)
   assert backbone.block_counts == _BLOCKS
   assert backbone.stride_variant == 'v1'

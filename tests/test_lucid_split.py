@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from savos_jax.data import lucid
-from savos_jax.data.lucid import config as config_lib
+from savos_jax.data import lucid_config as config_lib
 from tests import lucid_scenes
 
 STILL = lucid_scenes.STILL

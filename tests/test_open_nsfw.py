@@ -15,8 +15,8 @@ import pytest
 from savos_jax.datasets import masks
 from savos_jax.models import resnet
 from savos_jax.weights import onnx_reader
+from savos_jax.weights import preprocessings
 from savos_jax.weights import resnet_params
-from savos_jax.weights import source as source_lib
 
 _BOUND = 1e-5  # Of the relative error; float32 gives about a tenth of it.
 
@@ -74,7 +74,7 @@ def _table(found, expected) -> float:
 
 def test_what_is_known_of_the_file(network):
   source = onnx_reader.read(network)
-  assert source.preprocessing == source_lib.caffe((104, 117, 123))
+  assert source.preprocessing == preprocessings.caffe((104, 117, 123))
   assert source.left_out == (
     'fc_nsfw/MatMul/ReadVariableOp:0',
     'fc_nsfw/BiasAdd/ReadVariableOp:0',

@@ -15,13 +15,14 @@ import pytest
 from savos_jax.inference import aggregation
 from savos_jax.models import savos
 from savos_jax.training import losses
+from savos_jax.training import objective as objective_lib
 from savos_jax.training import recurrence
 from tests import tiny_resnets
 
 pytestmark = pytest.mark.slow
 
 LAYERS = 6
-OBJECTIVE = recurrence.Objective('mean', soft_iou_weight=0.5)
+OBJECTIVE = objective_lib.Objective('mean', soft_iou_weight=0.5)
 
 
 class PixelNetwork:
@@ -171,7 +172,7 @@ def test_detached_takes_the_guidance_for_a_constant():
 def test_the_recurrences_differ_in_the_gradient_alone():
   params, batch = make_params(), make_batch(2)
   detached, through_time = (
-    take(params, batch, recurrence=name) for name in recurrence.RECURRENCES
+    take(params, batch, recurrence=name) for name in objective_lib.RECURRENCES
   )
   assert_close(detached[1], through_time[1])
   differences = jax.tree.map(
@@ -187,13 +188,13 @@ def test_one_frame_is_no_recurrence():
   expected = jax.grad(
     lambda params: segment(params, batch, 0, first_guidance(batch))[0]
   )(params)
-  for name in recurrence.RECURRENCES:
+  for name in objective_lib.RECURRENCES:
     found, metrics = take(params, batch, recurrence=name)
     assert_close(found, expected)
     assert metrics.keys() == {'loss', 'iou'}
 
 
-@pytest.mark.parametrize('name', recurrence.RECURRENCES)
+@pytest.mark.parametrize('name', objective_lib.RECURRENCES)
 def test_rematerialisation_changes_no_gradient(name):
   params, batch = make_params(), make_batch(3)
   kept = take(params, batch, recurrence=name)
@@ -221,7 +222,7 @@ def test_memory_is_that_of_one_frame():
   assert megabytes(4, rematerialise=True) < 0.8 * one
 
 
-@pytest.mark.parametrize('name', recurrence.RECURRENCES)
+@pytest.mark.parametrize('name', objective_lib.RECURRENCES)
 def test_teacher_forcing_gives_the_true_mask_to_the_lost_examples(name):
   params, batch = make_params(), make_batch(2)
   p_0 = segment(params, batch, 0, first_guidance(batch))[1]
@@ -269,7 +270,7 @@ def _of_object(batch, number):
   }
 
 
-@pytest.mark.parametrize('name', recurrence.RECURRENCES)
+@pytest.mark.parametrize('name', objective_lib.RECURRENCES)
 def test_objects_side_by_side_are_the_mean_of_each(name):
   params, batch = make_params(), _with_objects(make_batch(2), 2)
   found, metrics = take(params, batch, recurrence=name, joint=False)

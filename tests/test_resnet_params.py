@@ -11,8 +11,8 @@ import pytest
 
 from savos_jax.foundation import errors
 from savos_jax.models import resnet
+from savos_jax.weights import preprocessings
 from savos_jax.weights import resnet_params
-from savos_jax.weights import source as source_lib
 from tests import tiny_resnets
 
 
@@ -81,11 +81,11 @@ def test_kernels_are_transposed():
   )
 
 
-@pytest.mark.parametrize('name', sorted(source_lib.PREPROCESSINGS))
+@pytest.mark.parametrize('name', sorted(preprocessings.PUBLISHED))
 def test_first_convolution_sees_what_it_was_trained_on(name):
   """RGB in [0, 1], normalised as the file tells, against the original's way."""
   drawn = tiny_resnets.tensors(folded=True)
-  preprocessing = source_lib.PREPROCESSINGS[name]
+  preprocessing = preprocessings.PUBLISHED[name]
   source = tiny_resnets.source(drawn, preprocessing=preprocessing)
   backbone, params = resnet_params.fold(source)
   image = np.random.default_rng(1).integers(0, 256, (7, 7, 3))

@@ -6,6 +6,7 @@ import pytest
 
 from savos_jax import network
 from savos_jax.datasets import masks
+from savos_jax.inference import tracker as tracker_lib
 from savos_jax.tools import segment
 from savos_jax.video import sources
 from tests import tiny_resnets
@@ -167,13 +168,13 @@ def test_results_of_an_earlier_run_go_with_it(files, tmp_path):
 
 def test_the_network_sees_no_more_than_max_size(files, tmp_path, monkeypatch):
   seen = []
-  original = segment.tracker_lib.Tracker
+  original = tracker_lib.Tracker
 
   def tracker(model, params, config):
     seen.append(config)
     return original(model, params, config)
 
-  monkeypatch.setattr(segment.tracker_lib, 'Tracker', tracker)
+  monkeypatch.setattr(tracker_lib, 'Tracker', tracker)
   flags = ('--no-overlay', '--overwrite', '--scales', '0.5', '1', '--flip')
   run(
     files,

@@ -10,7 +10,7 @@ import pytest
 
 from savos_jax.models import savos
 from savos_jax.training import losses
-from savos_jax.training import recurrence
+from savos_jax.training import objective
 from savos_jax.training import state as state_lib
 from savos_jax.training import steps
 
@@ -48,7 +48,7 @@ def taken(batch):
     steps.train_step,
     model=MODEL,
     optimizer=optimizer,
-    objective=recurrence.Objective('mean', soft_iou_weight=0.5),
+    objective=objective.Objective('mean', soft_iou_weight=0.5),
     ema_decay=0.9,
   )
   after, metrics = jax.jit(step)(before, batch)

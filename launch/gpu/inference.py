@@ -33,6 +33,7 @@ from savos_jax.models import savos
 from savos_jax.tools.benchmark import common
 from savos_jax.tools.benchmark import inference
 from savos_jax.tools.benchmark import roofline
+from savos_jax.tools.benchmark.flags import shared
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,11 +80,11 @@ QUICK = (
 )
 
 
-def _convolve(x, kernel, strides=(1, 1), *unused: Any, **also: Any):
+def _convolve(x, kernel, strides=(1, 1), padding='SAME', **others: Any):
   """1x1 convolutions and lines as `by_products` gets them, by XLA."""
-  del unused, also
+  layout = {'dimension_numbers': ('NHWC', 'HWIO', 'NHWC')}
   return jax.lax.conv_general_dilated(
-    x, kernel, strides, 'SAME', dimension_numbers=('NHWC', 'HWIO', 'NHWC')
+    x, kernel, strides, padding, **layout | others
   )
 
 
@@ -99,7 +100,7 @@ def _convolutions(plain: bool):
     yield
 
 
-def jax_program(case: Case, size: common.Size):
+def jax_program(case: Case, size: shared.Size):
   """Returns what takes a frame of all videos with the tracker."""
   model = savos.SAVOS(jobs.architecture(case.width, case.dtype))
   params = jax.device_put(common.draw_params(model))
@@ -115,7 +116,7 @@ def jax_program(case: Case, size: common.Size):
 
 
 def frame_and_labels(
-  size: common.Size, objects: int
+  size: shared.Size, objects: int
 ) -> tuple[np.ndarray, np.ndarray]:
   """Draws a frame, uint8 [H, W, 3], and labels, uint8 [H, W]."""
   rng = np.random.default_rng(0)
@@ -124,7 +125,7 @@ def frame_and_labels(
   return frame, rng.integers(0, objects + 1, shape, np.uint8)
 
 
-def _torch_programs(case: Case, size: common.Size) -> dict[str, Any]:
+def _torch_programs(case: Case, size: shared.Size) -> dict[str, Any]:
   """Returns the same with PyTorch; empty where it is not installed."""
   try:
     import torch_speed
@@ -146,7 +147,7 @@ def _torch_programs(case: Case, size: common.Size) -> dict[str, Any]:
 
 
 def measure(
-  case: Case, size: common.Size, frames: int, peaks: roofline.Peaks
+  case: Case, size: shared.Size, frames: int, peaks: roofline.Peaks
 ) -> dict[str, Any]:
   """Times a frame of all videos.
 
@@ -190,7 +191,7 @@ def main() -> int:
   parser.set_defaults(command='gpu inference')
   arguments = parser.parse_args()
   quick = arguments.quick
-  size = common.Size(64, 96) if quick else common.DAVIS_SIZE
+  size = shared.Size(64, 96) if quick else shared.DAVIS_SIZE
   peaks = roofline.measure(
     ('float32', 'bfloat16'), 128 if quick else None, 1 if quick else 256
   )

@@ -15,6 +15,7 @@ sys.path[:0] = [str(_ROOT), str(_ROOT / 'tests' / 'golden')]
 
 from savos_jax.models import savos
 from savos_jax.tools.benchmark import output
+from savos_jax.tools.benchmark.flags import shared
 
 # Name -> the encoder's width and the decoder's channels.
 WIDTHS = {'full': (1.0, 256), 'half': (0.5, 128), 'tiny': (1 / 16, 8)}
@@ -31,7 +32,7 @@ def parser(description: str, seconds: int) -> argparse.ArgumentParser:
     description=description,
     formatter_class=argparse.RawDescriptionHelpFormatter,
   )
-  output.add_arguments(made)
+  shared.add_output_arguments(made)
   made.add_argument(
     '--seconds',
     type=float,

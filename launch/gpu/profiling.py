@@ -27,6 +27,7 @@ import inference
 import training
 
 from savos_jax.tools.benchmark import common
+from savos_jax.tools.benchmark.flags import shared
 
 _SHOWN = 12  # Operations of each trace.
 
@@ -112,8 +113,8 @@ def _rows(
 def _programs(quick: bool) -> dict[str, Callable[[], Any]]:
   """Returns what is traced, by name; compiles when it is asked for."""
   width, dtype = ('tiny', 'float32') if quick else ('full', 'bfloat16')
-  size = common.Size(64, 96) if quick else common.DAVIS_SIZE
-  small = common.Size(64, 96) if quick else common.Size(256, 448)
+  size = shared.Size(64, 96) if quick else shared.DAVIS_SIZE
+  small = shared.Size(64, 96) if quick else shared.Size(256, 448)
   return {
     'frame': lambda: inference.jax_program(inference.Case(width, dtype), size),
     'step': lambda: training.jax_program(

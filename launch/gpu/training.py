@@ -33,7 +33,8 @@ from savos_jax.datasets import pack
 from savos_jax.tools.benchmark import common
 from savos_jax.tools.benchmark import roofline
 from savos_jax.tools.benchmark import training
-from savos_jax.training import recurrence
+from savos_jax.tools.benchmark.flags import shared
+from savos_jax.training import objective
 from savos_jax.training import sharding
 
 
@@ -50,28 +51,28 @@ class Case:
   """
 
   width: str
-  size: common.Size
+  size: shared.Size
   batch_size: int
   dtype: str
   torch: str = 'eager'
 
 
-_SMALL = common.Size(256, 448)
+_SMALL = shared.Size(256, 448)
 # The most important first: time may end the list.
 CASES = (
   Case('half', _SMALL, 64, 'bfloat16', 'compile'),
-  Case('full', common.DAVIS_SIZE, 16, 'bfloat16', 'compile'),
+  Case('full', shared.DAVIS_SIZE, 16, 'bfloat16', 'compile'),
   Case('half', _SMALL, 16, 'bfloat16'),
   Case('full', _SMALL, 64, 'bfloat16'),
   Case('half', _SMALL, 64, 'float32'),
   Case('half', _SMALL, 4, 'bfloat16'),
-  Case('full', common.DAVIS_SIZE, 4, 'bfloat16'),
-  Case('full', common.DAVIS_SIZE, 16, 'float32'),
+  Case('full', shared.DAVIS_SIZE, 4, 'bfloat16'),
+  Case('full', shared.DAVIS_SIZE, 16, 'float32'),
   Case('full', _SMALL, 16, 'bfloat16', ''),
   Case('half', _SMALL, 4, 'float32', ''),
-  Case('full', common.DAVIS_SIZE, 4, 'float32', ''),
+  Case('full', shared.DAVIS_SIZE, 4, 'float32', ''),
 )
-_TINY = common.Size(64, 96)
+_TINY = shared.Size(64, 96)
 QUICK = (
   Case('tiny', _TINY, 2, 'float32'),
   Case('tiny', _TINY, 2, 'bfloat16', ''),
@@ -85,7 +86,7 @@ def step_case(case: Case) -> training.Case:
     case.batch_size,
     case.dtype,
     1,
-    recurrence.RECURRENCES[0],
+    objective.RECURRENCES[0],
     False,
     1,
   )

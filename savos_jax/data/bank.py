@@ -13,11 +13,10 @@ import tqdm
 
 from savos_jax.datasets import sequences
 from savos_jax.datasets import shrinking
+from savos_jax.datasets import training_images
 from savos_jax.foundation import errors
 from savos_jax.foundation import threads
 
-# Shorter and longer side of an image at most, pixels.
-BOX = (384, 640)
 _SMALLEST = 0.002  # Of an image's area: an object below it is background.
 _VOID = 255
 # What can be pasted covers so much of its photo.
@@ -85,7 +84,7 @@ def _find_objects(labels: np.ndarray) -> list[tuple[int, ...]]:
 def _read(record: sequences.Sequence, index: int, pixels: np.ndarray):
   """Puts a frame into its place, uint32 [H * W]; returns its objects."""
   frame, labels = shrinking.shrink(
-    record.frame(index), record.labels(index), BOX
+    record.frame(index), record.labels(index), training_images.BOX
   )
   labels = np.where(labels == _VOID, np.uint8(0), labels)
   # The first byte is the lowest, whatever the machine's order.
@@ -155,7 +154,9 @@ def _place(records) -> tuple[np.ndarray, int]:
   groups = {name: i for i, name in enumerate(sorted(set(map(_group, records))))}
   images, end = [], 0
   for record in records:
-    height, width = shrinking.fitted_size(record.height, record.width, BOX)
+    height, width = shrinking.fitted_size(
+      record.height, record.width, training_images.BOX
+    )
     row = height, width, len(images), len(record), groups[_group(record)]
     for _ in range(len(record)):
       images.append((end, *row))

@@ -31,7 +31,10 @@ from savos_jax.foundation import threads
 _INDEX = 'index.json'
 _VERSION = 1
 QUALITIES = (90, 85, 80, 75, 70, 65, 60, 55, 50)
-CODECS = {'jpeg': cv2.IMWRITE_JPEG_QUALITY, 'webp': cv2.IMWRITE_WEBP_QUALITY}
+_QUALITY_FLAGS = {
+  'jpeg': cv2.IMWRITE_JPEG_QUALITY,
+  'webp': cv2.IMWRITE_WEBP_QUALITY,
+}
 _SUFFIXES = {'jpeg': '.jpg', 'webp': '.webp'}
 # Masks take 40 % fewer bytes than as OpenCV has it, which is for photos.
 _PNG = [
@@ -131,7 +134,7 @@ def choose_quality(
   Args:
     records: what is to be packed.
     box: see `shrinking.fitted_size`.
-    codec: one of `CODECS`.
+    codec: one of `training_images.CODECS`.
     max_bytes: of the file.
     every: see `write`.
 
@@ -158,7 +161,7 @@ def choose_quality(
     )
 
     def needed(quality: int) -> float:
-      suffix, parameters = _SUFFIXES[codec], [CODECS[codec], quality]
+      suffix, parameters = _SUFFIXES[codec], [_QUALITY_FLAGS[codec], quality]
       coded = pool.map(
         lambda one: len(_encode(suffix, one[0][..., ::-1], parameters)), shrunk
       )
@@ -200,7 +203,7 @@ def write_within(
     path: see `write`, as are the others.
     records: videos and photos.
     box: see `shrinking.fitted_size`.
-    codec: one of `CODECS`.
+    codec: one of `training_images.CODECS`.
     max_bytes: of the file.
     every: of a video each so many-th frame, from the first.
 
@@ -236,7 +239,7 @@ def write(
     path: the file; must not be there yet.
     records: videos and photos.
     box: see `shrinking.fitted_size`.
-    codec: one of `CODECS`.
+    codec: one of `training_images.CODECS`.
     quality: of it, 1..100.
     every: of a video each so many-th frame, from the first.
 
@@ -261,7 +264,7 @@ def check_absent(path: str | os.PathLike) -> None:
 
 def _write(path, records, box, codec, quality, every, max_bytes=None) -> int:
   """Writes a pack, and returns its size; nothing if it is too large."""
-  suffix, parameters = _SUFFIXES[codec], [CODECS[codec], quality]
+  suffix, parameters = _SUFFIXES[codec], [_QUALITY_FLAGS[codec], quality]
 
   def code(record, index):
     frame, labels = shrinking.shrink(

@@ -10,6 +10,7 @@ import pathlib
 
 from savos_jax.evaluation import measures
 from savos_jax.evaluation import protocol
+from savos_jax.evaluation import rules
 from savos_jax.foundation import files
 
 _GLOBAL_COLUMNS = (
@@ -218,8 +219,8 @@ def _cells(j: measures.Statistics, f: measures.Statistics) -> list[str]:
 
 
 def _shows_sequences(scores: protocol.Scores) -> bool:
-  rules = protocol.PROTOCOLS.get(scores.protocol)
-  return rules is not None and rules.sequence_mean
+  found = rules.PROTOCOLS.get(scores.protocol)
+  return found is not None and found.sequence_mean
 
 
 def _mean_title(scores: protocol.Scores) -> str:

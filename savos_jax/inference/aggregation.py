@@ -7,8 +7,6 @@ objects, and [K+1, H, W] with the background in front.
 import jax
 import jax.numpy as jnp
 
-MODES = ('softmax', 'winner_takes_all', 'independent')
-BACKGROUNDS = ('product', 'max', 'merged')
 # Odds of 0 and 1 are not finite.
 _EPSILON = 1e-7
 
@@ -76,9 +74,9 @@ def aggregate(
 
   Args:
     objects: probabilities [K, H, W], each object's on its own.
-    mode: one of `MODES`. One object has nobody to agree with: it stays as it
-      is in every mode.
-    background_kind: one of `BACKGROUNDS`; only for 'softmax'.
+    mode: one of `options.MODES`. One object has nobody to agree with: it stays
+      as it is in every mode.
+    background_kind: one of `options.BACKGROUNDS`; only for 'softmax'.
     merged: see `background`.
 
   Returns:

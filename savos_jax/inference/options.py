@@ -3,7 +3,9 @@
 import dataclasses
 import math
 
-from savos_jax.inference import aggregation
+# What `aggregation` can do; said here, where no library is needed to read it.
+MODES = ('softmax', 'winner_takes_all', 'independent')
+BACKGROUNDS = ('product', 'max', 'merged')
 
 
 @dataclasses.dataclass(frozen=True)
@@ -11,8 +13,8 @@ class InferenceConfig:
   """Every choice of inference (SAVOS, section 5).
 
   Attributes:
-    aggregation: how several objects agree, one of `aggregation.MODES`.
-    background: of 'softmax', one of `aggregation.BACKGROUNDS`; 'merged' costs
+    aggregation: how several objects agree, one of `MODES`.
+    background: of 'softmax', one of `BACKGROUNDS`; 'merged' costs
       as much as one more object.
     scales: the network sees each frame at these, probabilities are averaged.
     flip: it sees each also mirrored: twice the time.
@@ -57,12 +59,12 @@ class InferenceConfig:
     """Refuses what cannot be done."""
     checks = {
       'aggregation': (
-        self.aggregation in aggregation.MODES,
-        f'one of {aggregation.MODES}',
+        self.aggregation in MODES,
+        f'one of {MODES}',
       ),
       'background': (
-        self.background in aggregation.BACKGROUNDS,
-        f'one of {aggregation.BACKGROUNDS}',
+        self.background in BACKGROUNDS,
+        f'one of {BACKGROUNDS}',
       ),
       'scales': (
         len(self.scales) > 0 and all(0 < s <= 4 for s in self.scales),

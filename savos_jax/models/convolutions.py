@@ -6,6 +6,7 @@ the kernel is 1x1, and most of all backwards. Accelerators get plain ones where
 the kernel is larger and the stride 1; which is faster there is not measured.
 """
 
+from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,11 +15,45 @@ import jax.numpy as jnp
 
 from savos_jax.models import winograd
 
+_LAYOUT = ('NHWC', 'HWIO', 'NHWC')
+
 
 def _plain(x: jax.Array, kernel: jax.Array) -> jax.Array:
   return jax.lax.conv_general_dilated(
-    x, kernel, (1, 1), 'SAME', dimension_numbers=('NHWC', 'HWIO', 'NHWC')
+    x, kernel, (1, 1), 'SAME', dimension_numbers=_LAYOUT
   )
+
+
+def _check(
+  x: jax.Array,
+  kernel: jax.Array,
+  strides: Sequence[int],
+  padding: str | Sequence[Sequence[int]],
+  others: Mapping[str, Any],
+) -> None:
+  """Raises ValueError for what `nn.Conv` may ask for and is not done here."""
+  sides = kernel.shape[:2]
+  layout = jax.lax.conv_dimension_numbers(x.shape, kernel.shape, _LAYOUT)
+  done = {
+    'strides': [(1, 1)],
+    'padding': ['SAME', tuple((side // 2, side // 2) for side in sides)],
+    'lhs_dilation': [None, (1, 1)],
+    'rhs_dilation': [None, (1, 1)],
+    'dimension_numbers': [_LAYOUT, layout],
+    'feature_group_count': [1],
+  }
+  if not isinstance(padding, str):
+    padding = tuple(map(tuple, padding))
+  given = {'strides': tuple(strides), 'padding': padding, **others}
+  if sides == (1, 1):
+    del given['strides']
+  for name, value in given.items():
+    expected = done.get(name, [None])
+    if value not in expected:
+      raise ValueError(
+        f'{name} is {value!r}.\n  Expected {expected[-1]!r} for a kernel of '
+        f'{sides[0]}x{sides[1]}: nothing else is done here.'
+      )
 
 
 def _products(x: jax.Array, kernel: jax.Array) -> jax.Array:
@@ -39,8 +74,8 @@ def by_products(
   x: jax.Array,
   kernel: jax.Array,
   strides: Sequence[int] = (1, 1),
-  *unused: Any,
-  **also_unused: Any,
+  padding: str | Sequence[Sequence[int]] = 'SAME',
+  **others: Any,
 ) -> jax.Array:
   """Convolves by one matrix product, on CPUs; on others 1x1 kernels alone.
 
@@ -51,18 +86,21 @@ def by_products(
     x: [B, H, W, C].
     kernel: [h, w, C, features], h and w odd; zeros are beyond the border.
     strides: 1, or anything for a 1x1 kernel.
-    *unused: what `nn.Conv` gives besides.
-    **also_unused: the same.
+    padding: zeros as far as a half kernel, by name or by numbers.
+    **others: what `nn.Conv` gives besides; as it does by default.
 
   Returns:
     [B, H / stride, W / stride, features].
+
+  Raises:
+    ValueError: an argument asks for what is not done here.
   """
+  _check(x, kernel, strides, padding, others)
   height, width = kernel.shape[:2]
   if height == width == 1:
     x = x[:, :: strides[0], :: strides[1]]
     product = x.reshape(-1, x.shape[-1]) @ kernel[0, 0]
     return product.reshape(*x.shape[:3], kernel.shape[-1])
-  assert tuple(strides) == (1, 1), strides
   return jax.lax.platform_dependent(x, kernel, cpu=_products, default=_plain)
 
 
@@ -72,7 +110,11 @@ _MANY_CHANNELS = 128
 
 
 def convolve_3x3(
-  x: jax.Array, kernel: jax.Array, *unused: Any, **also_unused: Any
+  x: jax.Array,
+  kernel: jax.Array,
+  strides: Sequence[int] = (1, 1),
+  padding: str | Sequence[Sequence[int]] = 'SAME',
+  **others: Any,
 ) -> jax.Array:
   """Convolves at stride 1 with zeros beyond the border.
 
@@ -83,12 +125,17 @@ def convolve_3x3(
   Args:
     x: [B, H, W, C].
     kernel: [3, 3, C, features].
-    *unused: what `nn.Conv` gives besides.
-    **also_unused: the same.
+    strides: 1.
+    padding: zeros as far as a half kernel, by name or by numbers.
+    **others: what `nn.Conv` gives besides; as it does by default.
 
   Returns:
     [B, H, W, features].
+
+  Raises:
+    ValueError: an argument asks for what is not done here.
   """
+  _check(x, kernel, strides, padding, others)
   batch, height, width, _ = x.shape
   large = batch * height * width >= _MANY_PIXELS
   wide = min(kernel.shape[2:]) >= _MANY_CHANNELS
@@ -130,7 +177,7 @@ def convolve_7x7_stride_2(x: jax.Array, kernel: jax.Array) -> jax.Array:
     kernel.reshape(4, 4, 4 * channels, features),
     window_strides=(1, 1),
     padding=[(2, 1), (2, 1)],
-    dimension_numbers=('NHWC', 'HWIO', 'NHWC'),
+    dimension_numbers=_LAYOUT,
   )
 
 

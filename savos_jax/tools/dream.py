@@ -11,130 +11,13 @@ pictures; dream 3 is the same with any --count.
 import argparse
 from collections.abc import Sequence
 import pathlib
-import time
 
-import numpy as np
-import tqdm
-
-from savos_jax.data import lucid
-from savos_jax.datasets import masks
-from savos_jax.foundation import errors
-from savos_jax.pictures import overlay
-from savos_jax.tools import dream_pictures
+from savos_jax.data import lucid_config
+from savos_jax.tools import command
 
 
-def _read(
-  image: pathlib.Path, mask: pathlib.Path
-) -> tuple[np.ndarray, np.ndarray]:
-  """Reads the photo, RGB uint8 [H, W, 3], and its labels, uint8 [H, W].
-
-  Raises:
-    SavosError: a file is missing or no image, the sizes differ, or the mask
-      is empty.
-  """
-  frame, labels = masks.read_frame(image), masks.read_mask(mask)
-  if labels.shape != frame.shape[:2]:
-    raise errors.SavosError(
-      f'{mask}: {labels.shape[1]}x{labels.shape[0]} pixels (width x height).\n'
-      f'  Expected {frame.shape[1]}x{frame.shape[0]}, as {image}.'
-    )
-  if not labels.any():
-    raise errors.SavosError(
-      f'{mask}: the mask is empty.\n'
-      '  Expected at least one object: there is nothing else to move. Take '
-      'a frame that shows it.'
-    )
-  return frame, labels
-
-
-def _size(arguments: argparse.Namespace, labels) -> tuple[int, int]:
-  """Returns (height, width) of a dream; one that isn't given follows."""
-  height, width = arguments.height, arguments.width
-  if height is None and width is None:
-    return labels.shape
-  if height is None:
-    height = max(1, round(width * labels.shape[0] / labels.shape[1]))
-  if width is None:
-    width = max(1, round(height * labels.shape[1] / labels.shape[0]))
-  return height, width
-
-
-def _check(arguments: argparse.Namespace, labels: np.ndarray) -> None:
-  """Raises SavosError for a value that no dream can be made from."""
-  for name in ('count', 'targets', 'height', 'width'):
-    value = getattr(arguments, name)
-    if value is not None and value < 1:
-      raise errors.SavosError(f'--{name} is {value}.\n  Expected 1 or more.')
-  if arguments.seed < 0:
-    raise errors.SavosError(
-      f'--seed is {arguments.seed}.\n  Expected 0 or more.'
-    )
-  ids = [int(i) for i in np.unique(labels) if i]
-  absent = sorted(set(arguments.moving or ()) - set(ids))
-  if absent:
-    raise errors.SavosError(
-      f'--moving names {", ".join(map(str, absent))}, but {arguments.mask} '
-      f'holds: {", ".join(map(str, ids))}.\n  Name ids that it holds.'
-    )
-
-
-def make_dreams(
-  frame: np.ndarray,
-  labels: np.ndarray,
-  arguments: argparse.Namespace,
-) -> tuple[list[lucid.Dream], str]:
-  """Makes the dreams of a gallery.
-
-  As in training, a background is inpainted once for every set of objects.
-
-  Args:
-    frame: RGB uint8 [h, w, 3].
-    labels: uint8 [h, w], not empty.
-    arguments: the program's, checked; without `moving` it is drawn.
-
-  Returns:
-    The dreams; a line about the time that they took.
-  """
-  config = lucid.LucidConfig(merge=arguments.merge)
-  size = _size(arguments, labels)
-  ids = np.unique(labels[labels > 0])
-  backgrounds, dreams = {}, []
-  inpainting = dreaming = 0.0
-  for number in tqdm.trange(
-    arguments.count, desc='dreams', unit='dream', disable=None
-  ):
-    rng = np.random.default_rng([arguments.seed, number])
-    moving = arguments.moving or lucid.draw_moving(ids, rng)
-    started = time.perf_counter()
-    if moving not in backgrounds:
-      backgrounds[moving] = lucid.inpaint(frame, labels, moving, config)
-    inpainted = time.perf_counter()
-    dream = lucid.dream(
-      frame,
-      labels,
-      rng,
-      config,
-      moving=moving,
-      background=backgrounds[moving],
-      size=size,
-      targets=arguments.targets,
-    )
-    inpainting += inpainted - started
-    dreaming += time.perf_counter() - inpainted
-    dreams.append(dream)
-  return dreams, (
-    f'{len(dreams)} dreams of {1 + arguments.targets} frames, '
-    f'{size[1]}x{size[0]}: {len(dreams) / dreaming:.1f} dreams/s, and '
-    f'{inpainting:.2f} s to inpaint {len(backgrounds)} background(s)'
-  )
-
-
-def _parser() -> argparse.ArgumentParser:
-  parser = argparse.ArgumentParser(
-    prog='python -m savos_jax.tools.dream',
-    description=__doc__,
-    formatter_class=argparse.RawDescriptionHelpFormatter,
-  )
+def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
+  parser = command.parser('dream', __doc__)
   add = parser.add_argument
   add('--image', type=pathlib.Path, required=True, help='JPEG or PNG photo')
   add(
@@ -149,9 +32,9 @@ def _parser() -> argparse.ArgumentParser:
   add('--seed', type=int, default=0, help='of all random choices (0)')
   add(
     '--merge',
-    choices=lucid.MERGES,
-    default=lucid.LucidConfig.merge,
-    help=f'how objects are pasted ({lucid.LucidConfig.merge})',
+    choices=lucid_config.MERGES,
+    default=lucid_config.LucidConfig.merge,
+    help='how objects are pasted (%(default)s)',
   )
   add('--height', type=int, help="of a dream, pixels (the photo's)")
   add('--width', type=int, help="of a dream, pixels (the photo's)")
@@ -163,7 +46,7 @@ def _parser() -> argparse.ArgumentParser:
     metavar='ID',
     help='objects that move (drawn for each dream; all of them for --steps)',
   )
-  return parser
+  return parser.parse_args(argv)
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -172,10 +55,16 @@ def run(arguments: argparse.Namespace) -> None:
   Raises:
     SavosError: something that the user can put right.
   """
-  frame, labels = _read(arguments.image, arguments.mask)
-  _check(arguments, labels)
+  import numpy as np
+
+  from savos_jax.pictures import overlay
+  from savos_jax.tools import dream_making
+  from savos_jax.tools import dream_pictures
+
+  frame, labels = dream_making.read(arguments.image, arguments.mask)
+  dream_making.check(arguments, labels)
   arguments.moving = tuple(sorted(set(arguments.moving or ())))
-  dreams, timing = make_dreams(frame, labels, arguments)
+  dreams, timing = dream_making.make(frame, labels, arguments)
   path = arguments.out / 'gallery.png'
   overlay.write_png(path, dream_pictures.gallery(dreams))
   print(f'{path}: {timing}')
@@ -186,8 +75,8 @@ def run(arguments: argparse.Namespace) -> None:
     frame,
     labels,
     ids,
-    lucid.LucidConfig(merge=arguments.merge),
-    _size(arguments, labels),
+    lucid_config.LucidConfig(merge=arguments.merge),
+    dream_making.size_of(arguments, labels),
     np.random.default_rng(arguments.seed),
   )
   path = arguments.out / 'steps.png'
@@ -195,16 +84,7 @@ def run(arguments: argparse.Namespace) -> None:
   print(f'{path}: object(s) {", ".join(map(str, ids))} in five steps')
 
 
-def main(argv: Sequence[str] | None = None) -> None:
-  """Runs the program; errors are reported without a traceback.
-
-  Args:
-    argv: the arguments, default those of the command line.
-  """
-  arguments = _parser().parse_args(argv)
-  with errors.reported():
-    run(arguments)
-
+main = command.main(_parse, run)
 
 if __name__ == '__main__':
   main()

@@ -21,19 +21,11 @@ from collections.abc import Sequence
 import dataclasses
 import pathlib
 
-import jax
-
-from savos_jax import network
-from savos_jax.foundation import errors
-from savos_jax.models import savos
+from savos_jax.tools import command
 
 
 def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
-  parser = argparse.ArgumentParser(
-    prog='python -m savos_jax.tools.export_checkpoint',
-    description=__doc__,
-    formatter_class=argparse.RawDescriptionHelpFormatter,
-  )
+  parser = command.parser('export_checkpoint', __doc__)
   parser.add_argument(
     'checkpoint',
     type=pathlib.Path,
@@ -66,7 +58,7 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
   )
   parser.add_argument(
     '--dtype',
-    choices=network.DTYPES,
+    choices=('float32', 'float16'),
     default='float32',
     help='of the arrays in the file; float16 halves its size',
   )
@@ -85,6 +77,11 @@ def run(arguments: argparse.Namespace) -> None:
   Raises:
     SavosError: no such checkpoint, or the file can't be written.
   """
+  import jax
+
+  from savos_jax import network
+  from savos_jax.models import savos
+
   trained = network.load(
     arguments.checkpoint, arguments.step, arguments.ema, arguments.best
   )
@@ -107,12 +104,7 @@ def run(arguments: argparse.Namespace) -> None:
   )
 
 
-def main(argv: Sequence[str] | None = None) -> None:
-  """Exports; errors without a traceback."""
-  arguments = _parse(argv)
-  with errors.reported():
-    run(arguments)
-
+main = command.main(_parse, run)
 
 if __name__ == '__main__':
   main()

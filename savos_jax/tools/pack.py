@@ -16,12 +16,9 @@ from collections.abc import Sequence
 import pathlib
 import time
 
-from savos_jax.data import bank
-from savos_jax.datasets import davis
-from savos_jax.datasets import held_out_photos
-from savos_jax.datasets import pack
-from savos_jax.datasets import stills
+from savos_jax.datasets import training_images
 from savos_jax.foundation import errors
+from savos_jax.tools import command
 
 _QUALITY = 85
 
@@ -46,11 +43,7 @@ def _part(text: str) -> tuple[int, int]:
 
 
 def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
-  parser = argparse.ArgumentParser(
-    prog='python -m savos_jax.tools.pack',
-    description=__doc__,
-    formatter_class=argparse.RawDescriptionHelpFormatter,
-  )
+  parser = command.parser('pack', __doc__)
   add = parser.add_argument
   add(
     '--davis', type=pathlib.Path, metavar='FOLDER',
@@ -70,18 +63,20 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     help='also the photos that generated clips are made of',
   )  # fmt: skip
   add(
-    '--size', type=lambda text: _pair(text, 'x'), default=bank.BOX,
+    '--size', type=lambda text: _pair(text, 'x'), default=training_images.BOX,
     metavar='SHORTxLONG',
     help='of the shorter and the longer side at most, pixels '
     '(default {}x{}, what training keeps); nothing is enlarged'.format(
-      *bank.BOX
+      *training_images.BOX
     ),
   )  # fmt: skip
   add(
     '--every', type=int, default=1, metavar='N',
     help="each N-th of a video's frames (default 1: all)",
   )  # fmt: skip
-  add('--codec', default='jpeg', choices=tuple(pack.CODECS), help='of images')
+  add(
+    '--codec', default='jpeg', choices=training_images.CODECS, help='of images'
+  )
   add(
     '--quality', type=int, metavar='1..100',
     help='of the images (default 85, or what --max_mb allows)',
@@ -113,6 +108,8 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
 
 def _write(records, arguments: argparse.Namespace) -> tuple[int, int]:
   """Returns the quality and the number of bytes."""
+  from savos_jax.datasets import pack
+
   common = arguments.out, records, arguments.size, arguments.codec
   if arguments.max_mb:
     max_bytes = round(arguments.max_mb * 1e6)
@@ -127,6 +124,11 @@ def run(arguments: argparse.Namespace) -> None:
   Raises:
     SavosError: something that the user can put right.
   """
+  from savos_jax.datasets import davis
+  from savos_jax.datasets import held_out_photos
+  from savos_jax.datasets import pack
+  from savos_jax.datasets import stills
+
   begun = time.monotonic()
   pack.check_absent(arguments.out)
   records = []
@@ -158,12 +160,7 @@ def run(arguments: argparse.Namespace) -> None:
   )
 
 
-def main(argv: Sequence[str] | None = None) -> None:
-  """Runs the program."""
-  arguments = _parse(argv)
-  with errors.reported():
-    run(arguments)
-
+main = command.main(_parse, run)
 
 if __name__ == '__main__':
   main()

@@ -13,22 +13,12 @@ import argparse
 from collections.abc import Sequence
 import pathlib
 
-from ml_collections import config_dict
-
-from savos_jax import settings
-from savos_jax.datasets import sequences
-from savos_jax.evaluation import results_folder
 from savos_jax.foundation import errors
-from savos_jax.report import comparison as comparison_lib
-from savos_jax.report import html_report
+from savos_jax.tools import command
 
 
 def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
-  parser = argparse.ArgumentParser(
-    prog='python -m savos_jax.tools.report',
-    description=__doc__,
-    formatter_class=argparse.RawDescriptionHelpFormatter,
-  )
+  parser = command.parser('report', __doc__)
   parser.add_argument(
     'results',
     type=pathlib.Path,
@@ -58,9 +48,7 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
   return parser.parse_args(argv)
 
 
-def _videos(
-  results: results_folder.Results, root: pathlib.Path | None
-) -> tuple[list[sequences.Sequence], str]:
+def _videos(results, root: pathlib.Path | None) -> tuple[list, str]:
   """Opens the data set that was evaluated.
 
   Returns:
@@ -69,6 +57,10 @@ def _videos(
   Raises:
     SavosError: `root` is given and is not the data set.
   """
+  from ml_collections import config_dict
+
+  from savos_jax import settings
+
   if results.config is None:
     return [], 'no configuration is recorded that says where the frames are.'
   config = config_dict.ConfigDict(dict(results.config))
@@ -86,16 +78,17 @@ def _videos(
     return [], f'the recorded configuration is of another version: {error}'
 
 
-def run(arguments: argparse.Namespace) -> pathlib.Path:
+def run(arguments: argparse.Namespace) -> None:
   """Reads, compares and writes.
-
-  Returns:
-    The page's path.
 
   Raises:
     SavosError: no results, nothing in common, no such data, or the page can't
       be written.
   """
+  from savos_jax.evaluation import results_folder
+  from savos_jax.report import comparison as comparison_lib
+  from savos_jax.report import html_report
+
   results = results_folder.load(arguments.results)
   others = [results_folder.load(folder) for folder in arguments.compare]
   comparison = comparison_lib.compare([results, *others]) if others else None
@@ -107,15 +100,9 @@ def run(arguments: argparse.Namespace) -> pathlib.Path:
   for note in comparison.notes if comparison else ():
     print(note)
   print(f'wrote {path}, {path.stat().st_size / 1e6:.1f} MB')
-  return path
 
 
-def main(argv: Sequence[str] | None = None) -> None:
-  """Makes the report; errors without a traceback."""
-  arguments = _parse(argv)
-  with errors.reported():
-    run(arguments)
-
+main = command.main(_parse, run)
 
 if __name__ == '__main__':
   main()

@@ -20,10 +20,7 @@ import argparse
 from collections.abc import Sequence
 import pathlib
 
-import numpy as np
-
-from savos_jax.foundation import errors
-from savos_jax.synthetic import rival_clips
+from savos_jax.tools import command
 
 
 def _size(text: str) -> tuple[int, int]:
@@ -37,11 +34,7 @@ def _size(text: str) -> tuple[int, int]:
 
 
 def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
-  parser = argparse.ArgumentParser(
-    prog='python -m savos_jax.tools.rival_clips',
-    description=__doc__,
-    formatter_class=argparse.RawDescriptionHelpFormatter,
-  )
+  parser = command.parser('rival_clips', __doc__)
   add = parser.add_argument
   add(
     'stills', type=pathlib.Path, nargs='+', metavar='STILLS',
@@ -67,6 +60,10 @@ def run(arguments: argparse.Namespace) -> None:
   Raises:
     SavosError: something that the user can put right.
   """
+  import numpy as np
+
+  from savos_jax.synthetic import rival_clips
+
   made = rival_clips.generate(
     arguments.stills,
     arguments.out,
@@ -84,16 +81,7 @@ def run(arguments: argparse.Namespace) -> None:
   )
 
 
-def main(argv: Sequence[str] | None = None) -> None:
-  """Runs the program; errors are reported without a traceback.
-
-  Args:
-    argv: the arguments, default those of the command line.
-  """
-  arguments = _parse(argv)
-  with errors.reported():
-    run(arguments)
-
+main = command.main(_parse, run)
 
 if __name__ == '__main__':
   main()

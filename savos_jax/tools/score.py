@@ -25,20 +25,12 @@ import argparse
 from collections.abc import Sequence
 import pathlib
 
-from savos_jax.evaluation import annotations as annotations_lib
-from savos_jax.evaluation import attributes
-from savos_jax.evaluation import predictions
-from savos_jax.evaluation import protocol
-from savos_jax.evaluation import tables
-from savos_jax.foundation import errors
+from savos_jax.evaluation import rules
+from savos_jax.tools import command
 
 
 def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
-  parser = argparse.ArgumentParser(
-    prog='python -m savos_jax.tools.score',
-    description=__doc__,
-    formatter_class=argparse.RawDescriptionHelpFormatter,
-  )
+  parser = command.parser('score', __doc__)
   add = parser.add_argument
   path = {'type': pathlib.Path}
   add(
@@ -50,7 +42,7 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     help='the true masks: root of the data set, or the folder of its masks',
   )  # fmt: skip
   add(
-    '--protocol', required=True, choices=tuple(protocol.PROTOCOLS),
+    '--protocol', required=True, choices=tuple(rules.PROTOCOLS),
     help='what is scored: see above',
   )  # fmt: skip
   add(
@@ -81,15 +73,18 @@ def _not_scored(results: pathlib.Path, names: set[str]) -> list[str]:
   )
 
 
-def run(arguments: argparse.Namespace) -> protocol.Scores:
+def run(arguments: argparse.Namespace) -> None:
   """Scores, prints the table and writes the files.
-
-  Returns:
-    The scores.
 
   Raises:
     SavosError: something that the user can put right.
   """
+  from savos_jax.evaluation import annotations as annotations_lib
+  from savos_jax.evaluation import attributes
+  from savos_jax.evaluation import predictions
+  from savos_jax.evaluation import protocol
+  from savos_jax.evaluation import tables
+
   truth = annotations_lib.open_annotations(
     arguments.annotations, arguments.protocol, arguments.sequences
   )
@@ -116,15 +111,9 @@ def run(arguments: argparse.Namespace) -> protocol.Scores:
   if arguments.csv is not None:
     for path in tables.write_csv(arguments.csv, scores, truth.split):
       print(f'wrote {path}')
-  return scores
 
 
-def main(argv: Sequence[str] | None = None) -> None:
-  """Scores; errors without a traceback."""
-  arguments = _parse(argv)
-  with errors.reported():
-    run(arguments)
-
+main = command.main(_parse, run)
 
 if __name__ == '__main__':
   main()

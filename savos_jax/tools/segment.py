@@ -22,29 +22,17 @@ import sys
 import tqdm
 
 from savos_jax import checkpoints
-from savos_jax import network
-from savos_jax.foundation import compilation_cache
 from savos_jax.foundation import errors
 from savos_jax.foundation import files
 from savos_jax.foundation import memory
-from savos_jax.inference import aggregation
 from savos_jax.inference import options
-from savos_jax.inference import tracker as tracker_lib
-from savos_jax.pictures import cutout
-from savos_jax.pictures import overlay
-from savos_jax.video import engine
-from savos_jax.video import first_masks
-from savos_jax.video import marks
-from savos_jax.video import progress
-from savos_jax.video import sinks
-from savos_jax.video import sources
-from savos_jax.weights import fingerprints
+from savos_jax.tools import command
 
 _FOLDER_FPS = 24.0  # Of videos made from a folder of images.
 _CUTOUTS = ('png', 'green')
 _FEATHER = 1.5  # Width of a cutout's soft edge, pixels.
-# What it writes into --out.
-_WRITTEN = ('masks/*', 'overlay.mp4', 'cutout.mp4', 'cutout/*', progress.FILE)
+# What it writes into --out, beside its progress.
+_WRITTEN = ('masks/*', 'overlay.mp4', 'cutout.mp4', 'cutout/*')
 # What there is no flag for: as the network was evaluated in its training.
 _AS_EVALUATED = (
   'lost_confidence',
@@ -56,11 +44,7 @@ _AS_EVALUATED = (
 
 
 def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
-  parser = argparse.ArgumentParser(
-    prog='python -m savos_jax.tools.segment',
-    description=__doc__,
-    formatter_class=argparse.RawDescriptionHelpFormatter,
-  )
+  parser = command.parser('segment', __doc__)
   add = parser.add_argument
   path = {'type': pathlib.Path, 'required': True}
   add('--video', **path, help='a video file, or a folder with an image a frame')
@@ -99,11 +83,11 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     '--flip', action='store_true', help='averages the mirror image, too'
   )  # fmt: skip
   add(
-    '--aggregation', choices=aggregation.MODES, default='softmax',
+    '--aggregation', choices=options.MODES, default='softmax',
     help='how several objects agree',
   )  # fmt: skip
   add(
-    '--background', choices=aggregation.BACKGROUNDS, default='product',
+    '--background', choices=options.BACKGROUNDS, default='product',
     help='of the aggregation by softmax',
   )  # fmt: skip
   add(
@@ -129,7 +113,7 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
   return parser.parse_args(argv)
 
 
-def _options(arguments, trained: network.Trained) -> options.InferenceConfig:
+def _options(arguments, trained) -> options.InferenceConfig:
   """Returns how to segment: as the flags say, or as the network is used best.
 
   Raises:
@@ -159,8 +143,11 @@ def _options(arguments, trained: network.Trained) -> options.InferenceConfig:
 
 def _check_out(arguments, manifest) -> None:
   """Raises SavosError where files are that nobody asked to touch."""
+  from savos_jax.video import progress
+
   out = arguments.out
-  manifest.check(path for name in _WRITTEN for path in out.glob(name))
+  written = (*_WRITTEN, progress.FILE)
+  manifest.check(path for name in written for path in out.glob(name))
   held = list((out / 'masks').glob('*.png'))
   if held and not (arguments.resume or arguments.overwrite):
     raise errors.SavosError(
@@ -172,6 +159,8 @@ def _check_out(arguments, manifest) -> None:
 
 def _setting(video, labels, trained, config) -> dict:
   """What two runs must share for one to go on from the other."""
+  from savos_jax.weights import fingerprints
+
   return {
     'video': f'{video.name}, {video.width}x{video.height}',
     'mask': hashlib.sha256(labels.tobytes()).hexdigest()[:16],
@@ -184,11 +173,17 @@ def _setting(video, labels, trained, config) -> dict:
 
 
 def _before_green(frame, labels):
+  from savos_jax.pictures import cutout
+
   return cutout.green_screen(frame, cutout.matte(labels, _FEATHER))
 
 
-def _sinks(arguments, video) -> tuple[sinks.Sink, ...]:
+def _sinks(arguments, video) -> tuple:
   """Returns what draws the pictures that were asked for."""
+  from savos_jax.pictures import cutout
+  from savos_jax.pictures import overlay
+  from savos_jax.video import sinks
+
   out, fps = arguments.out, video.fps or _FOLDER_FPS
   found = []
   if arguments.overlay:
@@ -203,6 +198,12 @@ def _sinks(arguments, video) -> tuple[sinks.Sink, ...]:
 
 def _segment(arguments, video, labels, trained, config) -> None:
   """Writes the results, with a progress bar, and prints where the time went."""
+  from savos_jax.inference import tracker as tracker_lib
+  from savos_jax.video import engine
+  from savos_jax.video import marks
+  from savos_jax.video import progress
+  from savos_jax.video import sinks
+
   job = engine.Job(
     video,
     marks.of_labels({0: labels}),
@@ -231,6 +232,12 @@ def run(arguments: argparse.Namespace) -> None:
   Raises:
     SavosError: something that the user can put right.
   """
+  from savos_jax import network
+  from savos_jax.foundation import compilation_cache
+  from savos_jax.video import first_masks
+  from savos_jax.video import sources
+
+  compilation_cache.enable()
   if arguments.out.exists() and not arguments.out.is_dir():
     raise errors.SavosError(
       f'{arguments.out}: a file.\n  Expected a folder for the results, or a '
@@ -267,13 +274,7 @@ def run(arguments: argparse.Namespace) -> None:
   print(f'results are in {arguments.out}')
 
 
-def main(argv: Sequence[str] | None = None) -> None:
-  """Segments; errors without a traceback."""
-  arguments = _parse(argv)
-  compilation_cache.enable()
-  with errors.reported():
-    run(arguments)
-
+main = command.main(_parse, run)
 
 if __name__ == '__main__':
   main()

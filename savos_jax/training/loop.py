@@ -28,8 +28,8 @@ from savos_jax.foundation import errors
 from savos_jax.models import savos
 from savos_jax.training import checkpoint
 from savos_jax.training import metric_writing
+from savos_jax.training import objective
 from savos_jax.training import optimizer as optimizer_lib
-from savos_jax.training import recurrence
 from savos_jax.training import sharding
 from savos_jax.training import state as state_lib
 from savos_jax.training import steps
@@ -109,7 +109,7 @@ def _check_config(train: config_dict.ConfigDict) -> None:
       )
   for name, allowed in (
     ('loss_reduction', _LOSS_REDUCTIONS),
-    ('recurrence', recurrence.RECURRENCES),
+    ('recurrence', objective.RECURRENCES),
   ):
     if train[name] not in allowed:
       raise errors.SavosError(
@@ -135,10 +135,10 @@ def _check_config(train: config_dict.ConfigDict) -> None:
     )
 
 
-def _objective(train: config_dict.ConfigDict) -> recurrence.Objective:
-  names = [field.name for field in dataclasses.fields(recurrence.Objective)]
+def _objective(train: config_dict.ConfigDict) -> objective.Objective:
+  names = [field.name for field in dataclasses.fields(objective.Objective)]
   names.remove('encoder')
-  return recurrence.Objective(
+  return objective.Objective(
     encoder=train.encoder_learning_rate_factor > 0,
     **{name: train[name] for name in names},
   )

@@ -117,7 +117,7 @@ def clip_frame(
     present: which objects there are, bool [B, K]; the others do not count.
     reduction: of the cross entropy, 'sum' or 'mean' over the pixels.
     soft_iou_weight: of `soft_iou_loss`, the mean over the objects.
-    joint: see `recurrence.Objective`; of one object it changes nothing.
+    joint: see `objective.Objective`; of one object it changes nothing.
 
   Returns:
     The mean over the examples, a scalar; and float32 [B, K, H, W].

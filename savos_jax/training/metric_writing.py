@@ -1,7 +1,8 @@
 """Curves of a training: for TensorBoard, or where it is missing as lines.
 
-clu writes what TensorBoard shows; it needs TensorFlow. On a machine without
-both, `metrics.jsonl` holds the same numbers, a JSON object a line.
+clu writes what TensorBoard shows; it needs TensorFlow, and TensorBoard itself.
+Where one of the three is missing, `metrics.jsonl` holds the same numbers, a
+JSON object a line.
 """
 
 from collections.abc import Mapping
@@ -72,7 +73,7 @@ def open_writer(folder: pathlib.Path) -> Writer:
   Args:
     folder: gets the event files or `metrics.jsonl`.
   """
-  if _installed('clu', 'tensorflow'):
+  if _installed('clu', 'tensorflow', 'tensorboard'):
     # Slow to import: not for who writes nothing.
     from clu import metric_writers
 

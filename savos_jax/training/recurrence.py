@@ -12,7 +12,6 @@ merges what `jax.checkpoint` repeats with the first computation of the same.
 
 from collections.abc import Callable
 from collections.abc import Mapping
-import dataclasses
 from typing import Any
 
 import jax
@@ -21,38 +20,7 @@ import jax.numpy as jnp
 from savos_jax.models import matching
 from savos_jax.models import savos
 from savos_jax.training import losses
-
-RECURRENCES = ('detached', 'through_time')
-
-
-@dataclasses.dataclass(frozen=True)
-class Objective:
-  """What a step minimises, and how the gradient of a clip is taken.
-
-  Attributes:
-    loss_reduction: see `losses.cross_entropy`.
-    soft_iou_weight: of `losses.soft_iou_loss`, 0 leaves it out.
-    recurrence: 'detached': no gradient flows into the guidance, so that a
-      frame's activations are free before the next frame; 'through_time': the
-      gradient passes all frames, whose activations are kept.
-    rematerialise: the reference's activations, and in 'through_time' those of
-      all frames but the last, are computed a second time instead of kept.
-    teacher_forcing_iou: an object whose IoU in a frame is below it gets the
-      true mask as the guidance of the next frame; 0 turns it off.
-    joint: of several objects in an example, the loss is on the probabilities
-      that Eq. 5 makes of them, as when a video is segmented; False: each
-      object's is on its own.
-    encoder: the encoder is trained; otherwise its gradient is 0, and is not
-      computed.
-  """
-
-  loss_reduction: str = 'mean'
-  soft_iou_weight: float = 0.0
-  recurrence: str = 'detached'
-  rematerialise: bool = False
-  teacher_forcing_iou: float = 0.0
-  joint: bool = True
-  encoder: bool = True
+from savos_jax.training import objective as objective_lib
 
 
 def gradients(
@@ -60,7 +28,7 @@ def gradients(
   batch: Mapping[str, jax.Array],
   *,
   model: savos.SAVOS,
-  objective: Objective,
+  objective: objective_lib.Objective,
 ) -> tuple[Any, dict[str, jax.Array]]:
   """Takes the gradient of the loss, the mean over the frames of the clips.
 
@@ -152,14 +120,18 @@ def _side_by_side(x: jax.Array) -> jax.Array:
   return x.reshape(-1, *x.shape[2:])
 
 
-def _variables(params: Any, objective: Objective) -> dict[str, Any]:
+def _variables(
+  params: Any, objective: objective_lib.Objective
+) -> dict[str, Any]:
   """Returns what the network is applied with; no gradient enters the rest."""
   if not objective.encoder:
     params = params | {'encoder': jax.lax.stop_gradient(params['encoder'])}
   return {'params': params}
 
 
-def _encoder(model: savos.SAVOS, objective: Objective) -> Callable:
+def _encoder(
+  model: savos.SAVOS, objective: objective_lib.Objective
+) -> Callable:
   def encode(params, images):
     return model.apply(
       _variables(params, objective),
@@ -170,7 +142,9 @@ def _encoder(model: savos.SAVOS, objective: Objective) -> Callable:
   return encode
 
 
-def _frame_loss(model: savos.SAVOS, objective: Objective) -> Callable:
+def _frame_loss(
+  model: savos.SAVOS, objective: objective_lib.Objective
+) -> Callable:
   """Returns (inputs, images) -> loss, (p [B, K, H, W], IoU [B, K], trace).
 
   Inputs are the parameters, the reference, the guidance [B K, H, W] and what is

@@ -9,6 +9,7 @@ import optax
 
 from savos_jax.models import savos
 from savos_jax.training import accumulation
+from savos_jax.training import objective as objective_lib
 from savos_jax.training import recurrence
 from savos_jax.training import sharding
 from savos_jax.training import state as state_lib
@@ -27,7 +28,7 @@ def train_step(
   *,
   model: savos.SAVOS,
   optimizer: optax.GradientTransformation,
-  objective: recurrence.Objective,
+  objective: objective_lib.Objective,
   ema_decay: float,
   mesh: jax.sharding.Mesh | None = None,
   parts: int = 1,

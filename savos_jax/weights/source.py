@@ -7,36 +7,7 @@ import pathlib
 
 import numpy as np
 
-
-@dataclasses.dataclass(frozen=True)
-class Preprocessing:
-  """What a network was trained to see: (image - mean) / std.
-
-  Attributes:
-    mean: of red, green and blue, for images in [0, 1].
-    std: of red, green and blue, for images in [0, 1].
-    channel_order: of the first convolution's input, 'RGB' or 'BGR'.
-  """
-
-  mean: tuple[float, float, float]
-  std: tuple[float, float, float]
-  channel_order: str = 'RGB'
-
-
-def caffe(mean: tuple[float, float, float]) -> Preprocessing:
-  """Returns Caffe's: BGR in 0..255 minus a mean given as (B, G, R)."""
-  blue, green, red = (value / 255.0 for value in mean)
-  return Preprocessing(
-    (red, green, blue), (1.0 / 255.0,) * 3, channel_order='BGR'
-  )
-
-
-# The three that published networks use, by the names that Keras gave them.
-PREPROCESSINGS = {
-  'torch': Preprocessing((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
-  'caffe': caffe((103.939, 116.779, 123.68)),
-  'tf': Preprocessing((0.5,) * 3, (0.5,) * 3),
-}
+from savos_jax.weights import preprocessings
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,7 +37,7 @@ class Source:
   batch_norm_epsilon: float = 1e-5
   stride_variant: str = 'v1.5'
   stem_pool_padding: tuple[int, int] = (1, 1)
-  preprocessing: Preprocessing | None = None
+  preprocessing: preprocessings.Preprocessing | None = None
 
 
 def sha256(path: pathlib.Path) -> str:

@@ -30,6 +30,7 @@ from savos_jax.inference import tracker as tracker_lib
 from savos_jax.models import savos
 from savos_jax.tools.benchmark import common
 from savos_jax.tools.benchmark import output
+from savos_jax.tools.benchmark.flags import shared
 from savos_jax.training import state as state_lib
 
 
@@ -133,17 +134,17 @@ def _parse() -> argparse.Namespace:
   )
   parser.add_argument(
     '--size',
-    type=common.size,
-    default=common.DAVIS_SIZE,
+    type=shared.size,
+    default=shared.DAVIS_SIZE,
     metavar='HxW',
     help='height and width of the frames, pixels',
   )
   for name, default in (('objects', 1), ('frames', 10)):
-    parser.add_argument(f'--{name}', type=common.positive, default=default)
+    parser.add_argument(f'--{name}', type=shared.positive, default=default)
   parser.add_argument(
     '--compile', action='store_true', help='PyTorch by torch.compile'
   )
-  common.add_architecture_arguments(parser)
+  shared.add_architecture_arguments(parser)
   return parser.parse_args()
 
 

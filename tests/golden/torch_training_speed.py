@@ -29,7 +29,8 @@ from savos_jax.models import savos
 from savos_jax.tools.benchmark import common
 from savos_jax.tools.benchmark import output
 from savos_jax.tools.benchmark import training
-from savos_jax.training import recurrence
+from savos_jax.tools.benchmark.flags import shared
+from savos_jax.training import objective
 from savos_jax.training import sharding
 
 _EMA_DECAY = 0.99
@@ -108,17 +109,17 @@ def _parse() -> argparse.Namespace:
   )
   parser.add_argument(
     '--size',
-    type=common.size,
-    default=common.size('256x448'),
+    type=shared.size,
+    default=shared.size('256x448'),
     metavar='HxW',
     help='height and width of the frames, pixels',
   )
   for name, default in (('batch_size', 4), ('steps', 7)):
-    parser.add_argument(f'--{name}', type=common.positive, default=default)
+    parser.add_argument(f'--{name}', type=shared.positive, default=default)
   parser.add_argument(
     '--contiguous', action='store_true', help='PyTorch with channels first'
   )
-  common.add_architecture_arguments(parser)
+  shared.add_architecture_arguments(parser)
   return parser.parse_args()
 
 
@@ -131,7 +132,7 @@ def main() -> None:
     arguments.batch_size,
     'float32',
     1,
-    recurrence.RECURRENCES[0],
+    objective.RECURRENCES[0],
     False,
     1,
   )

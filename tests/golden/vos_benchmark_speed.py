@@ -37,8 +37,8 @@ from savos_jax.evaluation import annotations
 from savos_jax.evaluation import predictions
 from savos_jax.evaluation import protocol
 from savos_jax.foundation import errors
-from savos_jax.tools.benchmark import common
 from savos_jax.tools.benchmark import output
+from savos_jax.tools.benchmark.flags import shared
 
 # Scores once for each line of its input, in the other Python.
 _WORKER = """
@@ -180,8 +180,8 @@ def _parse() -> argparse.Namespace:
   add('--results', type=pathlib.Path, required=True)
   add('--annotations', type=pathlib.Path, required=True)
   add('--protocol', default='davis2016', choices=('davis2016', 'davis2017'))
-  add('--workers', type=common.positive, default=os.cpu_count())
-  add('--repeats', type=common.positive, default=5)
+  add('--workers', type=shared.positive, default=os.cpu_count())
+  add('--repeats', type=shared.positive, default=5)
   return parser.parse_args()
 
 

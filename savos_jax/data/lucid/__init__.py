@@ -18,8 +18,6 @@ NumPy and OpenCV alone. Images are RGB uint8 [H, W, 3]; labels are uint8 [H, W],
 
 from savos_jax.data.lucid.camera import camera_path as camera_path
 from savos_jax.data.lucid.camera import move_camera as move_camera
-from savos_jax.data.lucid.config import MERGES as MERGES
-from savos_jax.data.lucid.config import LucidConfig as LucidConfig
 from savos_jax.data.lucid.dreaming import Dream as Dream
 from savos_jax.data.lucid.dreaming import draw_moving as draw_moving
 from savos_jax.data.lucid.dreaming import dream as dream
@@ -35,3 +33,5 @@ from savos_jax.data.lucid.splitting import hole as hole
 from savos_jax.data.lucid.splitting import inpaint as inpaint
 from savos_jax.data.lucid.splitting import inpaint_settings as inpaint_settings
 from savos_jax.data.lucid.splitting import split as split
+from savos_jax.data.lucid_config import MERGES as MERGES
+from savos_jax.data.lucid_config import LucidConfig as LucidConfig

@@ -2,8 +2,8 @@
 
 import numpy as np
 
+from savos_jax.data import lucid_config as config_lib
 from savos_jax.data import warp
-from savos_jax.data.lucid import config as config_lib
 
 
 def _half_extent(size, angle) -> np.ndarray:

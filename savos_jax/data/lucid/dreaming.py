@@ -6,10 +6,10 @@ import dataclasses
 import cv2
 import numpy as np
 
+from savos_jax.data import lucid_config as config_lib
 from savos_jax.data import warp
 from savos_jax.data.lucid import blending
 from savos_jax.data.lucid import camera
-from savos_jax.data.lucid import config as config_lib
 from savos_jax.data.lucid import illumination
 from savos_jax.data.lucid import merging
 from savos_jax.data.lucid import motion

@@ -3,7 +3,7 @@
 import cv2
 import numpy as np
 
-from savos_jax.data.lucid import config as config_lib
+from savos_jax.data import lucid_config as config_lib
 
 _GREY = 0.1  # Saturation below which a hue can't be trusted.
 

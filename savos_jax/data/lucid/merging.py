@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from savos_jax.data import lucid_config as config_lib
 from savos_jax.data.lucid import blending
-from savos_jax.data.lucid import config as config_lib
 from savos_jax.data.lucid import splitting
 
 

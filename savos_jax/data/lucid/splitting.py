@@ -6,8 +6,8 @@ import dataclasses
 import cv2
 import numpy as np
 
+from savos_jax.data import lucid_config as config_lib
 from savos_jax.data.lucid import blending
-from savos_jax.data.lucid import config as config_lib
 from savos_jax.data.lucid import inpainting
 
 # Where the frame's border cuts an object, it goes on beyond by its mirror image

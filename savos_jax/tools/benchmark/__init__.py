@@ -9,5 +9,5 @@
 
 Each prints the device and the versions, then a Markdown table, a row as soon
 as it is measured; --json writes the same to a file. Everything is done once
-before it is timed. One module a benchmark, each with `add_arguments` and `run`.
+before it is timed.
 """

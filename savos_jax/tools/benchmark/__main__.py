@@ -2,21 +2,18 @@
 
 import argparse
 from collections.abc import Sequence
+import importlib
 import os
 
-# TensorFlow only feeds data: its start-up messages are of no use here.
-os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')
-os.environ.setdefault('TF_ENABLE_ONEDNN_OPTS', '0')
-
-from savos_jax.foundation import errors
 from savos_jax.tools import benchmark
-from savos_jax.tools.benchmark import aot
-from savos_jax.tools.benchmark import data
-from savos_jax.tools.benchmark import evaluation
-from savos_jax.tools.benchmark import import_backbone
-from savos_jax.tools.benchmark import inference
-from savos_jax.tools.benchmark import output
-from savos_jax.tools.benchmark import training
+from savos_jax.tools import command
+from savos_jax.tools.benchmark.flags import aot
+from savos_jax.tools.benchmark.flags import data
+from savos_jax.tools.benchmark.flags import evaluation
+from savos_jax.tools.benchmark.flags import import_backbone
+from savos_jax.tools.benchmark.flags import inference
+from savos_jax.tools.benchmark.flags import shared
+from savos_jax.tools.benchmark.flags import training
 
 _BENCHMARKS = {
   'aot': aot,
@@ -41,36 +38,35 @@ class _Formatter(
     return super()._get_help_string(action)
 
 
-def _parser() -> argparse.ArgumentParser:
-  parser = argparse.ArgumentParser(
-    prog='python -m savos_jax.tools.benchmark',
-    description=benchmark.__doc__,
-    formatter_class=_Formatter,
-  )
+def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
+  parser = command.parser('benchmark', benchmark.__doc__, _Formatter)
   commands = parser.add_subparsers(dest='command', required=True)
-  for name, module in _BENCHMARKS.items():
-    command = commands.add_parser(
+  for name, flags in _BENCHMARKS.items():
+    one = commands.add_parser(
       name,
-      help=module.__doc__.splitlines()[0],
-      description=module.__doc__,
+      help=flags.__doc__.splitlines()[0],
+      description=flags.__doc__,
       formatter_class=_Formatter,
     )
-    module.add_arguments(command)
-    output.add_arguments(command)
-    command.set_defaults(run=module.run)
-  return parser
+    flags.add_arguments(one)
+    shared.add_output_arguments(one)
+  return parser.parse_args(argv)
 
 
-def main(argv: Sequence[str] | None = None) -> None:
-  """Runs a benchmark; errors are reported without a traceback.
+def run(arguments: argparse.Namespace) -> None:
+  """Runs the benchmark: the module that is called as that of its flags.
 
-  Args:
-    argv: the arguments, default those of the command line.
+  Raises:
+    SavosError: something that the user can put right.
   """
-  arguments = _parser().parse_args(argv)
-  with errors.reported():
-    arguments.run(arguments)
+  # TensorFlow only feeds data: its start-up messages are of no use here.
+  os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')
+  os.environ.setdefault('TF_ENABLE_ONEDNN_OPTS', '0')
+  name = _BENCHMARKS[arguments.command].__name__.rpartition('.')[2]
+  importlib.import_module(f'{benchmark.__name__}.{name}').run(arguments)
 
+
+main = command.main(_parse, run)
 
 if __name__ == '__main__':
   main()

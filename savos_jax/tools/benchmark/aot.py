@@ -1,31 +1,4 @@
-"""Compiles for TPUs that are not here: what fits, and how long it may take.
-
-Needs no TPU, but its compiler: pip install -e '.[aot]'. The training step is
-compiled for all chips of a topology, one frame of inference for one chip. A row
-for each. Columns:
-
-  chips           of the topology
-  batch_size      examples a step and chip; of a frame: objects
-  compile_s       to trace and compile, here
-  state_gib, temporary_gib, total_gib
-                  memory of each chip by the compiler: weights and the
-                  optimiser's state; what the program needs besides; in all
-  memory_gib      what a chip has
-  gflop           10^9 operations of each chip
-  gbyte           10^9 bytes that each chip reads and writes
-  collectives     kinds and numbers in the program, and the bytes each chip
-                  gives to them
-  compute_s       estimated, not measured: the cycles that the compiler expects
-                  its instructions to take, one after the other, at the clock
-  collective_s    estimated: at the least, what all chips exchange in a ring at
-                  the published rate of their links, with nothing computed
-                  meanwhile
-  per_s           examples or frames a second by these two, all chips
-  efficiency      per_s of a chip, over the same with the first topology
-
-A topology is a generation and how its chips are laid out: v5e:2x4, v5p:2x2x1,
-v6e:4x4. One v5e chip is v5e:1x1. Of other generations nothing is estimated.
-"""
+"""Compiles training steps and frames for TPUs that are not here."""
 
 import argparse
 import dataclasses
@@ -47,7 +20,8 @@ from savos_jax.tools.benchmark import inference
 from savos_jax.tools.benchmark import output
 from savos_jax.tools.benchmark import program
 from savos_jax.tools.benchmark import training
-from savos_jax.training import recurrence
+from savos_jax.tools.benchmark.flags import shared
+from savos_jax.training import objective
 from savos_jax.training import sharding
 from savos_jax.training import state as state_lib
 
@@ -97,49 +71,10 @@ class Case:
 
   program: str
   topology: str
-  size: common.Size
+  size: shared.Size
   compute_dtype: str
   rematerialise: bool
   batch_size: int
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-  """Adds this benchmark's flags."""
-  parser.add_argument(
-    '--topology',
-    nargs='+',
-    default=['v5e:2x4'],
-    help='chips to compile for',
-  )
-  parser.add_argument(
-    '--program',
-    nargs='+',
-    default=['training', 'inference'],
-    choices=('training', 'inference'),
-    help='what is compiled',
-  )
-  common.add_sweep_arguments(parser, runs=False)
-  parser.add_argument(
-    '--batch_size',
-    type=common.positive,
-    nargs='+',
-    default=[4],
-    help='examples a step and chip; in inference objects',
-  )
-  parser.add_argument(
-    '--clip_frames',
-    type=common.positive,
-    default=1,
-    help='frames to segment in an example',
-  )
-  parser.add_argument(
-    '--rematerialise',
-    nargs='+',
-    choices=list(training.SWITCH),
-    default=['off'],
-    help='whether the training step computes activations again',
-  )
-  common.add_architecture_arguments(parser)
 
 
 def find_chips(topology: str) -> list[jax.Device]:
@@ -173,7 +108,7 @@ def _compile(config, case: Case, chips, clip_frames: int):
       case.batch_size * len(chips),
       case.compute_dtype,
       clip_frames,
-      recurrence.RECURRENCES[0],
+      objective.RECURRENCES[0],
       case.rematerialise,
       1,
     )
@@ -297,7 +232,7 @@ def run(arguments: argparse.Namespace) -> None:
       if key in done:
         continue
       done.add(key)
-    case = Case(name, topology, size, dtype, training.SWITCH[switch], batch)
+    case = Case(name, topology, size, dtype, shared.SWITCH[switch], batch)
     compared = dataclasses.replace(case, topology='')
     row = measure(
       architectures[dtype], case, arguments.clip_frames, rates.get(compared)

@@ -1,4 +1,4 @@
-"""What the benchmarks share: flags, the network, times, memory, profiles."""
+"""What the benchmarks share: the network, times, memory, profiles."""
 
 import argparse
 from collections.abc import Callable
@@ -19,96 +19,8 @@ from savos_jax import network
 from savos_jax.foundation import errors
 from savos_jax.foundation import memory
 from savos_jax.models import savos
+from savos_jax.tools.benchmark.flags import shared
 from savos_jax.training import state as state_lib
-
-_TRACED = 3
-
-
-@dataclasses.dataclass(frozen=True, repr=False)
-class Size:
-  """Of frames, pixels; as text HEIGHTxWIDTH."""
-
-  height: int
-  width: int
-
-  def __repr__(self) -> str:
-    return f'{self.height}x{self.width}'
-
-
-DAVIS_SIZE = Size(480, 854)
-
-
-def positive(text: str) -> int:
-  """Parses a flag's value, an integer of at least 1."""
-  value = int(text)
-  if value < 1:
-    raise argparse.ArgumentTypeError(f'{text}: expected at least 1')
-  return value
-
-
-def size(text: str) -> Size:
-  """Parses a flag's value, HEIGHTxWIDTH."""
-  parts = text.lower().split('x')
-  if len(parts) != 2 or not all(p.isdecimal() and int(p) > 0 for p in parts):
-    raise argparse.ArgumentTypeError(
-      f'{text}: expected HEIGHTxWIDTH in pixels, as {DAVIS_SIZE}'
-    )
-  return Size(*map(int, parts))
-
-
-def add_architecture_arguments(parser: argparse.ArgumentParser) -> None:
-  """Adds the flags that `architecture` reads."""
-  parser.add_argument(
-    '--width_multiplier',
-    type=float,
-    default=1.0,
-    help="the encoder's width, of ResNet-50's",
-  )
-  parser.add_argument(
-    '--decoder_features',
-    type=positive,
-    default=256,
-    help='channels of the decoder',
-  )
-  parser.add_argument(
-    '--checkpoint',
-    help="the network of a training's folder or of an exported file, in place "
-    'of the width and the channels above',
-  )
-
-
-def add_sweep_arguments(
-  parser: argparse.ArgumentParser, runs: bool = True
-) -> None:
-  """Adds the flags of benchmarks of a network: what rows are for.
-
-  Args:
-    parser: gets them.
-    runs: whether it is run, and can be profiled.
-  """
-  parser.add_argument(
-    '--size',
-    type=size,
-    nargs='+',
-    default=[DAVIS_SIZE],
-    metavar='HxW',
-    help='height and width of the frames, pixels',
-  )
-  parser.add_argument(
-    '--compute_dtype',
-    nargs='+',
-    default=['float32'],
-    choices=('float32', 'bfloat16'),
-    help='of activations; parameters stay float32',
-  )
-  if not runs:
-    return
-  parser.add_argument(
-    '--trace',
-    type=pathlib.Path,
-    metavar='FOLDER',
-    help=f'gets a profile of each row: {_TRACED} more rounds after those timed',
-  )
 
 
 def architecture(
@@ -154,10 +66,10 @@ def identity(case: Any) -> dict[str, Any]:
   """Returns the columns that tell what a row is for.
 
   Args:
-    case: a dataclass; a `Size` in it becomes text.
+    case: a dataclass; a `shared.Size` in it becomes text.
   """
   return {
-    name: str(value) if isinstance(value, Size) else value
+    name: str(value) if isinstance(value, shared.Size) else value
     for name, value in vars(case).items()
   }
 
@@ -242,7 +154,7 @@ def trace(
   if folder is None:
     return
   with jax.profiler.trace(folder / name, create_perfetto_trace=True):
-    for number in range(_TRACED):
+    for number in range(shared.TRACED_ROUNDS):
       with jax.profiler.StepTraceAnnotation('round', step_num=number):
         once()
 

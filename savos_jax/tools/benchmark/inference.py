@@ -1,22 +1,4 @@
-"""Seconds a frame, memory and share of the limit of the tracker.
-
-Random frames and weights: they change nothing. A row for each size, number of
-objects and dtype. Columns:
-
-  compile_s       until the first frame is segmented, compilation included
-  median_s ...    seconds a frame after that, all objects and views of it
-  frames_per_s    of the median
-  gflop, gbyte    10^9 operations of the network, and bytes of the program, a
-                  frame
-  gflop_per_s     of the median
-  share_of_limit  the limit (operations or bytes over the device's measured
-                  rates: `limited_by`) over the median
-  temporary_gib, total_gib
-                  memory of the compiled frame by the compiler; with weights,
-                  references, frame and masks
-  peak_gib        memory in use so far, of this process or of an accelerator;
-                  of all rows up to this one
-"""
+"""Times the tracker on random frames."""
 
 import argparse
 import dataclasses
@@ -40,6 +22,7 @@ from savos_jax.tools.benchmark import common
 from savos_jax.tools.benchmark import output
 from savos_jax.tools.benchmark import program
 from savos_jax.tools.benchmark import roofline
+from savos_jax.tools.benchmark.flags import shared
 from savos_jax.training import state as state_lib
 
 _FIGURES = (
@@ -61,7 +44,7 @@ class Case:
     compute_dtype: of the network.
   """
 
-  size: common.Size
+  size: shared.Size
   objects: int
   compute_dtype: str
 
@@ -219,36 +202,6 @@ def measure(
       case.compute_dtype,
     )
   return row
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-  """Adds this benchmark's flags."""
-  common.add_sweep_arguments(parser)
-  parser.add_argument(
-    '--objects',
-    type=common.positive,
-    nargs='+',
-    default=[1],
-    help='segmented at once',
-  )
-  parser.add_argument(
-    '--frames',
-    type=common.positive,
-    default=10,
-    help='timed, after one that compiles',
-  )
-  parser.add_argument(
-    '--scales',
-    type=float,
-    nargs='+',
-    default=[1.0],
-    help="of the frame's size; their results are averaged, in every row",
-  )
-  parser.add_argument(
-    '--flip', action='store_true', help='averages the mirror image, too'
-  )
-  common.add_architecture_arguments(parser)
-  roofline.add_arguments(parser)
 
 
 def run(arguments: argparse.Namespace) -> None:

@@ -6,7 +6,6 @@ import datetime
 import importlib.metadata
 import json
 import os
-import pathlib
 import platform
 from typing import Any
 
@@ -17,7 +16,7 @@ from savos_jax.foundation import provenance
 
 _PACKAGES = ('jax', 'jaxlib', 'flax', 'numpy')
 # Of these nothing depends that is measured.
-_UNTOLD = ('command', 'run', 'json', 'trace')
+_UNTOLD = ('command', 'json', 'trace')
 
 
 def device() -> dict[str, Any]:
@@ -38,16 +37,6 @@ def flags(arguments: argparse.Namespace) -> dict[str, Any]:
   """Returns the flags that what is measured depends on."""
   given = vars(arguments)
   return {name: given[name] for name in given if name not in _UNTOLD}
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-  """Adds the flags that all benchmarks have."""
-  parser.add_argument(
-    '--json',
-    type=pathlib.Path,
-    metavar='FILE',
-    help='gets flags, device and rows as JSON',
-  )
 
 
 class Output:

@@ -23,13 +23,9 @@ import time
 import jax
 import jax.numpy as jnp
 
-from savos_jax.tools.benchmark import common
+from savos_jax.tools.benchmark.flags import shared
 
 _REPEATS = 5
-# Of a CPU's and of an accelerator's matrix product: the latter are idle for
-# longer between two of them.
-_PRODUCT_SIZES = {'cpu': 2048}
-_PRODUCT_SIZE = 8192
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,23 +53,6 @@ class Peaks:
     return max(self.flops[dtype], self.flops['float32'])
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-  """Adds the flags that `measure_for` reads."""
-  parser.add_argument(
-    '--product_size',
-    type=common.positive,
-    help='rows and columns of the matrix product that is the limit; default '
-    f'{_PRODUCT_SIZES["cpu"]} on CPUs, {_PRODUCT_SIZE} elsewhere',
-  )
-  parser.add_argument(
-    '--copy_mib',
-    type=common.positive,
-    default=256,
-    help='of the array whose reading and writing is the limit, MiB; several '
-    'times as large as the caches',
-  )
-
-
 def measure_for(arguments: argparse.Namespace) -> Peaks:
   """Measures the rates for the dtypes and sizes of the flags."""
   return measure(
@@ -91,8 +70,8 @@ def measure(
     product_size: rows and columns; None for the backend's default.
     copy_mib: MiB of the array that is read and written.
   """
-  size = product_size or _PRODUCT_SIZES.get(
-    jax.default_backend(), _PRODUCT_SIZE
+  size = product_size or shared.PRODUCT_SIZES.get(
+    jax.default_backend(), shared.PRODUCT_SIZE
   )
   names = list(dict.fromkeys(['float32', *dtypes]))
   return Peaks(

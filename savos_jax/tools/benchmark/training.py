@@ -1,25 +1,4 @@
-"""Seconds, memory and share of the limit of a training step.
-
-Random frames and weights, on all devices. A row for each combination of size,
-batch, dtype, clip length, recurrence, rematerialisation and accumulation; of a
-single frame both recurrences are the same, and it has rows of one. The
-optimiser is the practical preset's: AdamW, clipping, averaged weights. Columns:
-
-  compile_s       to trace and compile
-  median_s ...    seconds a step after one that isn't timed; "-" with
-                  --compile_only, and where the device has too little memory
-  examples_per_s  of all devices, and of each
-  gflop, gbyte    10^9 operations of a step, what is rematerialised counted
-                  once, and bytes of the program, of all devices
-  gflop_per_s     of the median
-  share_of_limit  the limit (operations or bytes over the devices' measured
-                  rates: `limited_by`) over the median
-  temporary_gib, total_gib
-                  of each device, by the compiler: what the step needs beside
-                  its inputs and outputs; with state, batch and metrics
-  peak_gib        memory in use so far, of this process or of an accelerator;
-                  of all rows up to this one
-"""
+"""Times training steps on random frames."""
 
 import argparse
 from collections.abc import Callable
@@ -40,12 +19,12 @@ from savos_jax.tools.benchmark import common
 from savos_jax.tools.benchmark import output
 from savos_jax.tools.benchmark import program
 from savos_jax.tools.benchmark import roofline
-from savos_jax.training import recurrence as recurrence_lib
+from savos_jax.tools.benchmark.flags import shared
+from savos_jax.training import objective
 from savos_jax.training import sharding
 from savos_jax.training import state as state_lib
 from savos_jax.training import steps
 
-SWITCH = {'off': False, 'on': True}
 _FIGURES = (
   'compile_s', 'median_s', 'fastest_s', 'slowest_s', 'examples_per_s',
   'examples_per_s_a_device', 'gflop', 'gbyte', 'gflop_per_s', 'share_of_limit',
@@ -62,59 +41,18 @@ class Case:
     batch_size: examples a step, of all devices.
     compute_dtype: of the network.
     clip_frames: T.
-    recurrence: see `recurrence.Objective`.
-    rematerialise: see `recurrence.Objective`.
+    recurrence: see `objective.Objective`.
+    rematerialise: see `objective.Objective`.
     accumulation: parts in which each device takes its share.
   """
 
-  size: common.Size
+  size: shared.Size
   batch_size: int
   compute_dtype: str
   clip_frames: int
   recurrence: str
   rematerialise: bool
   accumulation: int
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-  """Adds this benchmark's flags."""
-  common.add_sweep_arguments(parser)
-  for name, default, text in (
-    ('batch_size', 4, 'examples a step, of all devices together'),
-    ('clip_frames', 1, 'frames to segment in an example'),
-    ('accumulation', 1, 'parts in which each device takes its examples'),
-  ):
-    parser.add_argument(
-      f'--{name}',
-      type=common.positive,
-      nargs='+',
-      default=[default],
-      help=text,
-    )
-  parser.add_argument(
-    '--recurrence',
-    nargs='+',
-    choices=recurrence_lib.RECURRENCES,
-    default=[recurrence_lib.RECURRENCES[0]],
-    help='whether gradients pass from frame to frame',
-  )
-  parser.add_argument(
-    '--rematerialise',
-    nargs='+',
-    choices=list(SWITCH),
-    default=list(SWITCH),
-    help='whether activations are computed again instead of kept',
-  )
-  parser.add_argument(
-    '--repeats', type=common.positive, default=5, help='steps timed'
-  )
-  parser.add_argument(
-    '--compile_only',
-    action='store_true',
-    help='runs and profiles no step: memory and operations alone',
-  )
-  common.add_architecture_arguments(parser)
-  roofline.add_arguments(parser)
 
 
 def cases(arguments: argparse.Namespace) -> list[Case]:
@@ -130,7 +68,7 @@ def cases(arguments: argparse.Namespace) -> list[Case]:
   )
   found = []
   for *rest, switch, parts in combinations:
-    case = Case(*rest, SWITCH[switch], parts)
+    case = Case(*rest, shared.SWITCH[switch], parts)
     if case.clip_frames == 1:
       case = dataclasses.replace(case, recurrence=arguments.recurrence[0])
     found.append(case)
@@ -191,7 +129,7 @@ def _train_step(
     steps.train_step,
     model=model,
     optimizer=optimizer,
-    objective=recurrence_lib.Objective(
+    objective=objective.Objective(
       'mean',
       0.5,
       recurrence=case.recurrence,

@@ -1,0 +1,127 @@
+"""Flags that several benchmarks have, and how their values are read."""
+
+import argparse
+import dataclasses
+import pathlib
+
+# Of a CPU's and of an accelerator's matrix product: the latter are idle for
+# longer between two of them.
+PRODUCT_SIZES = {'cpu': 2048}
+PRODUCT_SIZE = 8192
+TRACED_ROUNDS = 3  # Of a profile.
+SWITCH = {'off': False, 'on': True}  # Of flags with several values.
+
+
+@dataclasses.dataclass(frozen=True, repr=False)
+class Size:
+  """Of frames, pixels; as text HEIGHTxWIDTH."""
+
+  height: int
+  width: int
+
+  def __repr__(self) -> str:
+    return f'{self.height}x{self.width}'
+
+
+DAVIS_SIZE = Size(480, 854)
+
+
+def positive(text: str) -> int:
+  """Parses a flag's value, an integer of at least 1."""
+  value = int(text)
+  if value < 1:
+    raise argparse.ArgumentTypeError(f'{text}: expected at least 1')
+  return value
+
+
+def size(text: str) -> Size:
+  """Parses a flag's value, HEIGHTxWIDTH."""
+  parts = text.lower().split('x')
+  if len(parts) != 2 or not all(p.isdecimal() and int(p) > 0 for p in parts):
+    raise argparse.ArgumentTypeError(
+      f'{text}: expected HEIGHTxWIDTH in pixels, as {DAVIS_SIZE}'
+    )
+  return Size(*map(int, parts))
+
+
+def add_architecture_arguments(parser: argparse.ArgumentParser) -> None:
+  """Adds the flags that `common.architecture` reads."""
+  parser.add_argument(
+    '--width_multiplier',
+    type=float,
+    default=1.0,
+    help="the encoder's width, of ResNet-50's",
+  )
+  parser.add_argument(
+    '--decoder_features',
+    type=positive,
+    default=256,
+    help='channels of the decoder',
+  )
+  parser.add_argument(
+    '--checkpoint',
+    help="the network of a training's folder or of an exported file, in place "
+    'of the width and the channels above',
+  )
+
+
+def add_sweep_arguments(
+  parser: argparse.ArgumentParser, runs: bool = True
+) -> None:
+  """Adds the flags of benchmarks of a network: what rows are for.
+
+  Args:
+    parser: gets them.
+    runs: whether it is run, and can be profiled.
+  """
+  parser.add_argument(
+    '--size',
+    type=size,
+    nargs='+',
+    default=[DAVIS_SIZE],
+    metavar='HxW',
+    help='height and width of the frames, pixels',
+  )
+  parser.add_argument(
+    '--compute_dtype',
+    nargs='+',
+    default=['float32'],
+    choices=('float32', 'bfloat16'),
+    help='of activations; parameters stay float32',
+  )
+  if not runs:
+    return
+  parser.add_argument(
+    '--trace',
+    type=pathlib.Path,
+    metavar='FOLDER',
+    help=f'gets a profile of each row: {TRACED_ROUNDS} more rounds after those '
+    'timed',
+  )
+
+
+def add_roofline_arguments(parser: argparse.ArgumentParser) -> None:
+  """Adds the flags that `roofline.measure_for` reads."""
+  parser.add_argument(
+    '--product_size',
+    type=positive,
+    help='rows and columns of the matrix product that is the limit; default '
+    f'{PRODUCT_SIZES["cpu"]} on CPUs, {PRODUCT_SIZE} elsewhere',
+  )
+  parser.add_argument(
+    '--copy_mib',
+    type=positive,
+    default=256,
+    help='of the array whose reading and writing is the limit, MiB; several '
+    'times as large as the caches',
+  )
+
+
+def add_output_arguments(parser: argparse.ArgumentParser) -> None:
+  """Adds the flags that all benchmarks have."""
+  parser.add_argument(
+    '--json',
+    type=pathlib.Path,
+    metavar='FILE',
+    help='gets flags, device and rows as JSON',
+  )

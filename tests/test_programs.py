@@ -1,0 +1,124 @@
+"""How every program starts: --help, the name it goes by, what it can lack."""
+
+import json
+import os
+import pathlib
+import subprocess
+import sys
+
+import pytest
+
+from savos_jax import cli
+from savos_jax.tools.benchmark import __main__ as benchmark
+from savos_jax.training import metric_writing
+
+ROOT = pathlib.Path(__file__).parents[1]
+# What takes long to import, and what only the extras bring.
+HEAVY = (
+  'av', 'clu', 'cv2', 'flax', 'h5py', 'jax', 'libtpu', 'numpy', 'onnx', 'optax',
+  'orbax', 'skimage', 'tensorboard', 'tensorflow', 'tensorflow_datasets',
+  'torch',
+)  # fmt: skip
+MODULES = sorted({
+  f'savos_jax.{module.removesuffix(".__main__")}'
+  for module, _ in cli._COMMANDS.values()
+})  # fmt: skip
+MEASURED = [['benchmark', name] for name in benchmark._BENCHMARKS]
+# Python as it is where packages are not installed.
+_ABSENT = """
+import importlib.util
+import sys
+
+def is_absent(name):
+  return name.partition('.')[0] in {absent!r}
+
+class Absent:
+  def find_spec(self, name, path=None, target=None):
+    if is_absent(name):
+      raise ModuleNotFoundError(f'No module named {{name!r}}', name=name)
+
+sys.meta_path.insert(0, Absent())
+find_spec = importlib.util.find_spec
+importlib.util.find_spec = (
+  lambda name, package=None: None if is_absent(name) else find_spec(name)
+)
+"""
+_AS_MAIN = """
+import runpy
+
+sys.argv[0] = sys.argv.pop(1)
+runpy.run_module(sys.argv[0], run_name='__main__', alter_sys=True)
+"""
+_AS_COMMAND = """
+from savos_jax import cli
+
+sys.argv[0] = '/usr/bin/savos-jax'
+cli.main()
+"""
+
+
+def start(code, *arguments, absent):
+  return subprocess.run(
+    [sys.executable, '-c', _ABSENT.format(absent=absent) + code, *arguments],
+    cwd=ROOT,
+    env=os.environ | {'COLUMNS': '80', 'JAX_PLATFORMS': 'cpu'},
+    capture_output=True,
+    text=True,
+    check=False,
+  )
+
+
+def told(done):
+  assert done.returncode == 0, done.stderr
+  assert not done.stderr
+  return done.stdout
+
+
+@pytest.mark.parametrize('module', MODULES)
+def test_help_waits_for_no_library(module):
+  text = told(start(_AS_MAIN, module, '--help', absent=HEAVY))
+  assert f'python -m {module} ' in text
+
+
+@pytest.mark.parametrize(
+  'call', [[], *([name] for name in cli._COMMANDS), *MEASURED], ids=' '.join
+)
+def test_help_of_the_command_waits_for_no_library(call):
+  text = told(start(_AS_COMMAND, *call, '--help', absent=HEAVY))
+  assert ' '.join(['savos-jax', *call]) in text
+  # Its examples can be copied.
+  module = cli._COMMANDS[call[0]][0].removesuffix('.__main__') if call else ''
+  assert f'python -m savos_jax.{module}' not in text
+
+
+def test_training_tells_its_flags():
+  text = told(start(_AS_COMMAND, 'train', '-h', absent=HEAVY))
+  assert '--workdir' in text
+  assert '--mode' not in text
+  refused = start(_AS_COMMAND, 'train', '--workdr=a', absent=HEAVY)
+  assert refused.returncode == 2
+  assert refused.stderr.startswith('error: Unknown command line flag')
+
+
+@pytest.mark.parametrize('absent', ['clu', 'tensorboard', 'tensorflow'])
+def test_curves_are_lines_where_a_library_is_missing(tmp_path, absent):
+  code = (
+    'import pathlib\n'
+    'from savos_jax.training import metric_writing\n'
+    'writer = metric_writing.open_writer(pathlib.Path(sys.argv[1]))\n'
+    'writer.write_scalars(20, {"loss": 0.5})'
+  )
+  told(start(code, str(tmp_path), absent=(absent,)))
+  written = (tmp_path / metric_writing.FILE).read_text()
+  assert json.loads(written) == {'step': 20, 'loss': 0.5}
+
+
+def test_the_extra_that_reads_events_is_named(tmp_path):
+  events = tmp_path / 'logs' / 'events.out.tfevents.1.a'
+  events.parent.mkdir()
+  events.touch()
+  arguments = 'savos_jax.tools.curves', str(tmp_path), '--csv=curves.csv'
+  done = start(_AS_MAIN, *arguments, absent=('tensorboard', 'tensorflow'))
+  assert done.returncode == 2
+  assert done.stderr.startswith(f'error: {events} needs tensorboard, which is')
+  assert "pip install 'savos_jax[tf]'" in done.stderr
