@@ -317,7 +317,7 @@ class Damaged:
   """A video without frames 2 and 3."""
 
   video: sources.Video
-  name, width, height, length = 'damaged', SIZE[1], SIZE[0], FRAMES
+  name, path, width, height, length = 'x', 'damaged', SIZE[1], SIZE[0], FRAMES
 
   def names(self, index):
     return self.video.names(index)

@@ -1,5 +1,6 @@
 """Own videos are read frame by frame, or refused with words that help."""
 
+import fractions
 import os
 import pathlib
 import struct
@@ -256,6 +257,68 @@ def test_past_damage_frames_keep_their_numbers(tmp_path):
   assert str(lost[0]) in message
   with pytest.raises(errors.SavosError, match=f'no frame {lost[0]}'):
     sources.open_video(path).frame(lost[0])
+
+
+def _encoded(path, codec, options, stamps, unit):
+  """A video with the given time stamps, in shares of a second."""
+  rng = np.random.default_rng(0)
+  base = cv2.GaussianBlur(
+    rng.integers(0, 256, (HEIGHT, 2 * WIDTH, 3), np.uint8), (7, 7), 2
+  )
+  with av.open(str(path), 'w') as container:
+    stream = container.add_stream(codec, rate=25, options=options)
+    stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, 'yuv420p'
+    stream.codec_context.time_base = fractions.Fraction(1, unit)
+    for index, stamp in enumerate(stamps):
+      picture = np.ascontiguousarray(base[:, index : index + WIDTH])
+      frame = av.VideoFrame.from_ndarray(picture, format='rgb24')
+      frame.pts, frame.time_base = stamp, fractions.Fraction(1, unit)
+      container.mux(stream.encode(frame))
+    container.mux(stream.encode(None))
+  return path
+
+
+@pytest.mark.parametrize(
+  ('name', 'codec', 'options'),
+  [
+    ('clip.mp4', 'libx264', {'g': '12', 'bf': '3'}),
+    ('clip.mp4', 'libx264', {'x264-params': 'keyint=12:open-gop=1:bframes=3'}),
+    ('clip.mkv', 'libx264', {'g': '250'}),
+    ('clip.mp4', 'libx264', {'x264-params': 'intra-refresh=1:keyint=20'}),
+    ('clip.webm', 'libvpx-vp9', {'g': '20', 'cpu-used': '8'}),
+    ('clip.avi', 'mpeg4', {'g': '10'}),
+    ('clip.ts', 'libx264', {'g': '15'}),
+    ('clip.mp4', 'libx265', {'x265-params': 'keyint=12:log-level=none'}),
+  ],
+)
+def test_a_jump_lands_on_the_very_frame(tmp_path, name, codec, options):
+  """Of any coding, with a rate that varies where the container has time."""
+  steady = name.endswith(('avi', 'ts'))
+  steps, unit = ([1] * 48, 25) if steady else ([40, 40, 20, 100] * 12, 1000)
+  path = tmp_path / name
+  _encoded(path, codec, options, np.cumsum([0, *steps[:-1]]).tolist(), unit)
+  opened = sources.open_video(path)
+  whole = list(opened.numbered())
+  assert [shown.index for shown in whole] == list(range(48))
+  for start in (1, 11, 12, 13, 30, 47):
+    found = list(opened.numbered(start))
+    assert [shown.index for shown in found] == list(range(start, 48))
+    for shown, expected in zip(found, whole[start:], strict=True):
+      np.testing.assert_array_equal(shown.image, expected.image)
+      assert shown.seconds == expected.seconds
+
+
+def test_a_jump_saves_decoding(tmp_path, monkeypatch):
+  path = _h264(tmp_path / 'clip.mp4')
+  calls = []
+  original = video_file._decoded
+  monkeypatch.setattr(
+    video_file, '_decoded', lambda p: calls.append(p) or original(p)
+  )
+  opened = sources.open_video(path)
+  calls.clear()
+  opened.frame(50)
+  assert len(calls) < 20
 
 
 def test_ranges_are_short():

@@ -59,9 +59,8 @@ class Video(abc.ABC):
   def numbered(self, start: int = 0) -> Iterator[Shown]:
     """Yields frame `start` and all after it, with number and time.
 
-    Nothing comes of a `start` past the end. What is before it in a file is
-    decoded, not jumped over: jumps land on other frames in many files. Frames
-    of a damaged file that can't be decoded are left out.
+    Nothing comes of a `start` past the end. Frames of a damaged file that can't
+    be decoded are left out.
 
     Args:
       start: 0 or more.
@@ -79,7 +78,7 @@ class Video(abc.ABC):
       yield shown.image
 
   def frame(self, index: int) -> np.ndarray:
-    """Returns a frame, RGB uint8 [H, W, 3]; what is before it may be decoded.
+    """Returns a frame, RGB uint8 [H, W, 3].
 
     Args:
       index: of the frame, from 0.

@@ -5,8 +5,10 @@ decoded or not: what is damaged moves nothing that comes after it.
 """
 
 from collections.abc import Iterator
+from collections.abc import Sequence
 import contextlib
 import dataclasses
+import functools
 import heapq
 import logging
 import pathlib
@@ -56,6 +58,21 @@ class Facts:
   width: int
   fps: float
   length: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Index:
+  """Where the frames of a file are.
+
+  Attributes:
+    stamps: time stamp of each frame, int64, ascending, in the stream's unit.
+    keys: those of the frames at which a decoder can begin, int64, ascending.
+    seconds: from the first to the last.
+  """
+
+  stamps: np.ndarray
+  keys: np.ndarray
+  seconds: float
 
 
 @dataclasses.dataclass(frozen=True)
@@ -221,10 +238,73 @@ def _frames(container, stream, order: Order) -> Iterator[Any]:
       yield order.frame(frame.pts), frame
 
 
+@functools.lru_cache(maxsize=16)
+def _index(path: pathlib.Path, size: int, changed: int) -> Index | None:
+  """Reads all packets and decodes none; None where they are not in order.
+
+  Args:
+    path: the file.
+    size: of it, bytes; with the next one, so that a changed file is read again.
+    changed: when it was changed, nanoseconds.
+  """
+  del size, changed
+  with _opened(path) as (container, stream):
+    packets = [
+      (packet.pts, packet.is_keyframe)
+      for packet in container.demux(stream)
+      if packet.size and not packet.is_discard
+    ]
+    unit = float(stream.time_base)
+  stamps = [stamp for stamp, _ in packets]
+  if not stamps or None in stamps or len(set(stamps)) < len(stamps):
+    return None
+  keys = [stamp for stamp, is_key in packets if is_key]
+  seconds = (max(stamps) - min(stamps)) * unit
+  return Index(np.array(sorted(stamps)), np.array(sorted(keys)), seconds)
+
+
+def index(path: pathlib.Path) -> Index | None:
+  """Returns where the frames of a file are.
+
+  Returns:
+    The index; None where frames have no time stamps of their own.
+
+  Raises:
+    SavosError: as `probe`.
+  """
+  facts = path.stat()
+  return _index(path, facts.st_size, facts.st_mtime_ns)
+
+
+def _jump(
+  path: pathlib.Path, start: int
+) -> Iterator[tuple[int, av.VideoFrame]]:
+  """Yields frame `start` and those after it, from the key frame before it.
+
+  Nothing is yielded where the demuxer or the decoder lands elsewhere: then the
+  file has to be decoded from its first frame.
+  """
+  found = index(path)
+  if found is None or start >= len(found.stamps):
+    return
+  keys = found.keys[found.keys <= found.stamps[start]]
+  if not len(keys):
+    return
+  with _opened(path) as (container, stream):
+    container.seek(int(keys[-1]), stream=stream)
+    landed = False
+    for packet in container.demux(stream):
+      for frame in _decoded(packet):
+        number = int(np.searchsorted(found.stamps, frame.pts or 0))
+        landed = landed or number == start
+        if number > start and not landed:
+          return
+        if landed:
+          yield number, frame
+
+
 def frames(path: pathlib.Path, facts: Facts, start: int) -> Iterator[Shown]:
   """Yields frame `start` and all after it that can be decoded.
-
-  What is before it is decoded, too: jumps land on other frames in many files.
 
   Args:
     path: the file.
@@ -235,37 +315,49 @@ def frames(path: pathlib.Path, facts: Facts, start: int) -> Iterator[Shown]:
     Incomplete: after the last frame: some are missing.
     SavosError: it can't be read.
   """
+  if start:
+    found, seen = index(path), []
+    for number, frame in _jump(path, start):
+      seen.append(number)
+      yield Shown(number, frame.time, _rgb(frame))
+    if seen:
+      count = len(found.stamps)
+      missing = sorted(set(range(start, count)) - set(seen))
+      _check_whole(path, facts, count, missing, found.seconds)
+      return
   order, last, base = Order(), 0.0, 0.0
   with _opened(path) as (container, stream):
-    for index, frame in _frames(container, stream, order):
+    for number, frame in _frames(container, stream, order):
       if frame.time is not None:
-        base = base if index else frame.time
+        base = base if number else frame.time
         last = frame.time - base
-      if index >= start:
-        yield Shown(index, frame.time, _rgb(frame))
-  _check_whole(path, facts, order, last)
+      if number >= start:
+        yield Shown(number, frame.time, _rgb(frame))
+  count = order.end()
+  _check_whole(path, facts, count, order.missing, last)
 
 
-def _check_whole(path, facts: Facts, order: Order, last: float) -> None:
+def _check_whole(
+  path: pathlib.Path,
+  facts: Facts,
+  count: int,
+  missing: Sequence[int],
+  last: float,
+) -> None:
   """Raises Incomplete if a file has fewer frames than it should have.
 
   Args:
     path: the file.
     facts: of it.
-    order: of its frames.
+    count: its frames, decoded or not.
+    missing: those that were not decoded.
     last: time of the last one, seconds after the first.
   """
-  count = order.end()
-  found = []
-  if order.missing:
-    found.append(
-      f'{len(order.missing)} of {count} frames could not be decoded: '
-      f'{_ranges(order.missing)}'
-    )
   # Where a rate varies, the claim is a guess from the duration: there the time
   # says how far it came.
   reached = max(count, round(last * facts.fps) + 1)
   behind = facts.length - reached
+  cut = ''
   if behind > max(_MISSING_FRAMES, _MISSING_SHARE * facts.length):
     if _whole_boxes(path):
       logger.warning(
@@ -274,20 +366,40 @@ def _check_whole(path, facts: Facts, order: Order, last: float) -> None:
         path, count, facts.length,
       )  # fmt: skip
     else:
-      found.append(
+      cut = (
         f'decoding ended after frame {count - 1} ({last:.2f} s); the file '
         f'counts {facts.length} frames'
       )
-  if found:
-    raise errors.Incomplete(
-      f'{path}: {"; ".join(found)}.\n'
-      '  Expected a whole file; this one is cut off or damaged. What could be '
-      'decoded was used, each frame under its own number. Copy it again from '
-      'its source.'
+  if missing or cut:
+    raise incomplete(path, count, missing, cut)
+
+
+def incomplete(
+  path: pathlib.Path, count: int, missing: Sequence[int], cut: str = ''
+) -> errors.Incomplete:
+  """Returns the error that tells which frames are missing.
+
+  Args:
+    path: the file.
+    count: its frames, decoded or not.
+    missing: those that were not decoded, ascending.
+    cut: where the file ended, if too early.
+  """
+  lost = ''
+  if missing:
+    lost = (
+      f'{len(missing)} of {count} frames could not be decoded: '
+      f'{_ranges(missing)}'
     )
+  return errors.Incomplete(
+    f'{path}: {"; ".join(filter(None, (lost, cut)))}.\n'
+    '  Expected a whole file; this one is cut off or damaged. What could be '
+    'decoded was used, each frame under its own number. Copy it again from its '
+    'source.'
+  )
 
 
-def _ranges(numbers: list[int]) -> str:
+def _ranges(numbers: Sequence[int]) -> str:
   """Writes ascending numbers: '3, 11 to 15'; the first few of many."""
   runs: list[list[int]] = []
   for number in numbers:
