@@ -12,10 +12,10 @@ import numpy as np
 import optax
 import pytest
 
+from savos_jax import objective as objective_lib
 from savos_jax.inference import aggregation
 from savos_jax.models import savos
 from savos_jax.training import losses
-from savos_jax.training import objective as objective_lib
 from savos_jax.training import recurrence
 from tests import tiny_resnets
 

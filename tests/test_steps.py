@@ -8,9 +8,9 @@ import numpy as np
 import optax
 import pytest
 
+from savos_jax import objective
 from savos_jax.models import savos
 from savos_jax.training import losses
-from savos_jax.training import objective
 from savos_jax.training import state as state_lib
 from savos_jax.training import steps
 

@@ -26,6 +26,7 @@ import jobs  # isort: skip, it finds the others.
 
 import jax
 
+from savos_jax import objective
 from savos_jax.data import bank
 from savos_jax.data.scenes import config as scenes_config
 from savos_jax.data.scenes import source
@@ -34,7 +35,6 @@ from savos_jax.tools.benchmark import common
 from savos_jax.tools.benchmark import roofline
 from savos_jax.tools.benchmark import training
 from savos_jax.tools.benchmark.flags import shared
-from savos_jax.training import objective
 from savos_jax.training import sharding
 
 

@@ -2,12 +2,16 @@
 
 import dataclasses
 
+from savos_jax.foundation import ranges
+
 MERGES = ('poisson', 'feather')
 
 
-def _require(condition, field, found, expected):
-  if not condition:
-    raise ValueError(f'{field} is {found!r}; expected {expected}')
+_DEGREES = ranges.number(0, 180, of='degrees')
+# Of an object, or of the frame.
+_SHARE_OF_SIZE = ranges.number(0, 10)
+_FACTORS = ranges.ascending(0, 100, above=True)
+_PIXELS = ranges.whole(0, 1000, of='pixels')
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,45 +50,32 @@ class LucidConfig:
     ValueError: a field is out of its range.
   """
 
-  illumination_probability: float = 0.5
-  illumination_gain: tuple[float, float] = (0.97, 1.03)
-  illumination_exponent: tuple[float, float] = (0.8, 1.2)
-  illumination_offset: float = 0.05
-  hole_dilation: int = 7
-  mirror_probability: float = 0.5
-  spline_probability: float = 0.5
-  spline_points: int = 5
-  spline: float = 0.05
-  scale: tuple[float, float] = (0.85, 1.15)
-  rotation: float = 30.0
-  next_shift: float = 0.05
-  next_spline: float = 0.05
-  camera_rotation: float = 3.0
-  camera_scale: tuple[float, float] = (0.95, 1.05)
-  camera_shift: float = 0.05
-  turn_probability: float = 0.5
-  turn: float = 30.0
-  merge: str = 'poisson'
-  band: int = 2
-  feather: float = 1.0
-  mask_spline: float = 0.05
-  mask_dilation: int = 5
+  illumination_probability: float = ranges.field(0.5, ranges.SHARE)
+  illumination_gain: tuple[float, float] = ranges.field((0.97, 1.03), _FACTORS)
+  illumination_exponent: tuple[float, float] = ranges.field(
+    (0.8, 1.2), _FACTORS
+  )
+  illumination_offset: float = ranges.field(0.05, ranges.SHARE)
+  hole_dilation: int = ranges.field(7, _PIXELS)
+  mirror_probability: float = ranges.field(0.5, ranges.SHARE)
+  spline_probability: float = ranges.field(0.5, ranges.SHARE)
+  spline_points: int = ranges.field(5, ranges.whole(3, 1000))
+  spline: float = ranges.field(0.05, _SHARE_OF_SIZE)
+  scale: tuple[float, float] = ranges.field((0.85, 1.15), _FACTORS)
+  rotation: float = ranges.field(30.0, _DEGREES)
+  next_shift: float = ranges.field(0.05, _SHARE_OF_SIZE)
+  next_spline: float = ranges.field(0.05, _SHARE_OF_SIZE)
+  camera_rotation: float = ranges.field(3.0, _DEGREES)
+  camera_scale: tuple[float, float] = ranges.field((0.95, 1.05), _FACTORS)
+  camera_shift: float = ranges.field(0.05, _SHARE_OF_SIZE)
+  turn_probability: float = ranges.field(0.5, ranges.SHARE)
+  turn: float = ranges.field(30.0, _DEGREES)
+  merge: str = ranges.field('poisson', ranges.choice(*MERGES))
+  band: int = ranges.field(2, ranges.whole(1, 1000, of='pixels'))
+  feather: float = ranges.field(1.0, ranges.number(0, 1000, of='pixels'))
+  mask_spline: float = ranges.field(0.05, _SHARE_OF_SIZE)
+  mask_dilation: int = ranges.field(5, _PIXELS)
 
   def __post_init__(self):
     """Refuses what no dream can be made from."""
-    for field in dataclasses.fields(self):
-      value = getattr(self, field.name)
-      if field.name.endswith('probability'):
-        _require(0 <= value <= 1, field.name, value, 'a number from 0 to 1')
-      elif isinstance(field.default, tuple):
-        _require(
-          len(value) == 2 and 0 < value[0] <= value[1],
-          field.name,
-          value,
-          'two ascending numbers above 0',
-        )
-      elif isinstance(field.default, (int, float)):
-        _require(value >= 0, field.name, value, 'a number of at least 0')
-    _require(self.spline_points >= 3, 'spline_points', self.spline_points, '3+')
-    _require(self.band >= 1, 'band', self.band, 'at least 1 pixel')
-    _require(self.merge in MERGES, 'merge', self.merge, f'one of {MERGES}')
+    ranges.check_fields(self)

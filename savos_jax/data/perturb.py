@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 
 from savos_jax.data import warp
+from savos_jax.foundation import ranges
 
 
 @dataclasses.dataclass(frozen=True)
@@ -19,14 +20,23 @@ class MaskNoise:
     dilation: largest erosion or dilation, pixels.
     blur: largest sigma of the soft edge, pixels.
     drop_probability: of an empty mask, as after losing the object.
+
+  Raises:
+    ValueError: a field is out of its range.
   """
 
-  shift: float = 0.05
-  scale: tuple[float, float] = (0.95, 1.05)
-  spline: float = 0.05
-  dilation: int = 5
-  blur: float = 3.0
-  drop_probability: float = 0.02
+  shift: float = ranges.field(0.05, ranges.number(0, 10))
+  scale: tuple[float, float] = ranges.field(
+    (0.95, 1.05), ranges.ascending(0, 100, above=True)
+  )
+  spline: float = ranges.field(0.05, ranges.number(0, 10))
+  dilation: int = ranges.field(5, ranges.whole(0, 1000, of='pixels'))
+  blur: float = ranges.field(3.0, ranges.number(0, 1000, of='pixels'))
+  drop_probability: float = ranges.field(0.02, ranges.SHARE)
+
+  def __post_init__(self):
+    """Refuses what no mask can be made with."""
+    ranges.check_fields(self)
 
 
 _OUTLINE_POINTS = 5

@@ -21,12 +21,16 @@ from savos_jax.data import perturb
 from savos_jax.data import windows
 from savos_jax.datasets import sequences
 from savos_jax.foundation import errors
+from savos_jax.foundation import ranges
 
 # How often another frame is drawn before one is accepted in which all objects
 # are small.
 _FRAME_ATTEMPTS = 20
 # The same for a dream whose reference shows no object; dreams are dear.
 _DREAM_ATTEMPTS = 5
+
+_DISTANCE = ranges.whole(1, 10_000, of='frames')
+_STEPS = ranges.whole(0, 1_000_000_000, of='steps')
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,26 +55,39 @@ class SamplingConfig:
     dream_subsets: sets of moving objects in dreams of a frame, at most, where
       it has more than two objects.
     lucid: the dreams' ranges.
+
+  Raises:
+    ValueError: a field is out of its range.
   """
 
-  crop_size: tuple[int, int] = (480, 864)
-  zoom_range: tuple[float, float] = (1.0, 1.5)
-  flip_probability: float = 0.5
-  clip_frames: int = 1
-  max_skip: int = 25
-  max_gap: int = 1
-  curriculum_steps: int = 0
-  min_object_fraction: float = 0.001
+  crop_size: tuple[int, int] = ranges.field(
+    (480, 864), ranges.items(ranges.whole(1, 16384, of='pixels'), 2)
+  )
+  zoom_range: tuple[float, float] = ranges.field(
+    (1.0, 1.5), ranges.ascending(1, 100)
+  )
+  flip_probability: float = ranges.field(0.5, ranges.SHARE)
+  clip_frames: int = ranges.field(
+    1, ranges.whole(1, 1000), 'frames to segment in an example'
+  )
+  max_skip: int = ranges.field(25, _DISTANCE)
+  max_gap: int = ranges.field(1, _DISTANCE)
+  curriculum_steps: int = ranges.field(0, _STEPS)
+  min_object_fraction: float = ranges.field(0.001, ranges.SHARE)
   noise: perturb.MaskNoise = dataclasses.field(
     default_factory=perturb.MaskNoise
   )
-  dream_fraction: float = 0.5
-  dream_only_steps: int = 20_000
-  stills_fraction: float = 0.5
-  dream_subsets: int = 4
+  dream_fraction: float = ranges.field(0.5, ranges.SHARE)
+  dream_only_steps: int = ranges.field(20_000, _STEPS)
+  stills_fraction: float = ranges.field(0.5, ranges.SHARE)
+  dream_subsets: int = ranges.field(4, ranges.whole(1, 1000))
   lucid: lucid_lib.LucidConfig = dataclasses.field(
     default_factory=lucid_lib.LucidConfig
   )
+
+  def __post_init__(self):
+    """Refuses what no example can be made from."""
+    ranges.check_fields(self)
 
   @property
   def dreams(self) -> bool:

@@ -1,7 +1,8 @@
 """How a video is segmented, apart from the network."""
 
 import dataclasses
-import math
+
+from savos_jax.foundation import ranges
 
 # What `aggregation` can do; said here, where no library is needed to read it.
 MODES = ('softmax', 'winner_takes_all', 'independent')
@@ -42,57 +43,50 @@ class InferenceConfig:
     ValueError: a field is out of its range.
   """
 
-  aggregation: str = 'softmax'
-  background: str = 'product'
-  scales: tuple[float, ...] = (1.0,)
-  flip: bool = False
-  short_side: int = 0
-  zoom: float = 0.0
-  lost_confidence: float = 0.0
-  stray: float = 0.0
-  memory_frames: int = 0
-  memory_every: int = 5
-  memory_confidence: float = 0.7
-  chunk: int = 0
+  aggregation: str = ranges.field(
+    'softmax',
+    ranges.choice(*MODES),
+    'how several objects agree',
+  )
+  background: str = ranges.field(
+    'product',
+    ranges.choice(*BACKGROUNDS),
+    'of the aggregation by softmax',
+  )
+  scales: tuple[float, ...] = ranges.field(
+    (1.0,),
+    ranges.items(ranges.number(0, 4, above=True), least=1),
+    'sizes at which the network sees each frame, averaged: 0.5 0.75 1',
+  )
+  flip: bool = ranges.field(
+    False, ranges.Switch(), 'averages the mirror image, too'
+  )
+  short_side: int = ranges.field(
+    0,
+    ranges.whole(1, 16384, of='pixels', zero='no shrinking'),
+    'frames, or with a zoom windows, whose shorter side is longer are shrunk '
+    'to it for the network, masks enlarged back; 0 never shrinks',
+  )
+  zoom: float = ranges.field(
+    0.0,
+    ranges.number(1, 100, zero='the frame'),
+    'the network sees a window around each object, this times its size, in '
+    'place of the frame: better for small objects; 0: the frame',
+  )
+  lost_confidence: float = ranges.field(0.0, ranges.SHARE)
+  stray: float = ranges.field(0.0, ranges.number(0, 0.25))
+  memory_frames: int = ranges.field(0, ranges.whole(0, 64))
+  memory_every: int = ranges.field(5, ranges.whole(1, 10_000))
+  memory_confidence: float = ranges.field(0.7, ranges.SHARE)
+  chunk: int = ranges.field(
+    0,
+    ranges.whole(1, 255, of='objects', zero='all'),
+    'objects at once, to save memory; 0: all',
+  )
 
   def __post_init__(self):
     """Refuses what cannot be done."""
-    checks = {
-      'aggregation': (
-        self.aggregation in MODES,
-        f'one of {MODES}',
-      ),
-      'background': (
-        self.background in BACKGROUNDS,
-        f'one of {BACKGROUNDS}',
-      ),
-      'scales': (
-        len(self.scales) > 0 and all(0 < s <= 4 for s in self.scales),
-        'numbers above 0, at most 4',
-      ),
-      'short_side': (self.short_side >= 0, 'pixels, or 0'),
-      'zoom': (
-        self.zoom == 0 or 1 <= self.zoom < math.inf,
-        'at least 1, or 0 for the frame',
-      ),
-      'lost_confidence': (
-        0 <= self.lost_confidence <= 1,
-        'a number from 0 to 1',
-      ),
-      'stray': (0 <= self.stray <= 0.25, 'a share, at most 0.25'),
-      'memory_frames': (0 <= self.memory_frames <= 64, 'frames, at most 64'),
-      'memory_every': (self.memory_every >= 1, 'at least 1 frame'),
-      'memory_confidence': (
-        0 <= self.memory_confidence <= 1,
-        'a number from 0 to 1',
-      ),
-      'chunk': (self.chunk >= 0, 'objects, or 0 for all'),
-    }
-    for name, (valid, expected) in checks.items():
-      if not valid:
-        raise ValueError(
-          f'{name} is {getattr(self, name)!r}.\n  Expected {expected}.'
-        )
+    ranges.check_fields(self)
 
   @property
   def merged(self) -> bool:

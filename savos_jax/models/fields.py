@@ -31,7 +31,10 @@ def from_fields(fields: Mapping[str, Any]) -> savos.SavosConfig:
   known = {field.name for field in dataclasses.fields(savos.SavosConfig)}
   unknown = sorted(set(fields) - known)
   if unknown:
-    raise ValueError(f'unknown fields: {", ".join(unknown)}')
+    raise ValueError(
+      f'unknown fields: {", ".join(unknown)}.\n'
+      '  Expected those of config.model.'
+    )
   return savos.SavosConfig(
     **{
       name: tuple(value) if isinstance(value, list) else value

@@ -11,6 +11,7 @@ from flax import linen as nn
 import jax
 import jax.numpy as jnp
 
+from savos_jax.foundation import ranges
 from savos_jax.models import decoder
 from savos_jax.models import global_convolution
 from savos_jax.models import matching
@@ -19,6 +20,9 @@ from savos_jax.models import upsampling
 
 # Every stage halves the size without remainder.
 SIZE_MULTIPLE = 32
+
+_CHANNELS = ranges.whole(1, 8192)
+_KERNEL = ranges.whole(1, 63, odd=True)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,78 +56,47 @@ class SavosConfig:
     ValueError: a field is out of its range.
   """
 
-  block_counts: tuple[int, ...] = (3, 4, 6, 3)
-  width_multiplier: float = 1.0
-  stride_variant: str = 'v1.5'
-  stem_features: int = 0
-  stem_pool_padding: tuple[int, ...] = (1, 1)
-  gcb_kernel_size: int = 7
-  decoder_features: int = 256
-  attention: bool = True
-  attention_residual: bool = True
-  attention_reduction: int = 16
-  spatial_kernel_size: int = 7
-  matching: bool = False
-  matching_keys: int = 64
-  matching_values: int = 128
-  compute_dtype: str = 'float32'
-  rgb_mean: tuple[float, ...] = (0.485, 0.456, 0.406)
-  rgb_std: tuple[float, ...] = (0.229, 0.224, 0.225)
+  block_counts: tuple[int, ...] = ranges.field(
+    (3, 4, 6, 3), ranges.items(ranges.whole(1, 100), 4)
+  )
+  width_multiplier: float = ranges.field(
+    1.0, ranges.number(1 / 64, 16), "the encoder's width, of ResNet-50's"
+  )
+  stride_variant: str = ranges.field(
+    'v1.5', ranges.choice(*resnet.STRIDE_VARIANTS)
+  )
+  stem_features: int = ranges.field(
+    0, ranges.whole(1, 8192, zero='64 * width_multiplier')
+  )
+  stem_pool_padding: tuple[int, ...] = ranges.field(
+    (1, 1), ranges.choice(*resnet.STEM_POOL_PADDINGS)
+  )
+  gcb_kernel_size: int = ranges.field(7, _KERNEL)
+  decoder_features: int = ranges.field(
+    256, _CHANNELS, 'channels of the decoder'
+  )
+  attention: bool = ranges.field(True, ranges.Switch())
+  attention_residual: bool = ranges.field(True, ranges.Switch())
+  attention_reduction: int = ranges.field(16, _CHANNELS)
+  spatial_kernel_size: int = ranges.field(7, _KERNEL)
+  matching: bool = ranges.field(False, ranges.Switch())
+  matching_keys: int = ranges.field(64, _CHANNELS)
+  matching_values: int = ranges.field(128, _CHANNELS)
+  compute_dtype: str = ranges.field(
+    'float32',
+    ranges.choice('float32', 'bfloat16'),
+    'of activations; parameters stay float32',
+  )
+  rgb_mean: tuple[float, ...] = ranges.field(
+    (0.485, 0.456, 0.406), ranges.items(ranges.number(-1000, 1000), 3)
+  )
+  rgb_std: tuple[float, ...] = ranges.field(
+    (0.229, 0.224, 0.225), ranges.items(ranges.number(0, 1000, above=True), 3)
+  )
 
   def __post_init__(self):
     """Refuses what no network can be built from."""
-    _require(
-      len(self.block_counts) == 4 and min(self.block_counts) >= 1,
-      'block_counts',
-      self.block_counts,
-      'four counts of at least 1',
-    )
-    _require(
-      round(64 * self.width_multiplier) >= 1,
-      'width_multiplier',
-      self.width_multiplier,
-      'at least 1/64',
-    )
-    _require(
-      self.stride_variant in resnet.STRIDE_VARIANTS,
-      'stride_variant',
-      self.stride_variant,
-      f'one of {resnet.STRIDE_VARIANTS}',
-    )
-    _require(
-      self.stem_features >= 0, 'stem_features', self.stem_features, '>= 0'
-    )
-    _require(
-      tuple(self.stem_pool_padding) in resnet.STEM_POOL_PADDINGS,
-      'stem_pool_padding',
-      self.stem_pool_padding,
-      f'one of {resnet.STEM_POOL_PADDINGS}',
-    )
-    for field in ('gcb_kernel_size', 'spatial_kernel_size'):
-      value = getattr(self, field)
-      _require(value % 2 == 1 and value > 0, field, value, 'an odd number')
-    for field in (
-      'decoder_features',
-      'attention_reduction',
-      'matching_keys',
-      'matching_values',
-    ):
-      _require(getattr(self, field) >= 1, field, getattr(self, field), '>= 1')
-    _require(
-      self.compute_dtype in ('float32', 'bfloat16'),
-      'compute_dtype',
-      self.compute_dtype,
-      "'float32' or 'bfloat16'",
-    )
-    for field in ('rgb_mean', 'rgb_std'):
-      value = getattr(self, field)
-      _require(len(value) == 3, field, value, 'three numbers')
-    _require(min(self.rgb_std) > 0, 'rgb_std', self.rgb_std, 'numbers above 0')
-
-
-def _require(condition, field, found, expected):
-  if not condition:
-    raise ValueError(f'{field} is {found!r}; expected {expected}')
+    ranges.check_fields(self)
 
 
 def padding_to_multiple(height: int, width: int) -> tuple[int, int]:

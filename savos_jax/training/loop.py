@@ -19,6 +19,7 @@ import jax.numpy as jnp
 from ml_collections import config_dict
 import numpy as np
 
+from savos_jax import objective
 from savos_jax import settings
 from savos_jax.data import pipeline
 from savos_jax.data import sampling
@@ -28,7 +29,6 @@ from savos_jax.foundation import errors
 from savos_jax.models import savos
 from savos_jax.training import checkpoint
 from savos_jax.training import metric_writing
-from savos_jax.training import objective
 from savos_jax.training import optimizer as optimizer_lib
 from savos_jax.training import sharding
 from savos_jax.training import state as state_lib

@@ -17,10 +17,10 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from savos_jax import objective as objective_lib
 from savos_jax.models import matching
 from savos_jax.models import savos
 from savos_jax.training import losses
-from savos_jax.training import objective as objective_lib
 
 
 def gradients(

@@ -7,9 +7,9 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from savos_jax import objective as objective_lib
 from savos_jax.models import savos
 from savos_jax.training import accumulation
-from savos_jax.training import objective as objective_lib
 from savos_jax.training import recurrence
 from savos_jax.training import sharding
 from savos_jax.training import state as state_lib

@@ -76,9 +76,8 @@ def described(
     return fields_lib.from_fields(told)
   except (TypeError, ValueError) as error:
     raise errors.SavosError(
-      f'{path}: its description of the network is not understood: {error}.\n'
-      '  Expected the fields of config.model; a later version of savos_jax '
-      'may have written it.'
+      f'{path}: its description of the network is not understood: {error}\n'
+      '  A later version of savos_jax may have written it.'
     ) from None
 
 

@@ -25,12 +25,12 @@ import numpy as np
 import torch
 import torch_savos
 
+from savos_jax import objective
 from savos_jax.models import savos
 from savos_jax.tools.benchmark import common
 from savos_jax.tools.benchmark import output
 from savos_jax.tools.benchmark import training
 from savos_jax.tools.benchmark.flags import shared
-from savos_jax.training import objective
 from savos_jax.training import sharding
 
 _EMA_DECAY = 0.99

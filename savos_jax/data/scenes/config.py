@@ -2,6 +2,11 @@
 
 import dataclasses
 
+from savos_jax.data import sampling
+from savos_jax.foundation import ranges
+
+_OF_EXAMPLES = ranges.rules_of(sampling.SamplingConfig)
+
 
 @dataclasses.dataclass(frozen=True)
 class SceneConfig:
@@ -40,30 +45,43 @@ class SceneConfig:
     guidance_rival_probability: that it has a part of a rival.
     guidance_part_probability: that a part of it lacks.
     guidance_drop_probability: that it is empty.
+
+  Raises:
+    ValueError: a field is out of its range.
   """
 
-  size: tuple[int, int] = (256, 448)
-  frames: int = 1
-  objects: int = 2
-  single_probability: float = 0.3
-  video_fraction: float = 0.4
-  max_skip: int = 60
-  max_gap: int = 3
-  close_probability: float = 0.7
-  close_range: tuple[float, float] = (0.3, 0.7)
-  rivals: int = 3
-  rival_probability: float = 0.6
-  rival_size: tuple[float, float] = (0.5, 1.5)
-  same_folder_probability: float = 0.6
-  absent_probability: float = 0.25
-  gone_probability: float = 0.1
-  behind_probability: float = 0.35
-  min_area: float = 0.002
-  rotation: float = 15.0
-  bend: float = 0.02
-  flip_probability: float = 0.5
-  guidance_shift: float = 0.12
-  guidance_scale: float = 0.1
-  guidance_rival_probability: float = 0.12
-  guidance_part_probability: float = 0.08
-  guidance_drop_probability: float = 0.03
+  size: tuple[int, int]
+  frames: int
+  objects: int = ranges.field(2, ranges.whole(1, 16))
+  single_probability: float = ranges.field(0.3, ranges.SHARE)
+  video_fraction: float = ranges.field(0.4, ranges.SHARE)
+  max_skip: int = ranges.field(60, _OF_EXAMPLES['max_skip'])
+  max_gap: int = ranges.field(3, _OF_EXAMPLES['max_gap'])
+  close_probability: float = ranges.field(0.7, ranges.SHARE)
+  close_range: tuple[float, float] = ranges.field(
+    (0.3, 0.7), ranges.ascending(0, 1, above=True)
+  )
+  rivals: int = ranges.field(3, ranges.whole(1, 16))
+  rival_probability: float = ranges.field(0.6, ranges.SHARE)
+  rival_size: tuple[float, float] = ranges.field(
+    (0.5, 1.5), ranges.ascending(0, 100, above=True)
+  )
+  same_folder_probability: float = ranges.field(0.6, ranges.SHARE)
+  absent_probability: float = ranges.field(0.25, ranges.SHARE)
+  gone_probability: float = ranges.field(0.1, ranges.SHARE)
+  behind_probability: float = ranges.field(0.35, ranges.SHARE)
+  min_area: float = ranges.field(
+    0.002, ranges.number(0, 1, above=True, below=True)
+  )
+  rotation: float = ranges.field(15.0, ranges.number(0, 180, of='degrees'))
+  bend: float = ranges.field(0.02, ranges.SHARE)
+  flip_probability: float = ranges.field(0.5, ranges.SHARE)
+  guidance_shift: float = ranges.field(0.12, ranges.number(0, 10))
+  guidance_scale: float = ranges.field(0.1, ranges.number(0, 10))
+  guidance_rival_probability: float = ranges.field(0.12, ranges.SHARE)
+  guidance_part_probability: float = ranges.field(0.08, ranges.SHARE)
+  guidance_drop_probability: float = ranges.field(0.03, ranges.SHARE)
+
+  def __post_init__(self):
+    """Refuses what no scene can be made from."""
+    ranges.check_fields(self)

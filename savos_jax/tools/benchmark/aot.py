@@ -11,6 +11,7 @@ from typing import Any
 import jax
 from jax.experimental import topologies
 
+from savos_jax import objective
 from savos_jax.foundation import errors
 from savos_jax.inference import options
 from savos_jax.models import savos
@@ -21,7 +22,6 @@ from savos_jax.tools.benchmark import output
 from savos_jax.tools.benchmark import program
 from savos_jax.tools.benchmark import training
 from savos_jax.tools.benchmark.flags import shared
-from savos_jax.training import objective
 from savos_jax.training import sharding
 from savos_jax.training import state as state_lib
 

@@ -13,6 +13,7 @@ import jax
 import numpy as np
 import optax
 
+from savos_jax import objective
 from savos_jax.foundation import errors
 from savos_jax.models import savos
 from savos_jax.tools.benchmark import common
@@ -20,7 +21,6 @@ from savos_jax.tools.benchmark import output
 from savos_jax.tools.benchmark import program
 from savos_jax.tools.benchmark import roofline
 from savos_jax.tools.benchmark.flags import shared
-from savos_jax.training import objective
 from savos_jax.training import sharding
 from savos_jax.training import state as state_lib
 from savos_jax.training import steps

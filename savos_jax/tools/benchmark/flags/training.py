@@ -23,8 +23,8 @@ optimiser is the practical preset's: AdamW, clipping, averaged weights. Columns:
 
 import argparse
 
+from savos_jax import objective
 from savos_jax.tools.benchmark.flags import shared
-from savos_jax.training import objective
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -2,6 +2,8 @@
 
 import dataclasses
 
+from savos_jax.foundation import ranges
+
 RECURRENCES = ('detached', 'through_time')
 
 
@@ -24,12 +26,23 @@ class Objective:
       object's is on its own.
     encoder: the encoder is trained; otherwise its gradient is 0, and is not
       computed.
+
+  Raises:
+    ValueError: a field is out of its range.
   """
 
-  loss_reduction: str = 'mean'
-  soft_iou_weight: float = 0.0
-  recurrence: str = 'detached'
-  rematerialise: bool = False
-  teacher_forcing_iou: float = 0.0
-  joint: bool = True
+  loss_reduction: str = ranges.field('sum', ranges.choice('sum', 'mean'))
+  soft_iou_weight: float = ranges.field(0.0, ranges.number(0, 1e9))
+  recurrence: str = ranges.field(
+    'detached',
+    ranges.choice(*RECURRENCES),
+    'whether gradients pass from frame to frame',
+  )
+  rematerialise: bool = ranges.field(False, ranges.Switch())
+  teacher_forcing_iou: float = ranges.field(0.0, ranges.SHARE)
+  joint: bool = ranges.field(True, ranges.Switch())
   encoder: bool = True
+
+  def __post_init__(self):
+    """Refuses what no step can minimise."""
+    ranges.check_fields(self)
