@@ -2,7 +2,8 @@
 
 Every other file in this folder is a diff from this one. Any field can be set
 on the command line: --config.train.steps=1000. Where the paper is silent, the
-comment says "our choice".
+comment says "our choice". What a field may not be is refused, by its name,
+before anything starts.
 """
 
 from ml_collections import config_dict

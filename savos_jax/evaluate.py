@@ -11,6 +11,7 @@ import numpy as np
 import tqdm
 
 from savos_jax import network
+from savos_jax import opening
 from savos_jax import settings
 from savos_jax import validation
 from savos_jax.data import pipeline
@@ -19,7 +20,6 @@ from savos_jax.evaluation import protocol
 from savos_jax.evaluation import results_folder
 from savos_jax.evaluation import tables
 from savos_jax.foundation import distributed
-from savos_jax.foundation import errors
 from savos_jax.foundation import files
 from savos_jax.foundation import memory
 from savos_jax.foundation import provenance
@@ -34,11 +34,6 @@ from savos_jax.video import sinks
 logger = logging.getLogger(__name__)
 
 _LOGGED_STRIPS = 6  # Enough to look at; all are in results/strips.
-
-_BASELINES = {
-  'first_mask': ('first mask copied', protocol.first_mask_baseline),
-  'background': ('all background', protocol.background_baseline),
-}
 
 
 def _restore(config, workdir: pathlib.Path) -> network.Trained:
@@ -153,25 +148,19 @@ def evaluate(
     The scores; None in all processes but the first.
 
   Raises:
-    SavosError: no checkpoint, bad data, a field of `config.eval` out of its
-      range, unknown baseline.
+    SavosError: a field of the configuration is not what it may be; no
+      checkpoint, bad data.
   """
-  unknown = set(config.eval.baselines) - set(_BASELINES)
-  if unknown:
-    raise errors.SavosError(
-      f'config.eval.baselines holds {", ".join(map(repr, sorted(unknown)))}.\n'
-      f'  Expected names out of {tuple(_BASELINES)}.'
-    )
+  settings.check(config, 'evaluate')
   pipeline.hide_accelerators()  # TensorFlow writes the logs.
   inference = settings.inference_config(config)
-  side_by_side = settings.videos_at_once(config)
-  videos = settings.load_split(config, workdir, config.data.val_split)
-  attributes = settings.sequence_attributes(config)
+  videos = opening.load_split(config, workdir, config.data.val_split)
+  attributes = opening.sequence_attributes(config)
   trained = _restore(config, workdir)
   results = workdir / 'results'
   trackers = [
     tracker_lib.Tracker(trained.model, trained.params, inference)
-    for _ in range(min(side_by_side, len(videos)))
+    for _ in range(min(config.eval.videos, len(videos)))
   ]
   inputs = filter(None, (config.data.root, config.eval.checkpoint))
   with contextlib.ExitStack() as stack:
@@ -196,7 +185,7 @@ def _score(
   scores = protocol.score_results(results / 'masks', videos)
   baselines = {}
   for name in config.eval.baselines:
-    title, make = _BASELINES[name]
+    title, make = protocol.BASELINES[name]
     baselines[title] = protocol.score_predictions(videos, make, title)
   split = config.data.val_split
   tables.write_json(results / 'scores.json', scores, attributes)

@@ -108,10 +108,9 @@ def run(config, workdir: pathlib.Path, mode: str) -> None:
   from savos_jax.foundation import distributed
   from savos_jax.training import loop
 
-  compilation_cache.enable()
   # A training of days must not end in a typing error of its evaluation.
-  settings.inference_config(config)
-  settings.videos_at_once(config)
+  settings.check(config, mode)
+  compilation_cache.enable()
   if mode != 'evaluate':
     with contextlib.ExitStack() as stack:
       if distributed.is_first():
@@ -194,13 +193,15 @@ def main(argv: list[str]) -> None:
   absl_logging.set_verbosity(absl_logging.FATAL)
   workdir = pathlib.Path(_WORKDIR.value).expanduser()
   with errors.reported():
+    # JAX takes seconds to import: not for a mistyped flag.
+    from savos_jax import settings
+    from savos_jax.foundation import distributed
+
+    settings.check(_CONFIG.value, _MODE.value)  # Before the log is opened.
     if not _DISTRIBUTED.value:
       configure_logging(workdir)
       run(_CONFIG.value, workdir, _MODE.value)
       return
-    # JAX takes seconds to import: not for a mistyped flag.
-    from savos_jax.foundation import distributed
-
     with distributed.joined():
       configure_logging(workdir, distributed.is_first())
       run(_CONFIG.value, workdir, _MODE.value)

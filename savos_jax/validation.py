@@ -15,6 +15,7 @@ from typing import Any
 from ml_collections import config_dict
 import numpy as np
 
+from savos_jax import opening
 from savos_jax import settings
 from savos_jax.datasets import sequences
 from savos_jax.evaluation import protocol
@@ -30,7 +31,6 @@ from savos_jax.video import engine
 
 logger = logging.getLogger(__name__)
 
-_FEWEST_FRAMES = 3  # The first is not scored, nor is DAVIS' last.
 # TensorBoard keeps every picture: small ones.
 _STRIP_FRAMES = 4
 _STRIP_HEIGHT = 120  # Pixels.
@@ -57,24 +57,12 @@ def write_scores(
   writer.write_images(step, {f'{name}/{k}': v for k, v in pictures.items()})
 
 
-def _check(fields: config_dict.ConfigDict) -> None:
-  for name, least in (
-    ('every_steps', 0),
-    ('every_sequences', 1),
-    ('every_frames', _FEWEST_FRAMES),
-  ):
-    if fields[name] < least:
-      raise errors.SavosError(
-        f'config.eval.{name} is {fields[name]}.\n  Expected at least {least}.'
-      )
-
-
 def _open(
   config: config_dict.ConfigDict, workdir: pathlib.Path
 ) -> list[sequences.Sequence]:
   """Opens the first frames of the first sequences."""
   split = config.eval.every_split or config.data.val_split
-  videos = settings.load_split(config, workdir, split)
+  videos = opening.load_split(config, workdir, split)
   count = config.eval.every_frames
   videos = [
     dataclasses.replace(
@@ -85,8 +73,8 @@ def _open(
   if not any(len(protocol.scored_frames(video)) for video in videos):
     raise errors.SavosError(
       f'{", ".join(video.name for video in videos)}: no frame to score.\n'
-      f'  Expected a video of {_FEWEST_FRAMES} frames or more among them: the '
-      'first frame and the last do not count. Raise config.eval.'
+      f'  Expected a video of {protocol.FEWEST_FRAMES} frames or more among '
+      'them: the first frame and the last do not count. Raise config.eval.'
       'every_sequences, or set config.eval.every_steps=0.'
     )
   return videos
@@ -108,14 +96,13 @@ class Validator:
     """Opens the videos, unless every_steps is 0.
 
     Args:
-      config: the configuration.
+      config: the configuration, checked.
       workdir: gets `checkpoints_best`; holds embedded clips.
       model: the network.
 
     Raises:
-      SavosError: a field of `config.eval` is out of its range, or no data.
+      SavosError: no data, or no frame of them to score.
     """
-    _check(config.eval)
     self._model = model
     self._every = config.eval.every_steps
     self._last = config.train.steps
@@ -124,7 +111,7 @@ class Validator:
     self._best: best_lib.Best | None = None
     if self._every:
       self._inference = settings.inference_config(config)
-      self._side_by_side = settings.videos_at_once(config)
+      self._side_by_side = config.eval.videos
       self._videos = _open(config, workdir)
 
   def begin(self, state: state_lib.TrainState) -> None:

@@ -12,10 +12,12 @@ PACKAGE = pathlib.Path(__file__).parents[1] / 'savos_jax'
 # folder of the package, or a module at its top.
 FLOORS = (
   {'foundation', 'configs'},
-  {'checkpoints', 'models', 'datasets'},
+  {'checkpoints', 'models', 'datasets', 'objective'},
   {'data', 'evaluation', 'pictures', 'weights', 'inference'},
   {'synthetic', 'report', 'video'},
+  {'rules'},
   {'settings'},
+  {'opening'},
   {'training'},
   {'network'},
   {'validation'},

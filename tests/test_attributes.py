@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from savos_jax import settings
+from savos_jax import opening
 from savos_jax.configs import default
 from savos_jax.evaluation import attributes
 from savos_jax.evaluation import protocol
@@ -67,7 +67,7 @@ def test_malformed_files_are_named(tmp_path, text, found):
   config = default.get_config()
   config.data.root = str(tmp_path)
   with pytest.raises(errors.SavosError, match=r'db_info\.yml'):
-    settings.sequence_attributes(config)
+    opening.sequence_attributes(config)
 
 
 def _score(name, sequence, value):

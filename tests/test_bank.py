@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import sampling_videos
 
-from savos_jax import settings
+from savos_jax import opening
 from savos_jax.configs import default
 from savos_jax.data import bank
 from savos_jax.datasets import davis
@@ -228,7 +228,7 @@ def test_scenes_are_made_without_what_validates(tmp_path, davis_root):
   assert 0 < len(kept) < len(photos)
   folders = (str(tmp_path / 'photos'),)
   config = _config(root=str(davis_root), stills=folders)
-  names = [r.name for r in settings.scene_records(config, tmp_path)]
+  names = [r.name for r in opening.scene_records(config, tmp_path)]
   assert names == ['two', *(photo.name for photo in kept)]
 
 
@@ -241,7 +241,7 @@ def test_a_bank_of_packs_is_one_of_folders(tmp_path, davis_root):
     pack.write(path, part, training_images.BOX, 'jpeg', 95)
   folders = (str(tmp_path / 'photos'),)
   packed, opened = (
-    bank.build(settings.scene_records(_config(**fields), tmp_path))
+    bank.build(opening.scene_records(_config(**fields), tmp_path))
     for fields in (
       {'packs': tuple(files)},
       {'root': str(davis_root), 'stills': folders},
@@ -267,7 +267,7 @@ def test_a_misspelt_sequence_is_not_trained_on(tmp_path, davis_root):
   for fields in ({'packs': (str(path),)}, {'root': str(davis_root)}):
     config = _config(held_out=('twoo',), **fields)
     with pytest.raises(errors.SavosError, match='held_out names twoo'):
-      settings.scene_records(config, tmp_path)
+      opening.scene_records(config, tmp_path)
 
 
 def test_banks_need_no_packages_but_those_of_the_training_machine():

@@ -185,7 +185,7 @@ def test_missing_list(davis_folder):
 def test_wrong_year(davis_folder, year):
   message = _load_error(davis_folder(), 'train', year=year)
   assert f'config.data.year is {year!r}' in message
-  assert 'Expected "2016" or "2017"' in message
+  assert "Expected one of ('2016', '2017')" in message
 
 
 @pytest.mark.parametrize('part', ['JPEGImages', 'Annotations', 'ImageSets'])

@@ -220,16 +220,6 @@ def test_foreign_folder_is_an_error(tmp_path, settings_file):
   assert (tmp_path / 'precious.txt').read_text() == 'keep'
 
 
-@pytest.mark.parametrize(
-  'change',
-  [{'size': (16, 48)}, {'frames': 0}, {'val_clips': 0}, {'seed': -1}],
-)
-def test_settings_out_of_range_are_an_error(tmp_path, change):
-  with pytest.raises(errors.SavosError, match='Expected height'):
-    embedded_clips.generate(tmp_path / 'new', **_TINY | change)
-  assert not any(tmp_path.iterdir())
-
-
 def test_interrupted_run_leaves_nothing(tmp_path, monkeypatch):
   render = embedded_scenes.render_clip
 

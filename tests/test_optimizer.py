@@ -8,7 +8,6 @@ import pytest
 
 from savos_jax.configs import davis16_cpu
 from savos_jax.configs import default
-from savos_jax.foundation import errors
 from savos_jax.training import optimizer as optimizer_lib
 
 pytestmark = pytest.mark.usefixtures('library_promotion')
@@ -131,14 +130,3 @@ def test_weight_decay_spares_biases():
   np.testing.assert_allclose(
     params['decoder']['predict']['kernel'], -1.0 + 0.1 * 0.5, rtol=1e-5
   )
-
-
-@pytest.mark.parametrize(
-  ('field', 'value'),
-  [('optimizer', 'lion'), ('schedule', 'steps'), ('warmup_steps', 10)],
-)
-def test_bad_fields_are_named(field, value):
-  with pytest.raises(errors.SavosError, match=f'config.train.{field}'):
-    optimizer_lib.make_optimizer(
-      paper(**{field: value}), params_like(), pretrained=True
-    )

@@ -77,8 +77,8 @@ def batches(
     batch_size: examples a batch, of all hosts together.
     start_step: the first step.
     stop_step: one past the last.
-    workers: examples made at once.
-    prefetch: batches kept ready.
+    workers: examples made at once, at least 1.
+    prefetch: batches kept ready, at least 1.
     host_index: which host this is, from 0.
     host_count: number of hosts.
     loader: 'tf', 'threads', or 'auto': 'tf' where TensorFlow is installed.
@@ -88,24 +88,14 @@ def batches(
     host_count.
 
   Raises:
-    SavosError: a number out of its range, no such loader, or hosts that can't
-      share a batch equally; while iterating, from `make_example`, as it was
-      raised.
+    SavosError: the hosts can't share a batch equally; while iterating, from
+      `make_example`, as it was raised.
   """
-  if loader not in LOADERS:
-    raise errors.SavosError(
-      f'config.data.loader is {loader!r}.\n  Expected one of {LOADERS}.'
-    )
   if batch_size % host_count:
     raise errors.SavosError(
       f'config.train.batch_size is {batch_size}, on {host_count} hosts.\n'
       f'  Expected a multiple of {host_count}: each host makes an equal share.'
     )
-  for name, value in (('workers', workers), ('prefetch', prefetch)):
-    if value < 1:
-      raise errors.SavosError(
-        f'config.data.{name} is {value}.\n  Expected at least 1.'
-      )
   share = batch_size // host_count
   first = host_index * share
 

@@ -31,6 +31,7 @@ sequence): https://davischallenge.org/davis2016/code.html. Then:
 
 Without data, `make demo` or --config=configs/demo.py runs on embedded clips."""
 
+YEARS = ('2016', '2017')
 _FRAME_SUFFIXES = ('.jpg', '.jpeg', '.png')
 _MASK_SUFFIXES = ('.png',)
 
@@ -213,9 +214,9 @@ def load(
       frame; the rest shows when `Sequence.frame` or `.labels` reads it.
   """
   root = pathlib.Path(root).expanduser()
-  if year not in ('2016', '2017'):
+  if year not in YEARS:
     raise errors.SavosError(
-      f'config.data.year is {year!r}.\n  Expected "2016" or "2017".'
+      f'config.data.year is {year!r}.\n  Expected one of {YEARS}.'
     )
   for part in ('JPEGImages', 'Annotations', 'ImageSets'):
     if not (root / part).is_dir():

@@ -25,6 +25,8 @@ from savos_jax.evaluation import predictions
 from savos_jax.evaluation import rules
 
 Predicted = predictions.Predicted
+# Of a video of which any is scored: neither the first is, nor DAVIS' last.
+FEWEST_FRAMES = 3
 
 
 def scored_frames(sequence: sequences.Sequence) -> range:
@@ -161,6 +163,13 @@ def background_baseline(sequence: sequences.Sequence) -> Predicted:
   """Predicts background for every frame."""
   labels = np.zeros((sequence.height, sequence.width), np.uint8)
   return lambda index: labels
+
+
+# Name -> title, and what makes the predictions.
+BASELINES = {
+  'first_mask': ('first mask copied', first_mask_baseline),
+  'background': ('all background', background_baseline),
+}
 
 
 def _score_frame(

@@ -129,7 +129,7 @@ def _is_there(root: pathlib.Path, settings: dict) -> bool:
 
 
 def _settings(seed, size, train_clips, val_clips, frames) -> dict:
-  settings = {
+  return {
     'format': _FORMAT,
     'seed': int(seed),
     'size': [int(n) for n in size],
@@ -137,20 +137,6 @@ def _settings(seed, size, train_clips, val_clips, frames) -> dict:
     'val_clips': int(val_clips),
     'frames': int(frames),
   }
-  if (
-    len(settings['size']) != 2
-    or min(settings['size']) < 32
-    or min(settings['train_clips'], settings['val_clips']) < 1
-    or settings['frames'] < 1
-    or settings['seed'] < 0
-  ):
-    raise errors.SavosError(
-      f'embedded clips: {json.dumps(settings)}.\n'
-      '  Expected height and width of at least 32, at least one clip of each '
-      'split and one frame, and a seed of at least 0 (config.data.embedded_*, '
-      'config.seed).'
-    )
-  return settings
 
 
 def generate(
@@ -169,18 +155,18 @@ def generate(
   Args:
     root: the folder to make; `davis.load(root, ...)` reads it then, year
       '2016' or '2017', resolution '480p'.
-    seed: the same seed and settings give the same frames.
-    size: (height, width) of the frames, pixels.
-    train_clips: how many; a third each has 1, 2 and 3 objects.
-    val_clips: how many; at least half have 1 object.
-    frames: length of each clip.
+    seed: the same seed and settings give the same frames; at least 0.
+    size: (height, width) of the frames, pixels, at least 32.
+    train_clips: how many, at least 1; a third each has 1, 2 and 3 objects.
+    val_clips: how many, at least 1; at least half have 1 object.
+    frames: length of each clip, at least 1.
 
   Returns:
     `root`.
 
   Raises:
-    SavosError: settings out of range; `root` holds something else; the disk
-      is full or not writable; scikit-image is incomplete.
+    SavosError: `root` holds something else; the disk is full or not writable;
+      scikit-image is incomplete.
   """
   root = pathlib.Path(root).expanduser()
   settings = _settings(seed, size, train_clips, val_clips, frames)

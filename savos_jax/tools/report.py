@@ -59,7 +59,7 @@ def _videos(results, root: pathlib.Path | None) -> tuple[list, str]:
   """
   from ml_collections import config_dict
 
-  from savos_jax import settings
+  from savos_jax import opening
 
   if results.config is None:
     return [], 'no configuration is recorded that says where the frames are.'
@@ -68,7 +68,7 @@ def _videos(results, root: pathlib.Path | None) -> tuple[list, str]:
     if root is not None:
       config.data.root = str(root)
     split = config.data.val_split
-    return settings.load_split(config, results.workdir, split), ''
+    return opening.load_split(config, results.workdir, split), ''
   except errors.SavosError as error:
     if root is not None:
       raise

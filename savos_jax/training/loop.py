@@ -20,6 +20,7 @@ from ml_collections import config_dict
 import numpy as np
 
 from savos_jax import objective
+from savos_jax import opening
 from savos_jax import settings
 from savos_jax.data import pipeline
 from savos_jax.data import sampling
@@ -37,8 +38,6 @@ from savos_jax.training import stopping
 from savos_jax.weights import pretrained
 
 logger = logging.getLogger(__name__)
-
-_LOSS_REDUCTIONS = ('sum', 'mean')
 
 
 @dataclasses.dataclass
@@ -99,40 +98,6 @@ class _FiniteCheck:
           'or set config.train.clip_norm; started again, the run goes on from '
           'the last checkpoint.'
         )
-
-
-def _check_config(train: config_dict.ConfigDict) -> None:
-  for name in ('steps', 'batch_size', 'log_every', 'checkpoint_every'):
-    if train[name] < 1:
-      raise errors.SavosError(
-        f'config.train.{name} is {train[name]}.\n  Expected at least 1.'
-      )
-  for name, allowed in (
-    ('loss_reduction', _LOSS_REDUCTIONS),
-    ('recurrence', objective.RECURRENCES),
-  ):
-    if train[name] not in allowed:
-      raise errors.SavosError(
-        f'config.train.{name} is {train[name]!r}.\n  Expected one of {allowed}.'
-      )
-  if train.seconds < 0 or (
-    train.schedule == 'cosine_seconds' and train.seconds == 0
-  ):
-    raise errors.SavosError(
-      f'config.train.seconds is {train.seconds}, with the schedule '
-      f'{train.schedule!r}.\n  Expected seconds above 0, or 0 (no limit) with '
-      'a schedule that counts steps.'
-    )
-  if not 0.0 <= train.ema_decay < 1.0:
-    raise errors.SavosError(
-      f'config.train.ema_decay is {train.ema_decay}.\n'
-      '  Expected 0 (off) or a number below 1, as 0.99.'
-    )
-  if not 0.0 <= train.teacher_forcing_iou <= 1.0:
-    raise errors.SavosError(
-      f'config.train.teacher_forcing_iou is {train.teacher_forcing_iou}.\n'
-      '  Expected 0 (off) to 1.'
-    )
 
 
 def _objective(train: config_dict.ConfigDict) -> objective.Objective:
@@ -212,15 +177,20 @@ def train(
   Raises:
     SavosError: bad configuration or data, or a loss that is not finite.
   """
+  settings.check(config, 'train')
   train_config = config.train
-  _check_config(train_config)
   mesh = sharding.make_mesh()
   sharding.check_batch(
     train_config.batch_size, train_config.accumulation, mesh.size
   )
+  if config.scenes.enabled and jax.process_count() > 1:
+    raise errors.SavosError(
+      f'config.scenes.enabled, in {jax.process_count()} processes.\n'
+      '  Expected one process: scenes are made on its devices.'
+    )
   model_config = settings.model_config(config)
   pipeline.hide_accelerators()
-  sampler = settings.make_sampler(config, workdir)
+  sampler = opening.make_sampler(config, workdir)
 
   model = savos.SAVOS(model_config)
   first = distributed.is_first()
@@ -301,11 +271,6 @@ def _start(config, state, checkpoints) -> state_lib.TrainState:
 def _batches(config, sampler, start, total):
   """Iterates over the batches of the steps start .. total - 1."""
   if isinstance(sampler, scenes_source.Scenes):
-    if jax.process_count() > 1:
-      raise errors.SavosError(
-        f'config.scenes.enabled, in {jax.process_count()} processes.\n'
-        '  Expected one process: scenes are made on its devices.'
-      )
     return sampler.batches(start, total, config.train.batch_size)
   sampler.prepare_backgrounds(config.data.workers)
   return pipeline.batches(

@@ -48,10 +48,6 @@ def check_batch(batch_size: int, accumulation: int, devices: int) -> None:
   Raises:
     SavosError: it can't.
   """
-  if accumulation < 1:
-    raise errors.SavosError(
-      f'config.train.accumulation is {accumulation}.\n  Expected at least 1.'
-    )
   if batch_size % (devices * accumulation):
     raise errors.SavosError(
       f'config.train.batch_size is {batch_size}, for {devices} devices with '

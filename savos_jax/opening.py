@@ -1,0 +1,212 @@
+"""Opens the videos and photos that a configuration names.
+
+The configuration is one that `settings.check` has passed.
+"""
+
+import logging
+import pathlib
+
+from ml_collections import config_dict
+
+from savos_jax import settings
+from savos_jax.data import backgrounds as backgrounds_lib
+from savos_jax.data import bank
+from savos_jax.data import sampling
+from savos_jax.data.scenes import source as scenes_source
+from savos_jax.datasets import davis
+from savos_jax.datasets import held_out_photos
+from savos_jax.datasets import pack
+from savos_jax.datasets import segtrack
+from savos_jax.datasets import sequences
+from savos_jax.datasets import stills
+from savos_jax.datasets import tfds_davis
+from savos_jax.evaluation import attributes
+from savos_jax.foundation import errors
+from savos_jax.synthetic import embedded_clips
+
+logger = logging.getLogger(__name__)
+
+
+def load_split(
+  config: config_dict.ConfigDict, workdir: pathlib.Path, split: str
+) -> list[sequences.Sequence]:
+  """Opens the videos of a split, from wherever `config.data.source` says.
+
+  Args:
+    config: the configuration.
+    workdir: where embedded clips are put when no root is given.
+    split: name of the image list; or 'held_out', the sequences of the training
+      split that `config.data.held_out` names. That split is without them.
+
+  Returns:
+    The records.
+
+  Raises:
+    SavosError: no data, or data that are malformed; a sequence that is held
+      out is none of the training split's.
+  """
+  train_split, held_out = config.data.train_split, config.data.held_out
+  if split not in (settings.HELD_OUT, train_split) or not held_out:
+    return _load(config, workdir, split)
+  videos = _load(config, workdir, train_split)
+  _check_held_out(held_out, videos, repr(train_split))
+  return [
+    video
+    for video in videos
+    if (video.name in held_out) == (split == settings.HELD_OUT)
+  ]
+
+
+def _load(config, workdir, split) -> list[sequences.Sequence]:
+  data = config.data
+  if data.source == 'embedded':
+    root = pathlib.Path(data.root) if data.root else workdir / 'embedded'
+    embedded_clips.generate(
+      root,
+      seed=config.seed,
+      size=data.embedded_size,
+      train_clips=data.embedded_train_clips,
+      val_clips=data.embedded_val_clips,
+      frames=data.embedded_frames,
+    )
+    return davis.load(root, split, data.year, '480p')
+  if data.source == 'tfds':
+    names = {folder: name for name, folder in tfds_davis.RESOLUTIONS.items()}
+    return tfds_davis.load(
+      data.root, split, workdir / 'tfds_davis', names[data.resolution]
+    )
+  if data.source == 'segtrack':
+    return segtrack.load(data.root, split)
+  return davis.load(data.root, split, data.year, data.resolution)
+
+
+def sequence_attributes(
+  config: config_dict.ConfigDict,
+) -> dict[str, tuple[str, ...]]:
+  """Returns what DAVIS says of its sequences: name -> attributes.
+
+  Empty where the data set has no such file.
+
+  Raises:
+    SavosError: the file is malformed.
+  """
+  if config.data.source != 'davis' or not config.data.root:
+    return {}
+  return attributes.read(config.data.root)
+
+
+def scene_records(
+  config: config_dict.ConfigDict, workdir: pathlib.Path
+) -> list[sequences.Sequence]:
+  """Opens the videos and photos that scenes are made of.
+
+  Args:
+    config: the configuration.
+    workdir: see `make_sampler`.
+
+  Returns:
+    Those of `data.packs`, or else of `data.train_split` and `data.stills`;
+    without `data.held_out` and the photos that validation clips are made of.
+
+  Raises:
+    SavosError: no data, or data that are malformed; `data.held_out` names what
+      is not there.
+  """
+  videos, photos = _training_data(config, workdir)
+  photos = [p for p in photos if not held_out_photos.is_held_out(p.name)]
+  records = [*videos, *photos]
+  if not records:
+    raise errors.SavosError(
+      'nothing to train on: no videos and no photos.\n'
+      '  Expected config.data.packs, config.data.root or config.data.stills.'
+    )
+  return records
+
+
+def _training_data(config, workdir) -> tuple[list[sequences.Sequence], ...]:
+  """Opens the videos, without those that are held out, and the photos."""
+  data = config.data
+  if data.packs:
+    records = pack.read(*data.packs)
+    _check_held_out(data.held_out, records, 'config.data.packs')
+    videos = [r for r in records if len(r) > 1 and r.name not in data.held_out]
+    return videos, [record for record in records if len(record) == 1]
+  videos = []
+  if data.train_split:
+    videos = load_split(config, workdir, data.train_split)
+  return videos, [p for folder in data.stills for p in stills.load(folder)]
+
+
+def _check_held_out(held_out, records, where: str) -> None:
+  """Refuses a misspelt name: its sequence would be trained on."""
+  names = [record.name for record in records if len(record) > 1]
+  unknown = set(held_out) - set(names)
+  if unknown:
+    raise errors.SavosError(
+      f'config.data.held_out names {", ".join(sorted(unknown))}.\n'
+      f'  Expected names of sequences of {where}: {", ".join(names[:4])}, ...'
+    )
+
+
+def make_sampler(
+  config: config_dict.ConfigDict, workdir: pathlib.Path
+) -> sampling.Sampler | scenes_source.Scenes:
+  """Opens the training data and returns what makes examples of them.
+
+  Args:
+    config: the configuration.
+    workdir: where embedded clips and inpainted backgrounds are put when the
+      configuration names no folder.
+
+  Returns:
+    The sampler.
+
+  Raises:
+    SavosError: no data, or data that are malformed.
+  """
+  data = config.data
+  if config.scenes.enabled:
+    return _make_scenes(config, workdir)
+  ranges = settings.sampling_config(config)
+  videos, photos = _training_data(config, workdir)
+  if photos and not ranges.dreams:
+    logger.warning(
+      'the photos of config.data.%s are not used: they are for lucid dreams, '
+      'and config.sampling.dream_fraction is 0',
+      'packs' if data.packs else 'stills',
+    )
+  backgrounds = None
+  if ranges.dreams:
+    folder = data.background_cache or workdir / 'backgrounds'
+    backgrounds = backgrounds_lib.BackgroundCache(folder, ranges.lucid)
+  sampler = sampling.Sampler(
+    videos,
+    ranges,
+    config.seed,
+    config.train.batch_size,
+    photos,
+    backgrounds,
+  )
+  logger.info(
+    'training on %d sequences, %d frames, and on %d photos',
+    len(videos),
+    sum(map(len, videos)),
+    len(photos),
+  )
+  return sampler
+
+
+def _make_scenes(config, workdir) -> scenes_source.Scenes:
+  """Reads all training images."""
+  ranges = settings.scene_config(config)
+  records = scene_records(config, workdir)
+  videos = [record for record in records if len(record) > 1]
+  logger.info(
+    'scenes of %d sequences, %d frames, and of %d photos',
+    len(videos),
+    sum(map(len, videos)),
+    len(records) - len(videos),
+  )
+  return scenes_source.Scenes(
+    bank.build(records, config.data.workers), ranges, config.seed
+  )
