@@ -197,7 +197,7 @@ def test_the_network_sees_no_more_than_max_size(files, tmp_path, monkeypatch):
   ('flags', 'expected'),
   [
     (['--max_size=-3'], ['--max_size', 'pixels']),
-    (['--zoom=0.5'], ['--zoom', 'at least 1']),
+    (['--zoom=0.5'], ['--zoom', 'from 1 to 100, or 0']),
     (['--scales', '0'], ['--scales', 'above 0']),
     (['--checkpoint=absent.safetensors'], ['absent.safetensors', 'no such']),
     (['--video=absent.mp4'], ['absent.mp4', 'not found']),

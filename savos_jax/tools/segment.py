@@ -27,14 +27,17 @@ from savos_jax.foundation import files
 from savos_jax.foundation import memory
 from savos_jax.inference import options
 from savos_jax.tools import command
+from savos_jax.tools import flags
 
 _FOLDER_FPS = 24.0  # Of videos made from a folder of images.
 _CUTOUTS = ('png', 'green')
 _FEATHER = 1.5  # Width of a cutout's soft edge, pixels.
 # What it writes into --out, beside its progress.
 _WRITTEN = ('masks/*', 'overlay.mp4', 'cutout.mp4', 'cutout/*')
-# What there is no flag for: as the network was evaluated in its training.
+_AS_ASKED = ('scales', 'flip', 'aggregation', 'background', 'chunk')
+# As the network was evaluated in its training, where no flag says otherwise.
 _AS_EVALUATED = (
+  'zoom',
   'lost_confidence',
   'stray',
   'memory_frames',
@@ -63,37 +66,19 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     '--resize_mask', action='store_true',
     help="the mask may be of another size than the video's frames",
   )  # fmt: skip
-  add(
-    '--max_size', type=int, metavar='PIXELS',
-    help='frames, or with --zoom windows, whose shorter side is longer are '
-    'shrunk to it for the network, masks enlarged back; 0 never shrinks; '
-    'default: as the network was evaluated in its training, else 480',
-  )  # fmt: skip
-  add(
-    '--zoom', type=float, metavar='FACTOR',
-    help='the network sees a window around each object, this times its size, '
-    'in place of the frame: better for small objects; 0: the frame; default: '
-    'as the network was evaluated in its training',
-  )  # fmt: skip
-  add(
-    '--scales', type=float, nargs='+', default=[1.0],
-    help='sizes at which the network sees each frame, averaged: 0.5 0.75 1',
-  )  # fmt: skip
-  add(
-    '--flip', action='store_true', help='averages the mirror image, too'
-  )  # fmt: skip
-  add(
-    '--aggregation', choices=options.MODES, default='softmax',
-    help='how several objects agree',
-  )  # fmt: skip
-  add(
-    '--background', choices=options.BACKGROUNDS, default='product',
-    help='of the aggregation by softmax',
-  )  # fmt: skip
-  add(
-    '--chunk', type=int, default=0,
-    help='objects at once, to save memory; 0: all',
-  )  # fmt: skip
+  stored = 'as the network was evaluated in its training'
+  add_field = functools.partial(
+    flags.add_field, parser, options.InferenceConfig
+  )
+  add_field(
+    'short_side',
+    called='max_size',
+    metavar='PIXELS',
+    unset=f'{stored}, else 480',
+  )
+  add_field('zoom', metavar='FACTOR', unset=stored)
+  for name in _AS_ASKED:
+    add_field(name)
   add(
     '--overlay', action=argparse.BooleanOptionalAction, default=True,
     help='draws the masks over the video: overlay.mp4',
@@ -117,28 +102,18 @@ def _options(arguments, trained) -> options.InferenceConfig:
   """Returns how to segment: as the flags say, or as the network is used best.
 
   Raises:
-    SavosError: a flag is out of its range.
+    SavosError: the network tells of an evaluation that can't be.
   """
   stored = trained.config.get('eval', {})
-  size, zoom = arguments.max_size, arguments.zoom
-  if size is None:
-    size = stored.get('short_side') or 480
-  if zoom is None:
-    zoom = stored.get('zoom', 0.0)
+  chosen = {
+    'short_side': stored.get('short_side') or 480,
+    **{name: stored[name] for name in _AS_EVALUATED if name in stored},
+    **flags.values(arguments, ('short_side', 'zoom', *_AS_ASKED)),
+  }
   try:
-    return options.InferenceConfig(
-      aggregation=arguments.aggregation,
-      background=arguments.background,
-      scales=tuple(arguments.scales),
-      flip=arguments.flip,
-      short_side=size,
-      zoom=zoom,
-      chunk=arguments.chunk,
-      **{name: stored[name] for name in _AS_EVALUATED if name in stored},
-    )
+    return options.InferenceConfig(**chosen)
   except ValueError as error:
-    text = str(error).replace('short_side', 'max_size')
-    raise errors.SavosError(f'--{text}') from None
+    raise errors.SavosError(f'{arguments.checkpoint}: {error}') from None
 
 
 def _check_out(arguments, manifest) -> None:

@@ -18,6 +18,7 @@ from savos_jax.inference import geometry as geometry_lib
 from savos_jax.inference import options
 from savos_jax.inference import tracker as tracker_lib
 from savos_jax.models import savos
+from savos_jax.tools import flags
 from savos_jax.tools.benchmark import common
 from savos_jax.tools.benchmark import output
 from savos_jax.tools.benchmark import program
@@ -211,12 +212,9 @@ def run(arguments: argparse.Namespace) -> None:
     SavosError: no network can be built from the arguments, or a file can't be
       written.
   """
-  try:
-    config = options.InferenceConfig(
-      scales=tuple(arguments.scales), flip=arguments.flip
-    )
-  except ValueError as error:
-    raise errors.SavosError(f'--{error}') from None
+  config = options.InferenceConfig(
+    **flags.values(arguments, ('scales', 'flip'))
+  )
   if max(arguments.objects) > _MOST_OBJECTS:
     raise errors.SavosError(
       f'--objects {max(arguments.objects)}.\n'

@@ -20,6 +20,8 @@ objects and dtype. Columns:
 
 import argparse
 
+from savos_jax.inference import options
+from savos_jax.tools import flags
 from savos_jax.tools.benchmark.flags import shared
 
 
@@ -39,15 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     default=10,
     help='timed, after one that compiles',
   )
-  parser.add_argument(
-    '--scales',
-    type=float,
-    nargs='+',
-    default=[1.0],
-    help="of the frame's size; their results are averaged, in every row",
-  )
-  parser.add_argument(
-    '--flip', action='store_true', help='averages the mirror image, too'
-  )
+  for name in ('scales', 'flip'):
+    flags.add_field(parser, options.InferenceConfig, name)
   shared.add_architecture_arguments(parser)
   shared.add_roofline_arguments(parser)

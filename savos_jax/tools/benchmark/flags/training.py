@@ -24,6 +24,7 @@ optimiser is the practical preset's: AdamW, clipping, averaged weights. Columns:
 import argparse
 
 from savos_jax import objective
+from savos_jax.tools import flags
 from savos_jax.tools.benchmark.flags import shared
 
 
@@ -42,13 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
       default=[default],
       help=text,
     )
-  parser.add_argument(
-    '--recurrence',
-    nargs='+',
-    choices=objective.RECURRENCES,
-    default=[objective.RECURRENCES[0]],
-    help='whether gradients pass from frame to frame',
-  )
+  flags.add_field(parser, objective.Objective, 'recurrence', several=True)
   parser.add_argument(
     '--rematerialise',
     nargs='+',
