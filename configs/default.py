@@ -15,7 +15,7 @@ def get_config() -> config_dict.ConfigDict:
   # Of the initial weights and of every random choice in the examples.
   config.seed = 0
 
-  # --- The network; see savos_jax.models.savos.SavosConfig. -----------------
+  # --- The network; see savos_jax.models.savos_config.SavosConfig. ----------
   config.model = model = config_dict.ConfigDict()
   # File of tools.import_backbone (the encoder) or tools.export_checkpoint (the
   # whole network) to start from; 'default': the shipped network; '': random

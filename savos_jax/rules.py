@@ -16,7 +16,7 @@ from savos_jax.datasets import davis
 from savos_jax.evaluation import protocol
 from savos_jax.foundation import ranges
 from savos_jax.inference import options
-from savos_jax.models import savos
+from savos_jax.models import savos_config
 
 SOURCES = ('davis', 'tfds', 'embedded', 'segtrack')
 
@@ -96,7 +96,7 @@ def _section(
 RULES = {
   'config.seed': ranges.whole(0, 2**31 - 1),
   'config.model.pretrained': ranges.Text(empty='random weights'),
-  **_section('model.', ranges.rules_of(savos.SavosConfig)),
+  **_section('model.', ranges.rules_of(savos_config.SavosConfig)),
   **_section('data.', _DATA),
   **_section('sampling.', ranges.rules_of(sampling.SamplingConfig)),
   **_section('sampling.mask_', ranges.rules_of(perturb.MaskNoise)),

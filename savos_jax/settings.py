@@ -18,7 +18,7 @@ from savos_jax.foundation import errors
 from savos_jax.foundation import ranges
 from savos_jax.inference import options
 from savos_jax.models import fields as model_fields
-from savos_jax.models import savos
+from savos_jax.models import savos_config
 from savos_jax.weights import pretrained
 
 HELD_OUT = 'held_out'  # The split of the sequences of config.data.held_out.
@@ -150,7 +150,7 @@ def _something_to_train_on(data) -> tuple[bool, str]:
   return bool(data.packs or data.train_split or data.stills), problem
 
 
-def model_config(config: config_dict.ConfigDict) -> savos.SavosConfig:
+def model_config(config: config_dict.ConfigDict) -> savos_config.SavosConfig:
   """Returns the architecture of a training.
 
   Raises:
@@ -162,15 +162,15 @@ def model_config(config: config_dict.ConfigDict) -> savos.SavosConfig:
   return pretrained.architecture(path, model) if path else model
 
 
-def _model_fields(config) -> savos.SavosConfig:
+def _model_fields(config) -> savos_config.SavosConfig:
   fields = config.model.to_dict()
   del fields['pretrained']
-  return savos.SavosConfig(**fields)
+  return savos_config.SavosConfig(**fields)
 
 
 def evaluated_model(
-  config: config_dict.ConfigDict, stored: savos.SavosConfig
-) -> savos.SavosConfig:
+  config: config_dict.ConfigDict, stored: savos_config.SavosConfig
+) -> savos_config.SavosConfig:
   """Returns the architecture of a training's checkpoint, to be evaluated.
 
   The file that the training started from is not needed any more. A checkpoint

@@ -9,13 +9,14 @@ import pytest
 
 from savos_jax.foundation import errors
 from savos_jax.models import savos
+from savos_jax.models import savos_config
 from savos_jax.tools.benchmark import __main__ as benchmark
 from savos_jax.tools.benchmark import aot
 from savos_jax.tools.benchmark import hlo
 from savos_jax.tools.benchmark.flags import shared
 from savos_jax.training import state as state_lib
 
-CONFIG = savos.SavosConfig(
+CONFIG = savos_config.SavosConfig(
   block_counts=(1, 1, 1, 1), width_multiplier=0.0625, decoder_features=8
 )
 _HLO = """

@@ -10,6 +10,7 @@ import pytest
 from savos_jax.foundation import errors
 from savos_jax.inference import options
 from savos_jax.models import savos
+from savos_jax.models import savos_config
 from savos_jax.tools.benchmark import __main__ as benchmark
 from savos_jax.tools.benchmark import common
 from savos_jax.tools.benchmark import inference
@@ -20,7 +21,7 @@ from savos_jax.training import state as state_lib
 
 pytestmark = pytest.mark.slow
 
-CONFIG = savos.SavosConfig(
+CONFIG = savos_config.SavosConfig(
   block_counts=(1, 1, 1, 1), width_multiplier=0.0625, decoder_features=8
 )
 TINY = ('--width_multiplier=0.0625', '--decoder_features=8')

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from savos_jax.models import convolutions
-from savos_jax.models import resnet
+from savos_jax.models import savos_config
 from savos_jax.models import upsampling
 
 
@@ -78,7 +78,7 @@ def test_upsampling_is_bilinear_with_half_pixel_centres(factor):
   assert half.dtype == jnp.bfloat16
 
 
-@pytest.mark.parametrize('padding', resnet.STEM_POOL_PADDINGS)
+@pytest.mark.parametrize('padding', savos_config.STEM_POOL_PADDINGS)
 def test_the_stem_is_convolution_and_pooling_as_they_are_written(padding):
   keys = jax.random.split(jax.random.key(0), 2)
   x = jax.random.normal(keys[0], (2, 12, 16, 4))

@@ -9,10 +9,11 @@ import pytest
 
 from savos_jax.models import matching
 from savos_jax.models import savos
+from savos_jax.models import savos_config
 from savos_jax.training import state
 from tests import tiny_resnets
 
-CONFIG = savos.SavosConfig(
+CONFIG = savos_config.SavosConfig(
   block_counts=(1, 1, 1, 1),
   width_multiplier=1 / 16,
   decoder_features=8,
@@ -20,7 +21,7 @@ CONFIG = savos.SavosConfig(
   matching_keys=4,
   matching_values=6,
 )
-PLAIN = savos.SavosConfig(
+PLAIN = savos_config.SavosConfig(
   block_counts=(1, 1, 1, 1), width_multiplier=1 / 16, decoder_features=8
 )
 
@@ -161,11 +162,11 @@ def test_the_same_frame_again_is_the_reference_alone(networks):
 @pytest.mark.parametrize('field', ['matching_keys', 'matching_values'])
 def test_channels_are_at_least_one(field):
   with pytest.raises(ValueError, match=field):
-    savos.SavosConfig(**{field: 0})
+    savos_config.SavosConfig(**{field: 0})
 
 
 def test_parameters_at_full_size():
-  config = savos.SavosConfig(
+  config = savos_config.SavosConfig(
     width_multiplier=0.5, decoder_features=128, matching=True
   )
   shapes = state.param_shapes(savos.SAVOS(config))['matching']

@@ -15,8 +15,9 @@ from savos_jax.models import attention
 from savos_jax.models import global_convolution
 from savos_jax.models import resnet
 from savos_jax.models import savos
+from savos_jax.models import savos_config
 
-TINY = savos.SavosConfig(
+TINY = savos_config.SavosConfig(
   block_counts=(1, 1, 1, 1), width_multiplier=1 / 16, decoder_features=8
 )
 # Parameters of every configuration's network, fixed against accidents; the
@@ -70,7 +71,7 @@ def resnet50_parameters() -> int:
 
 
 def test_encoder_has_the_parameters_of_resnet50():
-  encoder = abstract_params(savos.SavosConfig())['params']['encoder']
+  encoder = abstract_params(savos_config.SavosConfig())['params']['encoder']
   assert count(encoder) == resnet50_parameters()
 
 
@@ -82,7 +83,7 @@ def test_parameter_table(name):
 
 
 @pytest.mark.parametrize('width', [1.0, 0.5])
-@pytest.mark.parametrize('variant', resnet.STRIDE_VARIANTS)
+@pytest.mark.parametrize('variant', savos_config.STRIDE_VARIANTS)
 def test_stage_shapes_at_480x854(width, variant):
   encoder = resnet.ResNet(width_multiplier=width, stride_variant=variant)
   frame = jax.ShapeDtypeStruct((1, 480, 864, 3), jnp.float32)
@@ -105,7 +106,7 @@ def test_stage_shapes_at_480x854(width, variant):
 
 @pytest.mark.parametrize('attention_on', [True, False])
 def test_full_size_logits_and_reference(attention_on):
-  model = savos.SAVOS(savos.SavosConfig(attention=attention_on))
+  model = savos.SAVOS(savos_config.SavosConfig(attention=attention_on))
   frame = jax.ShapeDtypeStruct((2, 480, 854, 3), jnp.float32)
   mask = jax.ShapeDtypeStruct((2, 480, 854), jnp.float32)
   logits, params = jax.eval_shape(

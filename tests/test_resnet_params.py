@@ -11,6 +11,7 @@ import pytest
 
 from savos_jax.foundation import errors
 from savos_jax.models import resnet
+from savos_jax.models import savos_config
 from savos_jax.weights import preprocessings
 from savos_jax.weights import resnet_params
 from tests import tiny_resnets
@@ -181,8 +182,9 @@ def test_names_and_shapes_are_torchvisions():
 
 
 def test_fields_are_those_of_the_network():
-  from savos_jax.models import savos
 
   ours = {field.name for field in dataclasses.fields(resnet_params.Backbone)}
-  theirs = {field.name for field in dataclasses.fields(savos.SavosConfig)}
+  theirs = {
+    field.name for field in dataclasses.fields(savos_config.SavosConfig)
+  }
   assert ours <= theirs

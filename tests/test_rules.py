@@ -32,7 +32,7 @@ from savos_jax.models import attention
 from savos_jax.models import decoder
 from savos_jax.models import global_convolution
 from savos_jax.models import resnet
-from savos_jax.models import savos
+from savos_jax.models import savos_config
 from savos_jax.synthetic import embedded_clips
 from savos_jax.video import video_writer
 
@@ -62,7 +62,7 @@ def configured(fields, root='/data'):
 
 # What is stated in the code as well: the first part of the names of its fields.
 _DATACLASSES = (
-  ('config.model.', savos.SavosConfig),
+  ('config.model.', savos_config.SavosConfig),
   ('config.sampling.', sampling.SamplingConfig),
   ('config.sampling.mask_', perturb.MaskNoise),
   ('config.scenes.', scenes_config.SceneConfig),

@@ -20,7 +20,7 @@ from savos_jax.data.scenes import config as scenes_config
 from savos_jax.datasets import pack
 from savos_jax.foundation import errors
 from savos_jax.inference import options
-from savos_jax.models import savos
+from savos_jax.models import savos_config
 from tests import sampling_videos
 
 
@@ -29,7 +29,7 @@ def test_the_default_is_that_of_the_code():
   assert settings.lucid_config(config) == lucid.LucidConfig()
   assert settings.sampling_config(config) == sampling.SamplingConfig()
   assert settings.inference_config(config) == options.InferenceConfig()
-  assert settings.model_config(config) == savos.SavosConfig()
+  assert settings.model_config(config) == savos_config.SavosConfig()
   assert settings.scene_config(config) == scenes_config.SceneConfig(
     config.sampling.crop_size, config.sampling.clip_frames
   )

@@ -10,12 +10,13 @@ import pytest
 
 from savos_jax import objective
 from savos_jax.models import savos
+from savos_jax.models import savos_config
 from savos_jax.training import losses
 from savos_jax.training import state as state_lib
 from savos_jax.training import steps
 
 MODEL = savos.SAVOS(
-  savos.SavosConfig(
+  savos_config.SavosConfig(
     block_counts=(1, 1, 1, 1), width_multiplier=1 / 16, decoder_features=8
   )
 )

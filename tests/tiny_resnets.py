@@ -7,12 +7,13 @@ import jax
 import numpy as np
 
 from savos_jax.models import savos
+from savos_jax.models import savos_config
 from savos_jax.training import state as state_lib
 from savos_jax.weights import resnet_params
 from savos_jax.weights import source as source_lib
 
 MODEL = savos.SAVOS(
-  savos.SavosConfig(
+  savos_config.SavosConfig(
     block_counts=(1, 1, 1, 1), width_multiplier=1 / 16, decoder_features=8
   )
 )

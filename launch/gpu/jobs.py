@@ -13,7 +13,7 @@ from typing import Any
 _ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(_ROOT), str(_ROOT / 'tests' / 'golden')]
 
-from savos_jax.models import savos
+from savos_jax.models import savos_config
 from savos_jax.tools.benchmark import output
 from savos_jax.tools.benchmark.flags import shared
 
@@ -47,10 +47,10 @@ def parser(description: str, seconds: int) -> argparse.ArgumentParser:
   return made
 
 
-def architecture(width: str, dtype: str) -> savos.SavosConfig:
+def architecture(width: str, dtype: str) -> savos_config.SavosConfig:
   """Returns a network by its name in `WIDTHS`."""
   multiplier, features = WIDTHS[width]
-  return savos.SavosConfig(
+  return savos_config.SavosConfig(
     width_multiplier=multiplier, decoder_features=features, compute_dtype=dtype
   )
 

@@ -15,8 +15,6 @@ import jax.numpy as jnp
 
 from savos_jax.models import convolutions
 
-STRIDE_VARIANTS = ('v1', 'v1.5')
-STEM_POOL_PADDINGS = ((1, 1), (0, 1))
 STAGES = ('res2', 'res3', 'res4', 'res5')
 # Kernels that are followed by a ReLU, as torchvision initialises them.
 _he_normal = nn.initializers.variance_scaling(2.0, 'fan_out', 'normal')

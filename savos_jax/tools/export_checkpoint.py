@@ -21,7 +21,9 @@ from collections.abc import Sequence
 import dataclasses
 import pathlib
 
+from savos_jax.models import savos_config
 from savos_jax.tools import command
+from savos_jax.tools import flags
 
 
 def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -62,9 +64,11 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     default='float32',
     help='of the arrays in the file; float16 halves its size',
   )
-  parser.add_argument(
-    '--compute_dtype',
-    choices=('float32', 'bfloat16'),
+  flags.add_field(
+    parser,
+    savos_config.SavosConfig,
+    'compute_dtype',
+    default=None,
     help='in which the network computes where nothing else is said; as it was '
     'trained if left out. float32 is faster and more exact on CPUs',
   )

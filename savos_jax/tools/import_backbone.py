@@ -19,7 +19,9 @@ import dataclasses
 import pathlib
 
 from savos_jax.foundation import errors
+from savos_jax.models import savos_config
 from savos_jax.tools import command
+from savos_jax.tools import flags
 from savos_jax.weights import preprocessings
 
 
@@ -42,9 +44,11 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     "torch: RGB, ImageNet's mean and std (default); caffe: BGR in 0..255 "
     'minus a mean; tf: RGB in -1..1',
   )
-  parser.add_argument(
-    '--stride_variant',
-    choices=('v1', 'v1.5'),
+  flags.add_field(
+    parser,
+    savos_config.SavosConfig,
+    'stride_variant',
+    default=None,
     help='where blocks that halve the size have their stride, where the file '
     "does not tell: v1.5: in the 3x3 convolution (torchvision's, default); "
     'v1: in the first 1x1',

@@ -7,7 +7,7 @@ import pathlib
 from typing import Any
 
 from savos_jax.foundation import errors
-from savos_jax.models import savos
+from savos_jax.models import savos_config
 from savos_jax.training import checkpoint
 from savos_jax.training import state as state_lib
 
@@ -26,7 +26,7 @@ class Best:
   def __init__(
     self,
     folder: pathlib.Path,
-    model_config: savos.SavosConfig,
+    model_config: savos_config.SavosConfig,
     like: Any,
     start: int,
     scored: dict[str, Any],

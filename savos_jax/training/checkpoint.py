@@ -17,7 +17,7 @@ import orbax.checkpoint as ocp
 
 from savos_jax.foundation import errors
 from savos_jax.models import fields
-from savos_jax.models import savos
+from savos_jax.models import savos_config
 from savos_jax.training import state as state_lib
 from savos_jax.weights import fingerprints
 from savos_jax.weights import pretrained
@@ -47,7 +47,7 @@ def _check_step(folder, steps: list[int], step: int | None) -> None:
 
 def stored_architecture(
   folder: pathlib.Path, step: int | None = None
-) -> savos.SavosConfig:
+) -> savos_config.SavosConfig:
   """Reads what network a training's checkpoints are of.
 
   Args:
@@ -91,7 +91,7 @@ class Checkpoints:
   def __init__(
     self,
     folder: pathlib.Path,
-    model_config: savos.SavosConfig,
+    model_config: savos_config.SavosConfig,
     keep: int | None = None,
   ):
     """Opens the folder; makes it if it is not there.

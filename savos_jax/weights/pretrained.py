@@ -12,7 +12,7 @@ import numpy as np
 from savos_jax import checkpoints
 from savos_jax.foundation import errors
 from savos_jax.models import fields as fields_lib
-from savos_jax.models import savos
+from savos_jax.models import savos_config
 from savos_jax.weights import resnet_params
 from savos_jax.weights import source as source_lib
 from savos_jax.weights import tensor_file
@@ -62,7 +62,7 @@ def write_backbone(
 
 def described(
   path: str | os.PathLike, told: Mapping[str, Any]
-) -> savos.SavosConfig:
+) -> savos_config.SavosConfig:
   """Returns the architecture that a file tells of.
 
   Args:
@@ -82,8 +82,8 @@ def described(
 
 
 def architecture(
-  path: str | os.PathLike, wanted: savos.SavosConfig
-) -> savos.SavosConfig:
+  path: str | os.PathLike, wanted: savos_config.SavosConfig
+) -> savos_config.SavosConfig:
   """Returns the architecture of a network that starts from a file.
 
   Args:

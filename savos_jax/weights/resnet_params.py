@@ -28,7 +28,7 @@ _LISTED = 8  # Names of one kind in a message.
 class Backbone:
   """What an encoder must be, for the parameters to mean what they meant.
 
-  Field by field the one of the same name in `models.savos.SavosConfig`.
+  Field by field the one of the same name in `models.savos_config.SavosConfig`.
   """
 
   block_counts: tuple[int, ...]

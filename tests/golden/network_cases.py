@@ -13,7 +13,7 @@ import zlib
 
 import numpy as np
 
-from savos_jax.models import savos
+from savos_jax.models import savos_config
 
 FOLDER = pathlib.Path(__file__).resolve().parent
 # What `evaluate` of a case returns, and the relative error that may be.
@@ -46,13 +46,13 @@ MOVED = (
   'decoder.predict.weight',
 )
 
-_HALF = savos.SavosConfig(
+_HALF = savos_config.SavosConfig(
   width_multiplier=0.5,
   stem_features=64,
   stride_variant='v1',
   stem_pool_padding=(0, 1),
 )
-_NARROW = savos.SavosConfig(
+_NARROW = savos_config.SavosConfig(
   block_counts=(1, 1, 1, 1),
   width_multiplier=0.125,
   decoder_features=16,
@@ -78,14 +78,14 @@ class Case:
 
   kind: str
   name: str
-  config: savos.SavosConfig
+  config: savos_config.SavosConfig
   size: tuple[int, int]
   batch: int = 1
   seed: int = 0
   weight_decay: float = 0.0
 
 
-def _narrow(**changes) -> savos.SavosConfig:
+def _narrow(**changes) -> savos_config.SavosConfig:
   return dataclasses.replace(_NARROW, **changes)
 
 
@@ -94,7 +94,7 @@ def _narrow(**changes) -> savos.SavosConfig:
 _SMOOTH = 9
 _TRAINED = _narrow(block_counts=(2, 1, 1, 1))
 CASES = (
-  Case('stages', 'ResNet-50', savos.SavosConfig(), (64, 96)),
+  Case('stages', 'ResNet-50', savos_config.SavosConfig(), (64, 96)),
   Case('stages', 'half-width ResNet-50, v1', _HALF, (64, 96)),
   Case(
     'stages',
@@ -102,8 +102,8 @@ CASES = (
     _narrow(stride_variant='v1', stem_pool_padding=(0, 1)),
     (64, 96),
   ),
-  Case('logits', 'full', savos.SavosConfig(), (64, 96)),
-  Case('logits', 'full, odd size', savos.SavosConfig(), (75, 93)),
+  Case('logits', 'full', savos_config.SavosConfig(), (64, 96)),
+  Case('logits', 'full, odd size', savos_config.SavosConfig(), (75, 93)),
   Case('logits', 'narrow', _NARROW, (40, 56), batch=2),
   Case('logits', 'no attention', _narrow(attention=False), (40, 56), batch=2),
   Case(

@@ -14,7 +14,7 @@ import zlib
 from flax import traverse_util
 import numpy as np
 
-from savos_jax.models import savos
+from savos_jax.models import savos_config
 from savos_jax.weights import resnet_params
 from savos_jax.weights import source
 
@@ -31,7 +31,9 @@ def _batch_norm(name: str, channels: int) -> Iterator[tuple[str, tuple]]:
     yield f'{name}.{part}', (channels,)
 
 
-def _encoder_shapes(config: savos.SavosConfig) -> Iterator[tuple[str, tuple]]:
+def _encoder_shapes(
+  config: savos_config.SavosConfig,
+) -> Iterator[tuple[str, tuple]]:
   width = round(64 * config.width_multiplier)
   inputs = config.stem_features or width
   yield 'conv1.weight', (inputs, 4, 7, 7)
@@ -57,7 +59,9 @@ def _pair(name: str, features: int) -> Iterator[tuple[str, tuple]]:
   yield from _convolution(f'{name}.conv2', features, features, 3, 3)
 
 
-def _head_shapes(config: savos.SavosConfig) -> Iterator[tuple[str, tuple]]:
+def _head_shapes(
+  config: savos_config.SavosConfig,
+) -> Iterator[tuple[str, tuple]]:
   width = 4 * round(64 * config.width_multiplier)
   features, k = config.decoder_features, config.gcb_kernel_size
   name = 'global_convolution'
@@ -84,7 +88,7 @@ def _head_shapes(config: savos.SavosConfig) -> Iterator[tuple[str, tuple]]:
 
 
 def parameter_shapes(
-  config: savos.SavosConfig,
+  config: savos_config.SavosConfig,
 ) -> dict[str, tuple[int, ...]]:
   """Returns torch's names and shapes of everything that is filled."""
   encoder = {f'encoder.{k}': v for k, v in _encoder_shapes(config)}
@@ -115,7 +119,9 @@ def _fill(name: str, shape: tuple[int, ...], seed: int) -> np.ndarray:
   return np.float32(low) + np.float32(high - low) * uniform
 
 
-def torch_state(config: savos.SavosConfig, seed: int) -> dict[str, np.ndarray]:
+def torch_state(
+  config: savos_config.SavosConfig, seed: int
+) -> dict[str, np.ndarray]:
   """Draws all weights of a network, float32, under torch's names."""
   shapes = parameter_shapes(config)
   return {name: _fill(name, shape, seed) for name, shape in shapes.items()}
@@ -154,7 +160,7 @@ def torch_layout(array: np.ndarray) -> np.ndarray:
 
 
 def flax_params(
-  config: savos.SavosConfig,
+  config: savos_config.SavosConfig,
   state: Mapping[str, np.ndarray],
   batch_norm_epsilon: float = 1e-5,
 ) -> dict[str, Any]:

@@ -25,12 +25,13 @@ import network_weights
 from savos_jax.configs import default
 from savos_jax.models import resnet
 from savos_jax.models import savos
+from savos_jax.models import savos_config
 from savos_jax.training import losses
 from savos_jax.training import optimizer as optimizer_lib
 
 
 @functools.partial(jax.jit, static_argnums=0)
-def _stages(config: savos.SavosConfig, params: Any, x: jax.Array):
+def _stages(config: savos_config.SavosConfig, params: Any, x: jax.Array):
   encoder = resnet.ResNet(
     block_counts=config.block_counts,
     width_multiplier=config.width_multiplier,
@@ -41,7 +42,9 @@ def _stages(config: savos.SavosConfig, params: Any, x: jax.Array):
   return encoder.apply({'params': params['encoder']}, x[..., :3], x[..., 3:])
 
 
-def _apply(config: savos.SavosConfig, params: Any, example: Mapping[str, Any]):
+def _apply(
+  config: savos_config.SavosConfig, params: Any, example: Mapping[str, Any]
+):
   arguments = {k: v for k, v in example.items() if k != 'truth'}
   return savos.SAVOS(config).apply({'params': params}, **arguments)
 
@@ -50,7 +53,7 @@ _logits = jax.jit(_apply, static_argnums=0)
 
 
 @functools.partial(jax.jit, static_argnums=0)
-def _loss_and_gradients(config: savos.SavosConfig, params: Any, example):
+def _loss_and_gradients(config: savos_config.SavosConfig, params: Any, example):
   def loss(params):
     logits = _apply(config, params, example)
     margins = losses.margins_of(logits)

@@ -1,7 +1,7 @@
 """The network of SAVOS in PyTorch: the independent definition.
 
 Symmetry 2019, 11(8), 1006, section 4, and for what the paper leaves open the
-choices that `savos_jax.models.savos.SavosConfig` lists. Arrays are
+choices that `savos_jax.models.savos_config.SavosConfig` lists. Arrays are
 [B, C, H, W].
 """
 
@@ -147,7 +147,7 @@ class Savos(nn.Module):
   """The whole network, at inference: BatchNorm uses its running statistics.
 
   Args:
-    config: the fields of `savos_jax.models.savos.SavosConfig`.
+    config: the fields of `savos_jax.models.savos_config.SavosConfig`.
   """
 
   def __init__(self, config: Any):

@@ -28,6 +28,7 @@ import torch_savos
 from savos_jax.inference import options
 from savos_jax.inference import tracker as tracker_lib
 from savos_jax.models import savos
+from savos_jax.models import savos_config
 from savos_jax.tools.benchmark import common
 from savos_jax.tools.benchmark import output
 from savos_jax.tools.benchmark.flags import shared
@@ -49,7 +50,7 @@ class TorchTracker:
 
   def __init__(
     self,
-    config: savos.SavosConfig,
+    config: savos_config.SavosConfig,
     compiled: bool,
     bfloat16: bool = False,
     device: str = 'cpu',

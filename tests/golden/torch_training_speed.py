@@ -26,7 +26,7 @@ import torch
 import torch_savos
 
 from savos_jax import objective
-from savos_jax.models import savos
+from savos_jax.models import savos_config
 from savos_jax.tools.benchmark import common
 from savos_jax.tools.benchmark import output
 from savos_jax.tools.benchmark import training
@@ -44,7 +44,7 @@ def _soft_iou_loss(logits: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
 
 
 def torch_stepping(
-  config: savos.SavosConfig,
+  config: savos_config.SavosConfig,
   case: training.Case,
   layout: torch.memory_format,
   device: str = 'cpu',

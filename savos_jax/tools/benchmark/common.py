@@ -19,29 +19,27 @@ from savos_jax import network
 from savos_jax.foundation import errors
 from savos_jax.foundation import memory
 from savos_jax.models import savos
+from savos_jax.models import savos_config
+from savos_jax.tools import flags
 from savos_jax.tools.benchmark.flags import shared
 from savos_jax.training import state as state_lib
 
 
 def architecture(
   arguments: argparse.Namespace, compute_dtype: str = 'float32'
-) -> savos.SavosConfig:
+) -> savos_config.SavosConfig:
   """Returns the network that the flags describe.
 
   Raises:
-    SavosError: there is no such network, or no such checkpoint.
+    SavosError: there is no such checkpoint.
   """
   if arguments.checkpoint:
     found = network.load(arguments.checkpoint).model.config
     return dataclasses.replace(found, compute_dtype=compute_dtype)
-  try:
-    return savos.SavosConfig(
-      width_multiplier=arguments.width_multiplier,
-      decoder_features=arguments.decoder_features,
-      compute_dtype=compute_dtype,
-    )
-  except ValueError as error:
-    raise errors.SavosError(f'--{error}.') from None
+  return savos_config.SavosConfig(
+    compute_dtype=compute_dtype,
+    **flags.values(arguments, shared.ARCHITECTURE),
+  )
 
 
 def draw_params(model: savos.SAVOS) -> Any:

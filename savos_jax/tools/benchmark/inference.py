@@ -18,6 +18,7 @@ from savos_jax.inference import geometry as geometry_lib
 from savos_jax.inference import options
 from savos_jax.inference import tracker as tracker_lib
 from savos_jax.models import savos
+from savos_jax.models import savos_config
 from savos_jax.tools import flags
 from savos_jax.tools.benchmark import common
 from savos_jax.tools.benchmark import output
@@ -152,7 +153,7 @@ def compile_step(
 
 
 def measure(
-  architecture: savos.SavosConfig,
+  architecture: savos_config.SavosConfig,
   config: options.InferenceConfig,
   case: Case,
   frames: int,

@@ -16,6 +16,7 @@ import optax
 from savos_jax import objective
 from savos_jax.foundation import errors
 from savos_jax.models import savos
+from savos_jax.models import savos_config
 from savos_jax.tools.benchmark import common
 from savos_jax.tools.benchmark import output
 from savos_jax.tools.benchmark import program
@@ -117,7 +118,7 @@ def run(arguments: argparse.Namespace) -> None:
 
 
 def _train_step(
-  config: savos.SavosConfig, case: Case, mesh: jax.sharding.Mesh | None
+  config: savos_config.SavosConfig, case: Case, mesh: jax.sharding.Mesh | None
 ) -> tuple[Callable, Any]:
   """Returns the step function, and the shapes of its state."""
   optimizer = optax.chain(optax.clip_by_global_norm(1.0), optax.adamw(1e-4))
@@ -143,7 +144,7 @@ def _train_step(
 
 
 @functools.cache
-def _operations(config: savos.SavosConfig, case: Case) -> float | None:
+def _operations(config: savos_config.SavosConfig, case: Case) -> float | None:
   step, state = _train_step(config, case, None)
   batch = {
     name: jax.ShapeDtypeStruct(shape, np.uint8)
@@ -152,7 +153,7 @@ def _operations(config: savos.SavosConfig, case: Case) -> float | None:
   return program.operations(step, state, batch)
 
 
-def operations(config: savos.SavosConfig, case: Case) -> float | None:
+def operations(config: savos_config.SavosConfig, case: Case) -> float | None:
   """Counts a step's floating-point operations, each once.
 
   Args:
@@ -164,7 +165,7 @@ def operations(config: savos.SavosConfig, case: Case) -> float | None:
 
 
 def compile_step(
-  config: savos.SavosConfig, case: Case, mesh: jax.sharding.Mesh
+  config: savos_config.SavosConfig, case: Case, mesh: jax.sharding.Mesh
 ) -> tuple[jax.stages.Compiled, Any]:
   """Compiles a training step; nothing of its size is made.
 
@@ -195,7 +196,7 @@ def compile_step(
 
 
 def measure(
-  config: savos.SavosConfig,
+  config: savos_config.SavosConfig,
   case: Case,
   repeats: int,
   peaks: roofline.Peaks | None = None,
@@ -246,7 +247,7 @@ def measure(
 def stepping(
   compiled: jax.stages.Compiled,
   shapes: Any,
-  config: savos.SavosConfig,
+  config: savos_config.SavosConfig,
   case: Case,
   mesh: jax.sharding.Mesh,
 ) -> Callable[[], None]:

@@ -4,10 +4,15 @@ import argparse
 import dataclasses
 import pathlib
 
+from savos_jax.models import savos_config
+from savos_jax.tools import flags
+
 # Of a CPU's and of an accelerator's matrix product: the latter are idle for
 # longer between two of them.
 PRODUCT_SIZES = {'cpu': 2048}
 PRODUCT_SIZE = 8192
+# Of a network: fields of `SavosConfig`.
+ARCHITECTURE = ('width_multiplier', 'decoder_features')
 TRACED_ROUNDS = 3  # Of a profile.
 SWITCH = {'off': False, 'on': True}  # Of flags with several values.
 
@@ -46,18 +51,8 @@ def size(text: str) -> Size:
 
 def add_architecture_arguments(parser: argparse.ArgumentParser) -> None:
   """Adds the flags that `common.architecture` reads."""
-  parser.add_argument(
-    '--width_multiplier',
-    type=float,
-    default=1.0,
-    help="the encoder's width, of ResNet-50's",
-  )
-  parser.add_argument(
-    '--decoder_features',
-    type=positive,
-    default=256,
-    help='channels of the decoder',
-  )
+  for name in ARCHITECTURE:
+    flags.add_field(parser, savos_config.SavosConfig, name)
   parser.add_argument(
     '--checkpoint',
     help="the network of a training's folder or of an exported file, in place "
@@ -82,12 +77,8 @@ def add_sweep_arguments(
     metavar='HxW',
     help='height and width of the frames, pixels',
   )
-  parser.add_argument(
-    '--compute_dtype',
-    nargs='+',
-    default=['float32'],
-    choices=('float32', 'bfloat16'),
-    help='of activations; parameters stay float32',
+  flags.add_field(
+    parser, savos_config.SavosConfig, 'compute_dtype', several=True
   )
   if not runs:
     return
