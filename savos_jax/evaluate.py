@@ -149,8 +149,11 @@ def evaluate(
       `speed.json`, `run.json`, `report.html`, `plots/*.png`; and in `logs`
       (TensorBoard) the means and a few strips.
 
+  Where a test set's annotations are not published, masks and strips are
+  written, and the log says that nothing is scored.
+
   Returns:
-    The scores; None in all processes but the first.
+    The scores; None in all processes but the first, and where there are none.
 
   Raises:
     SavosError: no checkpoint, bad data, a field of `config.eval` out of its
@@ -188,27 +191,37 @@ def evaluate(
     return _score(config, workdir, videos, attributes, trained)
 
 
+def _write_run(config, results: pathlib.Path, trained, baselines) -> None:
+  facts = {
+    'revision': provenance.revision(),
+    'device': provenance.device(),
+    'checkpoint': str(config.eval.checkpoint or results.parent),
+    'step': trained.step,
+    'averaged': trained.averaged,
+  }
+  results_folder.write_run(results, config.to_dict(), facts, baselines)
+
+
 def _score(
   config, workdir: pathlib.Path, videos, attributes, trained
-) -> protocol.Scores:
+) -> protocol.Scores | None:
   """Scores the masks and writes the report."""
-  results = workdir / 'results'
+  results, split = workdir / 'results', config.data.val_split
+  if not any(map(protocol.scored_frames, videos)):
+    _write_run(config, results, trained, {})
+    if config.eval.strips:
+      _write_strips(videos, results)
+    reasons = '; '.join(protocol.unscored(videos))
+    logger.info('%s: %s; masks are in %s', split, reasons, results / 'masks')
+    return None
   scores = protocol.score_results(results / 'masks', videos)
   baselines = {}
   for name in config.eval.baselines:
     title, make = _BASELINES[name]
     baselines[title] = protocol.score_predictions(videos, make, title)
-  split = config.data.val_split
   tables.write_json(results / 'scores.json', scores, attributes)
   tables.write_csv(results, scores, split)
-  facts = {
-    'revision': provenance.revision(),
-    'device': provenance.device(),
-    'checkpoint': str(config.eval.checkpoint or workdir),
-    'step': trained.step,
-    'averaged': trained.averaged,
-  }
-  results_folder.write_run(results, config.to_dict(), facts, baselines)
+  _write_run(config, results, trained, baselines)
   strips = _write_strips(videos, results) if config.eval.strips else {}
   _log_scores(workdir, trained.step, scores, strips)
   if config.eval.report:
@@ -216,5 +229,7 @@ def _score(
       results / 'report.html', results_folder.load(results), videos
     )
   print(tables.format_table(scores, baselines), flush=True)
+  for note in scores.notes:
+    logger.info('note: %s', note)
   logger.info('results are in %s', results)
   return scores

@@ -19,6 +19,7 @@ from savos_jax.datasets import pack
 from savos_jax.datasets import segtrack
 from savos_jax.datasets import sequences
 from savos_jax.datasets import stills
+from savos_jax.datasets import youtube_vos
 from savos_jax.evaluation import attributes
 from savos_jax.foundation import errors
 from savos_jax.inference import options
@@ -30,7 +31,7 @@ from savos_jax.weights import pretrained
 logger = logging.getLogger(__name__)
 
 HELD_OUT = 'held_out'  # The split of the sequences of config.data.held_out.
-SOURCES = ('davis', 'tfds', 'embedded', 'segtrack')
+SOURCES = ('davis', 'youtube_vos', 'tfds', 'embedded', 'segtrack')
 
 
 def model_config(config: config_dict.ConfigDict) -> savos.SavosConfig:
@@ -286,7 +287,10 @@ def _training_data(config, workdir) -> tuple[list[sequences.Sequence], ...]:
     return videos, [record for record in records if len(record) == 1]
   videos = []
   if data.train_split:
-    videos = load_split(config, workdir, data.train_split)
+    videos = [
+      video.annotated_part()
+      for video in load_split(config, workdir, data.train_split)
+    ]
   return videos, [p for folder in data.stills for p in stills.load(folder)]
 
 
@@ -440,7 +444,10 @@ def _load(config, workdir, split) -> list[sequences.Sequence]:
     return _load_tfds(data, workdir, split)
   if data.source == 'segtrack':
     return segtrack.load(data.root, split)
-  return davis.load(data.root, split, data.year, data.resolution)
+  kind = sequences.Sequence
+  if data.source == 'youtube_vos':
+    kind = youtube_vos.Video
+  return davis.load(data.root, split, data.year, data.resolution, kind)
 
 
 def sequence_attributes(

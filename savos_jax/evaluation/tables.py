@@ -71,7 +71,7 @@ def _videos_dict(scores: protocol.Scores) -> dict:
     name: {
       **_means_dict(video.j, video.f),
       'objects': [score.name for score in video.objects],
-      'frames': list(video.objects[0].frames),
+      'frames': list(max((o.frames for o in video.objects), key=len)),
     }
     for name, video in scores.by_sequence.items()
   }
@@ -123,7 +123,8 @@ def to_json_dict(
     'sequences_mean': as 'global', the mean over videos of the means over
     their objects; not in DAVIS 2016, where these are one;
     'videos': {name: as 'global', and 'objects': keys of 'sequences', 'frames':
-    names of the scored frames};
+    names of the scored frames, of which an object has the last ones};
+    'notes': what is not in the figures, a phrase each;
     'attributes': {code: as 'global', and 'sequences': names of the videos that
     have it, 'without': as 'global', of all others}.
   """
@@ -138,6 +139,8 @@ def to_json_dict(
         scores.sequences_j, scores.sequences_f
       )
     content['videos'] = _videos_dict(scores)
+  if scores.notes:
+    content['notes'] = list(scores.notes)
   by_attribute = _attributes_dict(scores, attributes or {})
   if by_attribute:
     content['attributes'] = by_attribute
@@ -225,13 +228,13 @@ def _shows_sequences(scores: protocol.Scores) -> bool:
 
 def _mean_title(scores: protocol.Scores) -> str:
   objects = ' objects' if _shows_sequences(scores) else ''
-  return f'mean of {len(scores.objects)}{objects}'
+  return f'mean of {len(scores.scored.objects)}{objects}'
 
 
 def _sequence_mean(scores: protocol.Scores) -> list[list[str]]:
   if not _shows_sequences(scores):
     return []
-  title = f'mean of {len(scores.by_sequence)} sequences'
+  title = f'mean of {len(scores.scored.by_sequence)} sequences'
   return [[title, *_cells(scores.sequences_j, scores.sequences_f)]]
 
 
@@ -242,8 +245,8 @@ def format_table(
   """Lays scores out as a plain text table, in percent.
 
   Args:
-    scores: the scores; one row an object, then their mean, and in SegTrack the
-      mean over sequences.
+    scores: the scores; one row an object, then the mean of those that are
+      scored, and in SegTrack the mean over sequences.
     baselines: title -> scores; their means, one row each below the mean.
 
   Returns:
