@@ -15,6 +15,7 @@ from savos_jax import settings
 from savos_jax import validation
 from savos_jax.data import pipeline
 from savos_jax.datasets import sequences
+from savos_jax.evaluation import categories
 from savos_jax.evaluation import protocol
 from savos_jax.evaluation import results_folder
 from savos_jax.evaluation import tables
@@ -169,7 +170,9 @@ def evaluate(
   inference = settings.inference_config(config)
   side_by_side = settings.videos_at_once(config)
   videos = settings.load_split(config, workdir, config.data.val_split)
-  attributes = settings.sequence_attributes(config)
+  described = (
+    settings.sequence_attributes(config), settings.object_categories(config),
+  )  # fmt: skip
   trained = _restore(config, workdir)
   results = workdir / 'results'
   trackers = [
@@ -188,7 +191,7 @@ def evaluate(
     distributed.wait_for_all('segmented')
     if not distributed.is_first():
       return None
-    return _score(config, workdir, videos, attributes, trained)
+    return _score(config, workdir, videos, trained, *described)
 
 
 def _write_run(config, results: pathlib.Path, trained, baselines) -> None:
@@ -203,7 +206,7 @@ def _write_run(config, results: pathlib.Path, trained, baselines) -> None:
 
 
 def _score(
-  config, workdir: pathlib.Path, videos, attributes, trained
+  config, workdir: pathlib.Path, videos, trained, attributes, kinds
 ) -> protocol.Scores | None:
   """Scores the masks and writes the report."""
   results, split = workdir / 'results', config.data.val_split
@@ -219,7 +222,8 @@ def _score(
   for name in config.eval.baselines:
     title, make = _BASELINES[name]
     baselines[title] = protocol.score_predictions(videos, make, title)
-  tables.write_json(results / 'scores.json', scores, attributes)
+  divided = categories.divide(scores, kinds)
+  tables.write_json(results / 'scores.json', scores, attributes, divided)
   tables.write_csv(results, scores, split)
   _write_run(config, results, trained, baselines)
   strips = _write_strips(videos, results) if config.eval.strips else {}
@@ -228,7 +232,7 @@ def _score(
     html_report.write(
       results / 'report.html', results_folder.load(results), videos
     )
-  print(tables.format_table(scores, baselines), flush=True)
+  print(tables.format_table(scores, baselines, divided), flush=True)
   for note in scores.notes:
     logger.info('note: %s', note)
   logger.info('results are in %s', results)

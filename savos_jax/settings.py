@@ -21,6 +21,7 @@ from savos_jax.datasets import sequences
 from savos_jax.datasets import stills
 from savos_jax.datasets import youtube_vos
 from savos_jax.evaluation import attributes
+from savos_jax.evaluation import categories
 from savos_jax.foundation import errors
 from savos_jax.inference import options
 from savos_jax.models import fields as model_fields
@@ -463,6 +464,19 @@ def sequence_attributes(
   if config.data.source != 'davis' or not config.data.root:
     return {}
   return attributes.read(config.data.root)
+
+
+def object_categories(config: config_dict.ConfigDict) -> dict[str, str]:
+  """Returns which objects of val_split are of categories seen in training.
+
+  Empty where the data set does not tell; see `categories.read`.
+
+  Raises:
+    SavosError: a file is malformed.
+  """
+  if config.data.source != 'youtube_vos' or not config.data.root:
+    return {}
+  return categories.read(pathlib.Path(config.data.root) / config.data.val_split)
 
 
 def _load_tfds(data, workdir, split) -> list[sequences.Sequence]:

@@ -55,6 +55,9 @@ def _cards(results: results_folder.Results) -> markup.Markup:
   speed, names = results.speed, ('J&F', 'J mean', 'F mean')
   means = _means(results.scores['global'])
   figures = [(n, f'{m} %') for n, m in zip(names, means, strict=True)]
+  overall = results.scores.get('categories', {}).get('overall')
+  if overall is not None:
+    figures.insert(0, ('seen, unseen', f'{charts.percent(overall)} %'))
   if speed:
     figures.append(('a frame', f'{speed["seconds_a_frame"]:.3f} s'))
   return _e(
@@ -75,6 +78,11 @@ def _scores(results: results_folder.Results) -> markup.Markup:
   by_sequence = results.scores.get('sequences_mean')
   if by_sequence:
     rows.append(['mean over sequences', *_cells(by_sequence)])
+  rows += [
+    [kind, *_cells(entry)]
+    for kind, entry in results.scores.get('categories', {}).items()
+    if kind != 'overall'
+  ]
   emphasis = range(count, len(rows))
   rows += [
     [f'baseline: {title}', *_cells(entry)]

@@ -14,7 +14,9 @@ ignored. The first frame's mask may be missing, and in DAVIS the last one's.
   segtrack    each object alone, void pixels left out; ids, or a folder an
               object: <sequence>/<object>/<frame>.png with 0/255
   youtube_vos each object, in the annotated frames after its first, the last one
-              too: objects may appear at any frame
+              too: objects may appear at any frame. Where meta.json of this
+              split and of `train` beside it name categories, those seen in
+              training and the others apart, and the mean of both
 
 --annotations is the data set's root or its folder of masks (Annotations/480p,
 GroundTruth). Without --sequences the official list is scored where the data set
@@ -86,6 +88,7 @@ def run(arguments: argparse.Namespace) -> None:
   """
   from savos_jax.evaluation import annotations as annotations_lib
   from savos_jax.evaluation import attributes
+  from savos_jax.evaluation import categories
   from savos_jax.evaluation import predictions
   from savos_jax.evaluation import protocol
   from savos_jax.evaluation import tables
@@ -94,6 +97,9 @@ def run(arguments: argparse.Namespace) -> None:
     arguments.annotations, arguments.protocol, arguments.sequences
   )
   described = attributes.read(truth.root)
+  kinds = {}
+  if arguments.protocol == 'youtube_vos':
+    kinds = categories.read(truth.root)
   results = arguments.results.expanduser()
   # Before anything can go wrong: a list that was not meant explains much.
   print(
@@ -111,9 +117,10 @@ def run(arguments: argparse.Namespace) -> None:
       f'note: {len(others)} more sequences in the results are not scored: '
       f'{predictions.shown(others)}'
     )
-  print(tables.format_table(scores))
+  divided = categories.divide(scores, kinds)
+  print(tables.format_table(scores, categories=divided))
   if arguments.json is not None:
-    tables.write_json(arguments.json, scores, described)
+    tables.write_json(arguments.json, scores, described, divided)
     print(f'wrote {arguments.json}')
   if arguments.csv is not None:
     for path in tables.write_csv(arguments.csv, scores, truth.split):
