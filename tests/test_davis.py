@@ -368,6 +368,15 @@ def test_numbers_without_zeros_are_in_order_of_time(davis_folder, caplog):
   assert 'between 0 and 11: 5.' in caplog.text
 
 
+def test_frames_and_masks_pair_by_their_numbers(davis_folder):
+  root = davis_folder(splits={'train': 1}, frames=11)
+  for path in sorted(_annotations(root).iterdir()):
+    path.rename(path.with_name(f'{int(path.stem)}.PNG'))
+  (sequence,) = davis.load(root, 'train')
+  assert sequence.masks[10].name == '10.PNG'
+  assert sequence.annotated == tuple(range(11))
+
+
 def test_names_that_are_no_numbers(davis_folder):
   root = davis_folder(splits={'train': 1}, frames=3)
   for folder in (_images(root), _annotations(root)):

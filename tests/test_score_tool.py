@@ -181,15 +181,22 @@ def test_wrong_folders_are_recognised(data, refused, tmp_path):
     assert f'{truth} looks right' in refused(results, wrong, 'segtrack')
 
 
-def test_missing_and_extra_files(data, refused, tmp_path):
+def test_missing_and_extra_files(data, refused, tmp_path, capsys):
   root, results = data
   shutil.copy(results / 'val0' / '00001.png', results / 'val0' / '00004.png')
+  run(results, root)
+  assert (
+    'note: 1 mask(s) of frames without an annotation are not scored: val0'
+    in capsys.readouterr().out
+  )
+  # As if numbered from 1: the scored frames are there, but they are others.
+  (results / 'val0' / '00000.png').unlink()
   message = refused(results, root)
   assert 'does not have: 00004.png' in message
   (results / 'val0' / '00001.png').unlink()
   message = refused(results, root)
   assert f'{results / "val0" / "00001.png"}: no such file' in message
-  assert 'holds: 00000.png, 00002.png' in message
+  assert 'holds: 00002.png, 00003.png' in message
   shutil.rmtree(results / 'val0')
   json_path = tmp_path / 's.json'
   message = refused(results, root, 'davis2017', f'--json={json_path}')
@@ -295,12 +302,12 @@ def test_what_is_annotated_is_scored(davis_folder, tmp_path, capsys, refused):
   printed = capsys.readouterr().out
   assert 'mean of 1  100.0' in printed
   assert (
-    'note: 12 masks of frames without an annotation are not scored: val0'
+    'note: 12 mask(s) of frames without an annotation are not scored: val0'
     in printed
   )
   found = json.loads((tmp_path / 's.json').read_text())
   assert found['videos']['val0']['frames'] == ['00005', '00010']
-  assert found['notes'][0].startswith('12 masks')
+  assert found['notes'][0].startswith('12 mask(s)')
   (results / 'val0' / '00010.png').unlink()
   message = refused(results, root)
   assert f'{results / "val0" / "00010.png"}: no such file' in message

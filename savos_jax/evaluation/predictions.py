@@ -7,6 +7,7 @@ Every check of a folder of results lives here.
 """
 
 from collections.abc import Callable
+from collections.abc import Iterable
 from collections.abc import Mapping
 from collections.abc import Sequence
 import dataclasses
@@ -253,7 +254,7 @@ def open_folder(
   if not extra:
     return opened, []
   return opened, [
-    f'{sum(extra.values())} masks of frames without an annotation are not '
+    f'{sum(extra.values())} mask(s) of frames without an annotation are not '
     f'scored: {shown(list(extra))}'
   ]
 
@@ -284,21 +285,18 @@ def _check_missing(files: Files, frames: Sequence[int]) -> None:
     )
 
 
-def _has_all_frames(sequence: sequences.Sequence, keys) -> bool:
-  """Whether no frame can lie between or behind the known ones.
-
-  Of annotations without frames that is sure of several in a row.
-  """
+def _in_a_row(keys: Iterable[frame_folder.Key]) -> bool:
+  """Whether names are of several frames without a gap, as far as they tell."""
   row = frame_folder.numbers(keys)
-  in_a_row = row is None or row[-1] - row[0] == len(row) - 1
-  return bool(sequence.frames) or (len(keys) > 1 and in_a_row)
+  return row is None or 1 < len(row) == row[-1] - row[0] + 1
 
 
 def _count_extra(files: Files) -> int:
-  """Counts masks of frames that nothing is known of, where there may be some.
+  """Counts masks of frames that nothing is known of.
 
   Raises:
-    SavosError: there can be none.
+    SavosError: some of the known frames have none: of another video, or
+      numbered from 1 where the annotations are from 0.
   """
   video = files.sequence
   names = map(video.frame_name, range(len(video)))
@@ -307,12 +305,12 @@ def _count_extra(files: Files) -> int:
   for object_id, found in files.found.items():
     extra = [path.name for key, path in found.items() if key not in keys]
     count += len(extra)
-    if extra and _has_all_frames(video, keys):
+    if extra and _in_a_row(keys) and not keys.keys() <= found.keys():
       raise errors.SavosError(
         f'{files.folders[object_id]}: {len(extra)} mask(s) of frames that '
         f'{video.name} does not have: {shown(extra)}.\n'
-        f'  Expected the {len(keys)} frames of {_first_mask(video).parent} and '
-        'no more: these results may be of another video or numbered otherwise. '
-        'Remove the files, or segment the sequence again.'
+        f'  Expected the {len(keys)} frames of {_first_mask(video).parent}, and '
+        'some have no mask: these results may be of another video or numbered '
+        'otherwise. Remove the files, or segment the sequence again.'
       )
   return count

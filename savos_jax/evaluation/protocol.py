@@ -263,7 +263,7 @@ def _why_unscored(sequence: sequences.Sequence) -> str:
     return f'{count} annotated frames, none is scored: the first and the last'
   if count == len(sequence):
     return f'{count} annotated frame{"s" * (count > 1)}, none is scored'
-  given = 'frame' if count == 1 else 'masks of its objects'
+  given = 'frame' if count == 1 else 'masks of the objects'
   return f'no annotations beyond the first {given}: not scored'
 
 
