@@ -364,7 +364,7 @@ def test_two_annotated_frames_are_too_few_for_davis_alone(data, refused):
   _every(root, 5, (0, 1))
   _every(results, 5, (0, 1))
   message = refused(results, root)
-  assert 'val0, val1 have 2 annotated frames, none is scored' in message
+  assert 'val0, val1 have 2 annotated frames, the first and the last' in message
   assert '--protocol=youtube_vos scores it' in message
   assert 'Unpack' not in message
   run(results, root, 'youtube_vos')

@@ -309,7 +309,7 @@ def _count_extra(files: Files) -> int:
       raise errors.SavosError(
         f'{files.folders[object_id]}: {len(extra)} mask(s) of frames that '
         f'{video.name} does not have: {shown(extra)}.\n'
-        f'  Expected the {len(keys)} frames of {_first_mask(video).parent}, and '
+        f'  Expected the {len(keys)} frames of {_first_mask(video).parent}; '
         'some have no mask: these results may be of another video or numbered '
         'otherwise. Remove the files, or segment the sequence again.'
       )

@@ -260,7 +260,7 @@ def _note_left_out(
 def _why_unscored(sequence: sequences.Sequence) -> str:
   count = len(sequence.annotated)
   if not sequence.only_given:
-    return f'{count} annotated frames, none is scored: the first and the last'
+    return f'{count} annotated frames, the first and the last: none is scored'
   if count == len(sequence):
     return f'{count} annotated frame{"s" * (count > 1)}, none is scored'
   given = 'frame' if count == 1 else 'masks of the objects'
