@@ -76,7 +76,7 @@ def test_a_sequence_that_is_not_scored_beside_one_that_is(
   page = (tmp_path / 'results' / 'report.html').read_text()
   assert f'Note: {note}.' in page
   assert 'mean of 1<' in page
-  assert 'Not scored' in page
+  assert 'Not scored.' in page
   assert 'Frame 3: J' in page  # Its number in the video, not among the scored.
   assert page.count('<img') == 3
 

@@ -164,7 +164,7 @@ def _frames(results, one: Group, picked, width: int) -> markup.Markup:
 def _body(results, one: Group, width: int, missing: str) -> list:
   counts = {results.frames(name, 'J').size for name in one.objects}
   if counts == {0}:
-    return [_e('p', 'Not scored: no scored frames.')]
+    return [_e('p', 'Not scored.')]
   picked = worst_frames(results, one)
   marks = [index for index, _ in picked]
   shown = _e(
