@@ -42,7 +42,10 @@ def get_config() -> config_dict.ConfigDict:
 
   # --- Where the videos are. ------------------------------------------------
   config.data = data = config_dict.ConfigDict()
-  # 'davis': a folder in the layout of the DAVIS zip files.
+  # 'davis': a folder in the layout of the DAVIS zip files. Masks may be sparse.
+  # 'youtube_vos': the same, or a folder a split as YouTube-VOS, MOSE and LVOS
+  #   unpack; objects may appear at any frame, and are segmented and scored from
+  #   there on.
   # 'tfds': a prepared tensorflow_datasets `davis`; root is its data_dir.
   # 'segtrack': SegTrack v2 as its zip file unpacks, for evaluation.
   # 'embedded': clips made from scikit-image's photographs, no download.
@@ -52,7 +55,8 @@ def get_config() -> config_dict.ConfigDict:
   # Of DAVIS: '2017': each id an object; '2016': all ids are one.
   data.year = '2017'
   data.resolution = '480p'  # Folder below JPEGImages and Annotations.
-  data.train_split = 'train'  # Image list in ImageSets; '': photos alone.
+  # Image list in ImageSets, or folder of the split; '': photos alone.
+  data.train_split = 'train'
   data.val_split = 'val'
   # Sequences that train_split is left without; the split 'held_out' is made of
   # them. To choose a recipe on other sequences than those of val.

@@ -16,6 +16,7 @@ from savos_jax import settings
 from savos_jax import validation
 from savos_jax.data import pipeline
 from savos_jax.datasets import sequences
+from savos_jax.evaluation import categories
 from savos_jax.evaluation import protocol
 from savos_jax.evaluation import results_folder
 from savos_jax.evaluation import tables
@@ -144,8 +145,11 @@ def evaluate(
       `speed.json`, `run.json`, `report.html`, `plots/*.png`; and in `logs`
       (TensorBoard) the means and a few strips.
 
+  Where a test set's annotations are not published, masks and strips are
+  written, and the log says that nothing is scored.
+
   Returns:
-    The scores; None in all processes but the first.
+    The scores; None in all processes but the first, and where there are none.
 
   Raises:
     SavosError: a field of the configuration is not what it may be; no
@@ -155,7 +159,9 @@ def evaluate(
   pipeline.hide_accelerators()  # TensorFlow writes the logs.
   inference = settings.inference_config(config)
   videos = opening.load_split(config, workdir, config.data.val_split)
-  attributes = opening.sequence_attributes(config)
+  described = (
+    opening.sequence_attributes(config), opening.object_categories(config),
+  )  # fmt: skip
   trained = _restore(config, workdir)
   results = workdir / 'results'
   trackers = [
@@ -174,36 +180,49 @@ def evaluate(
     distributed.wait_for_all('segmented')
     if not distributed.is_first():
       return None
-    return _score(config, workdir, videos, attributes, trained)
+    return _score(config, workdir, videos, trained, *described)
+
+
+def _write_run(config, results: pathlib.Path, trained, baselines) -> None:
+  facts = {
+    'revision': provenance.revision(),
+    'device': provenance.device(),
+    'checkpoint': str(config.eval.checkpoint or results.parent),
+    'step': trained.step,
+    'averaged': trained.averaged,
+  }
+  results_folder.write_run(results, config.to_dict(), facts, baselines)
 
 
 def _score(
-  config, workdir: pathlib.Path, videos, attributes, trained
-) -> protocol.Scores:
+  config, workdir: pathlib.Path, videos, trained, attributes, kinds
+) -> protocol.Scores | None:
   """Scores the masks and writes the report."""
-  results = workdir / 'results'
+  results, split = workdir / 'results', config.data.val_split
+  if not any(map(protocol.scored_frames, videos)):
+    _write_run(config, results, trained, {})
+    if config.eval.strips:
+      _write_strips(videos, results)
+    reasons = '; '.join(protocol.unscored(videos))
+    logger.info('%s: %s; masks are in %s', split, reasons, results / 'masks')
+    return None
   scores = protocol.score_results(results / 'masks', videos)
   baselines = {}
   for name in config.eval.baselines:
     title, make = protocol.BASELINES[name]
     baselines[title] = protocol.score_predictions(videos, make, title)
-  split = config.data.val_split
-  tables.write_json(results / 'scores.json', scores, attributes)
+  divided = categories.divide(scores, kinds)
+  tables.write_json(results / 'scores.json', scores, attributes, divided)
   tables.write_csv(results, scores, split)
-  facts = {
-    'revision': provenance.revision(),
-    'device': provenance.device(),
-    'checkpoint': str(config.eval.checkpoint or workdir),
-    'step': trained.step,
-    'averaged': trained.averaged,
-  }
-  results_folder.write_run(results, config.to_dict(), facts, baselines)
+  _write_run(config, results, trained, baselines)
   strips = _write_strips(videos, results) if config.eval.strips else {}
   _log_scores(workdir, trained.step, scores, strips)
   if config.eval.report:
     html_report.write(
       results / 'report.html', results_folder.load(results), videos
     )
-  print(tables.format_table(scores, baselines), flush=True)
+  print(tables.format_table(scores, baselines, divided), flush=True)
+  for note in scores.notes:
+    logger.info('note: %s', note)
   logger.info('results are in %s', results)
   return scores

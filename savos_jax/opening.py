@@ -20,7 +20,9 @@ from savos_jax.datasets import segtrack
 from savos_jax.datasets import sequences
 from savos_jax.datasets import stills
 from savos_jax.datasets import tfds_davis
+from savos_jax.datasets import youtube_vos
 from savos_jax.evaluation import attributes
+from savos_jax.evaluation import categories
 from savos_jax.foundation import errors
 from savos_jax.synthetic import embedded_clips
 
@@ -77,7 +79,10 @@ def _load(config, workdir, split) -> list[sequences.Sequence]:
     )
   if data.source == 'segtrack':
     return segtrack.load(data.root, split)
-  return davis.load(data.root, split, data.year, data.resolution)
+  kind = sequences.Sequence
+  if data.source == 'youtube_vos':
+    kind = youtube_vos.Video
+  return davis.load(data.root, split, data.year, data.resolution, kind)
 
 
 def sequence_attributes(
@@ -93,6 +98,19 @@ def sequence_attributes(
   if config.data.source != 'davis' or not config.data.root:
     return {}
   return attributes.read(config.data.root)
+
+
+def object_categories(config: config_dict.ConfigDict) -> dict[str, str]:
+  """Returns which objects of val_split are of categories seen in training.
+
+  Empty where the data set does not tell; see `categories.read`.
+
+  Raises:
+    SavosError: a file is malformed.
+  """
+  if config.data.source != 'youtube_vos' or not config.data.root:
+    return {}
+  return categories.read(pathlib.Path(config.data.root) / config.data.val_split)
 
 
 def scene_records(
@@ -133,7 +151,10 @@ def _training_data(config, workdir) -> tuple[list[sequences.Sequence], ...]:
     return videos, [record for record in records if len(record) == 1]
   videos = []
   if data.train_split:
-    videos = load_split(config, workdir, data.train_split)
+    videos = [
+      video.annotated_part()
+      for video in load_split(config, workdir, data.train_split)
+    ]
   return videos, [p for folder in data.stills for p in stills.load(folder)]
 
 

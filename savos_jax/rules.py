@@ -18,7 +18,7 @@ from savos_jax.foundation import ranges
 from savos_jax.inference import options
 from savos_jax.models import savos_config
 
-SOURCES = ('davis', 'tfds', 'embedded', 'segtrack')
+SOURCES = ('davis', 'youtube_vos', 'tfds', 'embedded', 'segtrack')
 
 # Steps are counted in int32, and no training is as long.
 _MOST_STEPS = 1_000_000_000

@@ -64,18 +64,16 @@ def _open(
   split = config.eval.every_split or config.data.val_split
   videos = opening.load_split(config, workdir, split)
   count = config.eval.every_frames
-  videos = [
-    dataclasses.replace(
-      video, frames=video.frames[:count], masks=video.masks[:count]
-    )
-    for video in videos[: config.eval.every_sequences]
-  ]
-  if not any(len(protocol.scored_frames(video)) for video in videos):
+  chosen = videos[: config.eval.every_sequences]
+  videos = [video.first_frames(count) for video in chosen]
+  videos = [video for video in videos if video.annotated]
+  if not any(map(protocol.scored_frames, videos)):
     raise errors.SavosError(
-      f'{", ".join(video.name for video in videos)}: no frame to score.\n'
-      f'  Expected a video of {protocol.FEWEST_FRAMES} frames or more among '
-      'them: the first frame and the last do not count. Raise config.eval.'
-      'every_sequences, or set config.eval.every_steps=0.'
+      f'{", ".join(video.name for video in chosen)}: no frame to score.\n'
+      f'  Expected a video of {protocol.FEWEST_FRAMES} annotated frames or '
+      'more among them: the first one and the last do not count. Raise '
+      'config.eval.every_sequences or every_frames, or set '
+      'config.eval.every_steps=0.'
     )
   return videos
 

@@ -240,33 +240,106 @@ def test_mask_without_frame(davis_folder):
   (_images(root) / '00002.jpg').unlink()
   message = _load_error(root, 'train')
   assert message.startswith(
-    f'{_images(root)}: no frame for 1 of 4 files: 00002'
+    f'{_images(root)}: no frame for 1 of 4 masks: 00002.'
   )
   assert str(_annotations(root)) in message
   assert 'Unpack the data again' in message
 
 
-def test_frame_without_mask(davis_folder):
-  root = davis_folder()
-  for t in (1, 3):
-    (_annotations(root) / f'{t:05d}.png').unlink()
-  message = _load_error(root, 'train')
-  assert message.startswith(
-    f'{_annotations(root)}: no mask for 2 of 4 files: 00001, 00003.'
-  )
-  assert str(_images(root)) in message
+def _remove(folder, stems):
+  for path in folder.iterdir():
+    if path.stem in stems:
+      path.unlink()
 
 
-def test_missing_frame_in_the_middle(davis_folder):
+def test_frames_without_a_mask_are_not_annotated(davis_folder, caplog):
+  root = davis_folder(splits={'train': 1}, frames=11)
+  kept = ('00000', '00005', '00010')
+  _remove(_annotations(root), {f'{t:05d}' for t in range(11)} - {*kept})
+  (sequence,) = davis.load(root, 'train')
+  assert len(sequence) == len(sequence.frames) == 11
+  assert sequence.annotated == (0, 5, 10)
+  assert [path.stem for path in sequence.masks if path] == list(kept)
+  assert sequence.appearances == {0: (1,)}
+  with pytest.raises(ValueError, match='frame 1 has no mask'):
+    sequence.labels(1)
+  part = sequence.annotated_part()
+  assert [path.stem for path in part.frames] == list(kept)
+  np.testing.assert_array_equal(part.labels(2), sequence.labels(10))
+  assert not caplog.records  # Every fifth: as it is meant.
+
+
+@pytest.mark.parametrize(
+  ('absent', 'said'), [((2,), '1 of 6 frames: 00002'),
+                       ((4, 5), '2 of 6 frames: 00004, 00005')]
+)  # fmt: skip
+def test_lost_masks_are_named_in_one_line(davis_folder, caplog, absent, said):
+  root = davis_folder(splits={'train': 1}, frames=6)
+  _remove(_annotations(root), {f'{t:05d}' for t in absent})
+  (sequence,) = davis.load(root, 'train')
+  assert sequence.annotated == tuple(sorted({*range(6)} - {*absent}))
+  (record,) = caplog.records
+  message = record.getMessage()
+  assert message.startswith(f'{_annotations(root)}: no mask for {said}.')
+  assert 'neither scored nor trained on' in message
+
+
+def test_the_first_mask_alone_is_enough(davis_folder, caplog):
+  root = davis_folder(splits={'train': 1}, frames=6)
+  _remove(_annotations(root), {f'{t:05d}' for t in range(1, 6)})
+  (sequence,) = davis.load(root, 'train')
+  assert (len(sequence), sequence.annotated) == (6, (0,))
+  assert sequence.only_given
+  assert not caplog.records
+
+
+def test_lost_frames_are_named_in_one_line(davis_folder, caplog):
   """Frame and mask both: the rest still pairs up, but time jumps."""
-  root = davis_folder(frames=6)
-  for t in (2, 3):
-    (_images(root) / f'{t:05d}.jpg').unlink()
-    (_annotations(root) / f'{t:05d}.png').unlink()
-  message = _load_error(root, 'train')
-  assert message.startswith(f'{_images(root)}: 2 frame(s) missing')
-  assert 'between 00000 and 00005: 00002, 00003.' in message
-  assert 'Expected consecutive numbers' in message
+  root = davis_folder(splits={'train': 1}, frames=6)
+  for folder in (_images(root), _annotations(root)):
+    _remove(folder, ('00002', '00003'))
+  (sequence,) = davis.load(root, 'train')
+  assert sequence.annotated == (0, 1, 2, 3)
+  davis.load_annotations(_annotations(root).parent, ['train0'], False)
+  for record, folder in zip(
+    caplog.records, (_images(root), _annotations(root)), strict=True
+  ):
+    assert record.getMessage().startswith(
+      f'{folder}: 2 file(s) missing between 00000 and 00005: 00002, 00003.'
+    )
+
+
+@pytest.mark.parametrize('numbers', [(0, 5, 10, 15), (3, 10, 12, 30)])
+def test_frames_may_be_every_fifth_or_irregular(davis_folder, caplog, numbers):
+  root = davis_folder(splits={'train': 1}, frames=4)
+  for folder in (_images(root), _annotations(root)):
+    for path, number in zip(
+      sorted(folder.iterdir(), reverse=True), sorted(numbers, reverse=True),
+      strict=True,
+    ):  # fmt: skip
+      path.rename(path.with_stem(f'{number:05d}'))
+  (sequence,) = davis.load(root, 'train')
+  assert [sequence.frame_name(i) for i in range(4)] == [
+    f'{number:05d}' for number in numbers
+  ]
+  assert sequence.annotated == (0, 1, 2, 3)
+  assert not caplog.records
+
+
+def test_a_folder_a_split(davis_folder):
+  """As YouTube-VOS, MOSE and LVOS unpack; there are no lists."""
+  root = davis_folder(splits={'valid': 2})
+  (root / 'valid').mkdir()
+  for part in ('JPEGImages', 'Annotations'):
+    (root / part / '480p').rename(root / 'valid' / part)
+  found = davis.load(root, 'valid')
+  assert [(s.name, len(s)) for s in found] == [('valid0', 4), ('valid1', 4)]
+  assert found[0].frames[0] == root.joinpath(
+    'valid', 'JPEGImages', 'valid0', '00000.jpg'
+  )
+  shutil.rmtree(root / 'valid' / 'Annotations' / 'valid0')
+  shutil.rmtree(root / 'valid' / 'Annotations' / 'valid1')
+  assert 'holds: nothing' in _load_error(root, 'valid')
 
 
 def test_sequence_may_start_later(davis_folder):
@@ -280,7 +353,7 @@ def test_sequence_may_start_later(davis_folder):
   ]
 
 
-def test_numbers_without_zeros_are_in_order_of_time(davis_folder):
+def test_numbers_without_zeros_are_in_order_of_time(davis_folder, caplog):
   root = davis_folder(splits={'train': 1}, frames=12)
   for folder in (_images(root), _annotations(root)):
     for path in sorted(folder.iterdir()):
@@ -291,7 +364,17 @@ def test_numbers_without_zeros_are_in_order_of_time(davis_folder):
   assert [path.stem for path in sequence.masks] == stems
   for folder, suffix in ((_images(root), 'jpg'), (_annotations(root), 'png')):
     (folder / f'5.{suffix}').unlink()
-  assert 'between 0 and 11: 5.' in _load_error(root, 'train')
+  davis.load(root, 'train')
+  assert 'between 0 and 11: 5.' in caplog.text
+
+
+def test_frames_and_masks_pair_by_their_numbers(davis_folder):
+  root = davis_folder(splits={'train': 1}, frames=11)
+  for path in sorted(_annotations(root).iterdir()):
+    path.rename(path.with_name(f'{int(path.stem)}.PNG'))
+  (sequence,) = davis.load(root, 'train')
+  assert sequence.masks[10].name == '10.PNG'
+  assert sequence.annotated == tuple(range(11))
 
 
 def test_names_that_are_no_numbers(davis_folder):

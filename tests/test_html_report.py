@@ -1,6 +1,7 @@
 """The report as a page: its structure, its figures, what it says is missing."""
 
 import base64
+import dataclasses
 import html.parser
 import io
 import itertools
@@ -253,6 +254,13 @@ def test_a_part_of_a_benchmark_is_named_as_such(evaluated):
     ('embedded', 'davis2017', ['a_1'], 'embedded demo clips, 1 sequence', ''),
     ('davis', '', ['bear'], 'DAVIS-2016 val, 480p, 1 sequence', ''),
     ('', '', ['x'], 'unknown data, 1 sequence', ''),
+    (
+      'youtube_vos',
+      'youtube_vos',
+      ['x_1', 'x_2'],
+      "data by YouTube-VOS' rules, 1 sequence",
+      '',
+    ),
   ],
 )
 def test_identify(source, rules, objects, title, benchmark):
@@ -306,6 +314,42 @@ def test_worst_frames_have_the_numbers_of_the_video(evaluated):
   (worst, values), *_ = html_sequences.worst_frames(results, group)
   assert worst == 3
   assert values == {'J': 0.0, 'F': 0.1}
+
+
+def test_objects_with_fewer_scored_frames_have_the_last_ones(
+  davis_folder, tmp_path
+):
+  """Of every fifth frame, by the rules of YouTube-VOS."""
+  root = davis_folder(splits={'val': 1}, frames=5, objects=2)
+  results, (video,) = results_folders.write(tmp_path, root, '2017')
+  video = dataclasses.replace(
+    video,
+    frames=tuple(p.with_stem(f'{5 * int(p.stem):05d}') for p in video.frames),
+  )
+
+  def spoil(content):
+    for name, values in (
+      ('val0_1', [0.9, 0.2, 0.9, 0.9]),
+      ('val0_2', [0.9, 0.0]),
+    ):
+      content['sequences'][name]['frames'] = {'J': values, 'F': values}
+    content['videos']['val0']['frames'] = ['00005', '00010', '00015', '00020']
+
+  results = results_folders.edit(results, spoil)
+  (group,) = html_sequences.group(results, [video])
+  assert html_sequences.scored_frames(results, group) == [1, 2, 3, 4]
+  worst = html_sequences.worst_frames(results, group)
+  assert [(index, values['J']) for index, values in worst][:2] == [
+    (2, 0.2), (4, 0.45),
+  ]  # fmt: skip
+  chart = html_sequences.course(results, group, 'val0_2')
+  assert 'lowest 0.0 at frame 4, highest 90.0 at frame 3' in chart.label
+  # Another video than that of the scores.
+  (group,) = html_sequences.group(results, [video.first_frames(3)])
+  assert html_sequences.scored_frames(results, group) is None
+  assert html_sequences.worst_frames(results, group) == []
+  page = _Page(html_report.build(results, [video.first_frames(3)]))
+  assert 'does not have the frames of the scores' in page.text()
 
 
 def test_every_kind_of_error_is_found(davis_folder):

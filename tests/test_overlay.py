@@ -1,5 +1,6 @@
 """Pictures of masks over frames."""
 
+import dataclasses
 import itertools
 
 import numpy as np
@@ -126,6 +127,24 @@ def test_strip_takes_frames_evenly_from_first_to_last(video):
   assert _strip_indices(video, count=4)[1] == [0, 2, 4, 6]
   assert _strip_indices(video, count=1)[1] == [0]
   assert _strip_indices(video, count=50)[1] == list(range(7))
+
+
+def test_strip_with_truth_takes_the_annotated_frames(video):
+  sparse = dataclasses.replace(
+    video, masks=tuple(m if i in (0, 3, 5) else None
+                       for i, m in enumerate(video.masks))
+  )  # fmt: skip
+  assert _strip_indices(sparse, count=6)[1] == [0, 3, 5]
+  first = dataclasses.replace(video, masks=(video.masks[0], *[None] * 6))
+  asked = []
+
+  def nothing(index):
+    asked.append(index)
+    return np.zeros((60, 81), np.uint8)
+
+  picture = overlay.strip(first, nothing, count=3, height=60)
+  assert asked == [0, 3, 6]
+  assert picture.shape[0] == 60  # One row.
 
 
 def test_strip_lays_rows_and_frames_out(video):

@@ -7,6 +7,8 @@ import pytest
 from savos_jax.datasets import davis
 from savos_jax.datasets import masks
 from savos_jax.datasets import segtrack
+from savos_jax.datasets import sequences
+from savos_jax.datasets import youtube_vos
 from savos_jax.evaluation import protocol
 from savos_jax.foundation import errors
 from tests import segtrack_folders as folders
@@ -18,12 +20,12 @@ def segtrack_videos(tmp_path):
   return root, segtrack.load(root)
 
 
-def _davis17(tmp_path, labels, name='v'):
-  """Opens a video of given labels, [n, H, W]."""
+def _davis17(tmp_path, labels, name='v', step=1, kind=sequences.Sequence):
+  """Opens a video of given labels, [n, H, W], of each `step`-th frame."""
   folder = tmp_path / 'annotations'
   for index, each in enumerate(labels):
-    masks.write_mask(folder / name / f'{index:05d}.png', each)
-  return davis.load_annotations(folder, [name], False)[0]
+    masks.write_mask(folder / name / f'{step * index:05d}.png', each)
+  return davis.load_annotations(folder, [name], False, kind)[0]
 
 
 def _blank(count, size=(12, 16)):
@@ -166,3 +168,107 @@ def test_void_is_background_in_davis_2017(tmp_path):
   guess = (void > 0).astype(np.uint8)
   (score,) = protocol.score_sequence(video, lambda i: guess)
   assert score.j.tolist() == [16 / 24]
+
+
+def _later(count, first_two=2):
+  """Object 1 in all frames, object 2 from one frame on."""
+  truth = _blank(count)
+  truth[:, 2:6, 2:6] = 1
+  truth[first_two:, 2:6, 8:12] = 2
+  return truth
+
+
+def test_davis_leaves_out_the_first_and_the_last_annotated_frame(tmp_path):
+  truth = _later(4, 9)
+  video = _davis17(tmp_path, truth, step=5)
+  asked = []
+
+  def predicted(index):
+    asked.append(index)
+    return truth[index]
+
+  (score,) = protocol.score_sequence(video, predicted)
+  assert asked == [1, 2]
+  assert score.frames == ('00005', '00010')
+
+
+def test_davis_says_which_objects_it_leaves_out(tmp_path):
+  truth = _later(5)
+  video = _davis17(tmp_path, truth)
+  # With and without it: the figures are the same.
+  for guess in (truth, truth * (truth == 1)):
+    scores = protocol.score_predictions(
+      [video], lambda _, g=guess: g.__getitem__
+    )
+    assert [score.name for score in scores.objects] == ['v_1']
+    assert scores.j_and_f == 1
+    assert scores.notes == (
+      'v: object 2 appears at 00002: not scored (DAVIS 2017 rules)',
+    )
+  assert not protocol.score_predictions(
+    davis.load_annotations(tmp_path / 'annotations', ['v'], True),
+    lambda _: truth.__getitem__,
+  ).notes  # Of 2016: it is part of the one object.
+
+
+def test_youtube_vos_scores_each_object_after_its_first_mask(tmp_path):
+  truth = _later(5)
+  video = _davis17(tmp_path, truth, step=5, kind=youtube_vos.Video)
+  guess = truth.copy()
+  guess[:3][guess[:3] == 2] = 0  # Nothing is asked of it before, or there.
+  guess[1, 0, :4] = 2
+  guess[4][guess[4] == 2] = 0
+  first, second = protocol.score_sequence(video, guess.__getitem__)
+  assert (first.name, second.name) == ('v_1', 'v_2')
+  assert first.j.tolist() == [1, 1, 1, 1]
+  assert first.frames == ('00005', '00010', '00015', '00020')
+  assert second.j.tolist() == second.f.tolist() == [1, 0]
+  assert second.frames == ('00015', '00020')
+  with pytest.raises(errors.SavosError, match='object id 3'):
+    protocol.score_sequence(video, lambda i: truth[i] + (truth[i] == 2))
+
+
+def test_youtube_vos_of_an_object_that_is_gone(tmp_path):
+  """Out of sight in truth and prediction is right, as in DAVIS."""
+  truth = _later(4, 1)
+  truth[2][truth[2] == 2] = 0
+  video = _davis17(tmp_path, truth, kind=youtube_vos.Video)
+  _, second = protocol.score_sequence(video, truth.__getitem__)
+  assert second.j.tolist() == [1, 1]
+  _, second = protocol.score_sequence(video, lambda i: truth[3])
+  assert second.j.tolist() == [0, 1]
+
+
+def test_youtube_vos_says_which_object_has_no_later_frame(tmp_path):
+  video = _davis17(tmp_path, _later(4, 3), kind=youtube_vos.Video)
+  scores = protocol.score_predictions([video], protocol.first_mask_baseline)
+  assert scores.notes == (
+    'v: object 2 is in no annotated frame after its first: not scored',
+  )
+  assert [score.j.size for score in scores.objects] == [3, 0]
+  assert len(scores.scored.objects) == 1
+
+
+def test_first_masks_alone_are_not_scored(tmp_path):
+  """As YouTube-VOS publishes them for its validation split."""
+  truth = _later(2, 1)
+  video = _davis17(tmp_path, truth, step=15, kind=youtube_vos.Video)
+  assert video.appearances == {0: (1,), 1: (2,)}
+  assert video.only_given
+  other = _davis17(tmp_path, _later(3, 1), 'w', kind=youtube_vos.Video)
+  scores = protocol.score_predictions(
+    [video, other], protocol.first_mask_baseline
+  )
+  assert scores.notes == ('v has 2 annotated frames, none is scored',)
+  assert [score.j.size for score in scores.objects] == [0, 0, 2, 1]
+  with pytest.raises(errors.SavosError, match='nothing to score: v has 2'):
+    protocol.score_results(tmp_path / 'annotations', [video])
+
+
+def test_the_first_mask_baseline_adds_objects_as_they_appear(tmp_path):
+  truth = _later(4)
+  truth[3] = np.roll(truth[3], 3, axis=0)
+  video = _davis17(tmp_path, truth, kind=youtube_vos.Video)
+  predicted = protocol.first_mask_baseline(video)
+  for index in range(4):
+    np.testing.assert_array_equal(predicted(index), truth[min(index, 2)])

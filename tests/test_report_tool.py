@@ -98,7 +98,7 @@ def test_undefined_scores_are_dashes(evaluated):
   path.write_text(json.dumps(content))
   report.main([str(evaluated)])
   page = (evaluated / 'results' / 'report.html').read_text()
-  assert 'No scored frames.' in page
+  assert 'Not scored.' in page
   assert 'nan' not in page
 
 

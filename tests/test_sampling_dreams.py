@@ -100,7 +100,7 @@ def test_photos_alone_give_dreams_alone(videos):
 
 
 def test_single_frame_videos_cannot_give_clips(videos):
-  with pytest.raises(errors.SavosError, match='two frames'):
+  with pytest.raises(errors.SavosError, match='two annotated frames'):
     make([one_frame(videos[0])])
   both = make([one_frame(videos[0], 'single'), videos[1]])
   assert {both.describe(i).sequence.name for i in range(20)} == {'short'}

@@ -181,15 +181,22 @@ def test_wrong_folders_are_recognised(data, refused, tmp_path):
     assert f'{truth} looks right' in refused(results, wrong, 'segtrack')
 
 
-def test_missing_and_extra_files(data, refused, tmp_path):
+def test_missing_and_extra_files(data, refused, tmp_path, capsys):
   root, results = data
   shutil.copy(results / 'val0' / '00001.png', results / 'val0' / '00004.png')
+  run(results, root)
+  assert (
+    'note: 1 mask(s) of frames without an annotation are not scored: val0'
+    in capsys.readouterr().out
+  )
+  # As if numbered from 1: the scored frames are there, but they are others.
+  (results / 'val0' / '00000.png').unlink()
   message = refused(results, root)
   assert 'does not have: 00004.png' in message
   (results / 'val0' / '00001.png').unlink()
   message = refused(results, root)
   assert f'{results / "val0" / "00001.png"}: no such file' in message
-  assert 'holds: 00000.png, 00002.png' in message
+  assert 'holds: 00002.png, 00003.png' in message
   shutil.rmtree(results / 'val0')
   json_path = tmp_path / 's.json'
   message = refused(results, root, 'davis2017', f'--json={json_path}')
@@ -252,6 +259,160 @@ def test_a_frame_with_the_first_object_alone_is_no_binary_mask(data):
   path = results / 'val0' / '00001.png'
   masks.write_mask(path, (masks.read_mask(path) == 1).astype(np.uint8))
   run(results, root)
+
+
+def _as_upper(folder):
+  for path in list(folder.rglob('*.png')):
+    path.rename(path.with_suffix('.PNG'))
+
+
+def test_masks_may_be_named_in_any_case(data, capsys):
+  root, results = data
+  for folder in (root, results):
+    _as_upper(folder)
+    run(results, root)
+    assert 'mean of 3  100.0   100.0' in capsys.readouterr().out
+
+
+def test_numbers_in_names_count_by_value(data, capsys):
+  root, results = data
+  for path in list(results.rglob('*.png')):
+    path.rename(path.with_stem(str(int(path.stem))))
+  run(results, root)
+  assert 'mean of 3  100.0   100.0' in capsys.readouterr().out
+
+
+def _every(root, step, keep):
+  """Renumbers the masks of all sequences, and leaves out some."""
+  for path in sorted(root.rglob('*.png'), reverse=True):
+    number = int(path.stem)
+    if number in keep:
+      path.rename(path.with_stem(f'{step * number:05d}'))
+    else:
+      path.unlink()
+
+
+def test_what_is_annotated_is_scored(davis_folder, tmp_path, capsys, refused):
+  """Masks of every fifth frame; results of all, or of too few."""
+  root = davis_folder(splits={'val': 1}, frames=16)
+  results = tmp_path / 'results'
+  shutil.copytree(root / 'Annotations' / '480p', results)
+  _every(root, 1, (0, 5, 10, 15))
+  run(results, root, 'davis2017', f'--json={tmp_path / "s.json"}')
+  printed = capsys.readouterr().out
+  assert 'mean of 1  100.0' in printed
+  assert (
+    'note: 12 mask(s) of frames without an annotation are not scored: val0'
+    in printed
+  )
+  found = json.loads((tmp_path / 's.json').read_text())
+  assert found['videos']['val0']['frames'] == ['00005', '00010']
+  assert found['notes'][0].startswith('12 mask(s)')
+  (results / 'val0' / '00010.png').unlink()
+  message = refused(results, root)
+  assert f'{results / "val0" / "00010.png"}: no such file' in message
+  assert 'one of 1 missing out of 2 scored frames' in message
+
+
+def test_objects_that_appear_later(data, capsys):
+  root, results = data
+  for folder in (root / 'Annotations' / '480p', results):
+    for index in (2, 3):
+      path = folder / 'val1' / f'{index:05d}.png'
+      labels = masks.read_mask(path).copy()
+      labels[-3:] = 2
+      masks.write_mask(path, labels)
+  run(results, root)
+  printed = capsys.readouterr().out
+  assert 'note: val1: object 2 appears at 00002: not scored (DAVIS' in printed
+  assert 'mean of 3  100.0' in printed
+  run(results, root, 'youtube_vos')
+  printed = capsys.readouterr().out
+  assert '2 sequences, 4 objects' in printed
+  assert 'note' not in printed
+  assert 'mean of 4  100.0' in printed
+
+
+def test_sequences_without_scored_frames_do_not_count(
+  data, tmp_path, capsys, refused
+):
+  root, results = data
+  for index in (1, 2, 3):
+    (root / 'Annotations' / '480p' / 'val1' / f'{index:05d}.png').unlink()
+  run(results, root, 'davis2017', f'--csv={tmp_path}')
+  printed = capsys.readouterr().out
+  assert 'note: val1 has 1 annotated frame, none is scored\n' in printed
+  assert 'mean of 2  100.0' in printed
+  with (tmp_path / 'per-sequence_results-val.csv').open() as file:
+    assert [row[1] for row in csv.reader(file)] == [
+      'J-Mean', '1.000', '1.000', '',
+    ]  # fmt: skip
+  shutil.rmtree(results / 'val1')  # Nothing is asked of it.
+  run(results, root)
+  (tmp_path / 'one.txt').write_text('val1')
+  path = tmp_path / 's.json'
+  message = refused(
+    results, root, 'davis2017', f'--sequences={tmp_path / "one.txt"}',
+    f'--json={path}',
+  )  # fmt: skip
+  assert 'nothing to score: val1 has 1 annotated frame' in message
+  assert not path.exists()
+
+
+def test_two_annotated_frames_are_too_few_for_davis_alone(data, refused):
+  root, results = data
+  _every(root, 5, (0, 1))
+  _every(results, 5, (0, 1))
+  message = refused(results, root)
+  assert 'val0, val1 have 2 annotated frames, the first and the last' in message
+  assert '--protocol=youtube_vos scores it' in message
+  assert 'Unpack' not in message
+  run(results, root, 'youtube_vos')
+
+
+def test_categories_seen_in_training_stand_apart(data, tmp_path, capsys):
+  root, results = data
+  valid = tmp_path / 'YTVOS' / 'valid'
+  valid.mkdir(parents=True)
+  (root / 'Annotations' / '480p').rename(valid / 'Annotations')
+  shutil.rmtree(valid / 'Annotations' / 'train0')
+  for index in range(1, 4):  # val1 is the only one that is unseen.
+    path = results / 'val1' / f'{index:05d}.png'
+    masks.write_mask(path, np.zeros((36, 48), np.uint8))
+
+  def describe(split, videos):
+    content = {
+      'videos': {
+        name: {
+          'objects': {i: {'category': kind} for i, kind in objects.items()}
+        }
+        for name, objects in videos.items()
+      }
+    }
+    path = valid.parent / split / 'meta.json'
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(json.dumps(content))
+
+  describe('valid', {'val0': {1: 'ape', 2: 'owl'}, 'val1': {1: 'yak'}})
+  run(results, valid, 'youtube_vos')
+  assert 'unseen' not in capsys.readouterr().out  # Training's file is missing.
+  describe('train', {'a': {1: 'owl'}, 'b': {7: 'ape'}})
+  path = tmp_path / 's.json'
+  run(results, valid, 'youtube_vos', f'--json={path}')
+  printed = capsys.readouterr().out.splitlines()
+  rows = [line.split() for line in printed]
+  assert ['mean', 'of', '2', 'seen', '100.0', '100.0'] in [r[:6] for r in rows]
+  assert ['mean', 'of', '1', 'unseen', '0.0', '0.0'] in [r[:6] for r in rows]
+  assert ['overall', '50.0'] in rows
+  found = json.loads(path.read_text())['categories']
+  assert (found['seen']['J&F'], found['unseen']['J&F']) == (1, 0)
+  assert found['overall'] == 0.5
+  run(results, valid)  # By the rules of DAVIS it is not read.
+  (valid / 'meta.json').write_text('{"videos": []}')
+  run(results, valid)
+  with pytest.raises(SystemExit):
+    run(results, valid, 'youtube_vos')
+  assert f'{valid / "meta.json"}: AttributeError' in capsys.readouterr().err
 
 
 def test_parity_with_the_official_code(savos_data, tmp_path, capsys):

@@ -69,7 +69,7 @@ def test_values_between_are_void(root):
   values[8, 0] = 254
   folders.write_grey(path, values)
   video = segtrack.load(root)[0]
-  ((object_id, mask, void),) = video.truths(1)
+  ((object_id, mask, void),) = video.truth(1).objects
   assert object_id == 1
   np.testing.assert_array_equal(mask, values == 255)
   np.testing.assert_array_equal(void, (values > 0) & (values < 255))
@@ -84,7 +84,7 @@ def test_a_later_object_covers_an_earlier_one_in_the_labels_alone(root):
   assert (video.labels(0)[overlap] == 2).all()
   assert video.object_ids == (2,)  # Nothing is left to segment 1 from.
   assert video.scored_ids == (1, 2)
-  truths = {k: mask for k, mask, _ in video.truths(0)}
+  truths = {k: mask for k, mask, _ in video.truth(0).objects}
   np.testing.assert_array_equal(truths[1], overlap)
   assert truths[2][overlap].all()
 
@@ -135,7 +135,7 @@ def test_missing_and_superfluous_files(root):
   assert f'no file for 1 of 4 frames: {path.stem}' in message
   folders.write_grey(path, 255 * folders.object_mask(2, 2))
   Image.open(path).save(path.with_suffix('.bmp'))
-  assert 'a second file' in _load_error(root)
+  assert f'both {path.stem}.bmp and {path.name}' in _load_error(root)
   path.with_suffix('.bmp').unlink()
   (path.parents[1] / 'old').mkdir()
   assert 'no number' in _load_error(root)

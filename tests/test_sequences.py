@@ -56,7 +56,7 @@ def test_empty_first_mask(davis_folder, year):
   path = _annotations(root) / '00000.png'
   masks.write_mask(path, np.zeros((36, 48), np.uint8))
   message = _load_error(root, 'train', year=year)
-  assert message.startswith(f'{path}: the mask of the first frame is empty')
+  assert message.startswith(f'{path}: the first mask is empty')
   assert 'Leave train0 out of the image list' in message
 
 

@@ -130,7 +130,7 @@ class Sampler:
     self._backgrounds = backgrounds
     if config.dream_fraction < 1 and not self._clips:
       raise errors.SavosError(
-        f'none of the {len(videos)} training sequences has two frames.\n'
+        f'none of {len(videos)} training sequences has two annotated frames.\n'
         '  Expected videos: a clip is a pair of frames or more. From photos '
         'alone come lucid dreams alone: config.sampling.dream_fraction=1.'
       )

@@ -5,15 +5,23 @@ ROOT/
   Annotations/<resolution>/<sequence>/00000.png ...
   ImageSets/<year>/<split>.txt         a sequence's name a line, or
   ImageSets/<resolution>/<split>.txt   (2016 zip) a frame's and a mask's path
+
+Or as YouTube-VOS, MOSE and LVOS have it, where a split is a folder:
+
+ROOT/<split>/JPEGImages/<sequence>/00000.jpg ...
+ROOT/<split>/Annotations/<sequence>/00000.png ...
 """
 
-import math
+import logging
 import pathlib
 import re
 
+from savos_jax.datasets import frame_folder
 from savos_jax.datasets import sequences
 from savos_jax.foundation import errors
 from savos_jax.foundation import names as names_lib
+
+logger = logging.getLogger(__name__)
 
 LAYOUT = """\
 Expected this layout (the zip files of DAVIS unpack to it):
@@ -22,6 +30,12 @@ Expected this layout (the zip files of DAVIS unpack to it):
     JPEGImages/480p/<sequence>/00000.jpg ...
     Annotations/480p/<sequence>/00000.png ...
     ImageSets/2017/train.txt, val.txt     (or ImageSets/2016/...)
+
+or, as YouTube-VOS, MOSE and LVOS unpack, a folder a split:
+
+  ROOT/train/
+    JPEGImages/<sequence>/00000.jpg ...
+    Annotations/<sequence>/00000.png ...
 
 To get the data: https://davischallenge.org/davis2017/code.html, file
 "TrainVal - Images and Annotations (480p)"; DAVIS 2016 (a subset, one object a
@@ -32,8 +46,6 @@ sequence): https://davischallenge.org/davis2016/code.html. Then:
 Without data, `make demo` or --config=configs/demo.py runs on embedded clips."""
 
 YEARS = ('2016', '2017')
-_FRAME_SUFFIXES = ('.jpg', '.jpeg', '.png')
-_MASK_SUFFIXES = ('.png',)
 
 # In the 2016 form: a folder or more, the sequence's, a file.
 _IMAGE_PATH = re.compile(r'[^/]*/.*/[^/]+\.\w+')
@@ -115,41 +127,12 @@ def read_image_list(path: pathlib.Path) -> list[str]:
   return list(names)
 
 
-def _files(folder: pathlib.Path, suffixes: tuple[str, ...]) -> dict:
-  """Maps stem -> file for the visible images of a folder, in order of time.
-
-  Numbers sort by value: 2 comes before 10, also where no zeros are padded.
-  """
-  found = {
-    path.stem: path
-    for path in folder.iterdir()
-    if path.suffix.lower() in suffixes and not path.name.startswith('.')
-  }
-  return {
-    stem: found[stem]
-    for stem in sorted(
-      found, key=lambda s: (int(s) if s.isdecimal() else math.inf, s)
-    )
-  }
-
-
-def _check_numbering(folder: pathlib.Path, stems: list[str]) -> None:
-  if not all(stem.isdecimal() for stem in stems):
-    return
-  numbers = [int(stem) for stem in stems]
-  absent = sorted(set(range(numbers[0], numbers[-1] + 1)) - set(numbers))
-  if absent:
-    shown = ', '.join(str(n).zfill(len(stems[0])) for n in absent[:5])
-    raise errors.SavosError(
-      f'{folder}: {len(absent)} frame(s) missing between {stems[0]} and '
-      f'{stems[-1]}: {shown}{", ..." if len(absent) > 5 else ""}.\n'
-      '  Expected consecutive numbers: the tracker goes from frame to frame. '
-      'Unpack the data again.'
-    )
+def _shown(names: list[str], count: int) -> str:
+  return ', '.join(names) + (', ...' if count > len(names) else '')
 
 
 def _files_of(folder: pathlib.Path, suffixes: tuple[str, ...], name: str):
-  """Returns a sequence's images, stem -> file; at least one."""
+  """Returns a sequence's images, key -> file; at least one."""
   if not folder.is_dir():
     raise errors.SavosError(
       f'{folder}: no such folder, but the image list names {name!r}.\n'
@@ -157,38 +140,119 @@ def _files_of(folder: pathlib.Path, suffixes: tuple[str, ...], name: str):
       '  Unpack the missing sequence, take the name off the list, or set '
       'config.data.resolution to a folder that is there.'
     )
-  found = _files(folder, suffixes)
+  found = frame_folder.read(folder, suffixes)
   if not found:
     raise errors.SavosError(
-      f'{folder}: no images.\n  Expected one file a frame (00000.jpg ... and '
-      '00000.png ...). Unpack the data again.'
+      f'{folder}: no images of {" or ".join(suffixes)}; {listing(folder)}.\n'
+      '  Expected one file a frame (00000.jpg ... and 00000.png ...).'
+      + ('' if any(folder.iterdir()) else ' Unpack the data again.')
     )
   return found
 
 
+def _note_gaps(folder: pathlib.Path, files: dict, so: str) -> None:
+  """Says which files a row of numbers lacks; it is taken as it is.
+
+  Args:
+    folder: that they are in.
+    files: key -> file.
+    so: what comes of it.
+  """
+  row = frame_folder.numbers(files)
+  count, some = frame_folder.gaps(row or [])
+  if count:
+    stems = [path.stem for path in files.values()]
+    names = [str(n).zfill(len(stems[0])) for n in some]
+    logger.warning(
+      '%s: %d file(s) missing between %s and %s: %s. %s',
+      folder, count, stems[0], stems[-1], _shown(names, count), so,
+    )  # fmt: skip
+
+
+def _note_unannotated(folder: pathlib.Path, frames: dict, mask_files) -> None:
+  """Says which masks are missing, unless they are regularly: every fifth."""
+  places = [i for i, path in enumerate(mask_files) if path is not None]
+  # The end, too: annotations may have been cut off.
+  count, some = frame_folder.gaps([*places, len(mask_files)])
+  if count:
+    stems = [path.stem for path in frames.values()]
+    logger.warning(
+      '%s: no mask for %d of %d frames: %s. They are neither scored nor '
+      'trained on',
+      folder, count, len(frames), _shown([stems[i] for i in some], count),
+    )  # fmt: skip
+
+
 def _open_one(
-  root: pathlib.Path, resolution: str, name: str, merge_objects: bool
+  images: pathlib.Path,
+  annotations: pathlib.Path,
+  name: str,
+  merge_objects: bool,
+  kind: type[sequences.Sequence],
 ) -> sequences.Sequence:
-  image_folder = root / 'JPEGImages' / resolution / name
-  mask_folder = root / 'Annotations' / resolution / name
-  frames = _files_of(image_folder, _FRAME_SUFFIXES, name)
-  mask_files = _files_of(mask_folder, _MASK_SUFFIXES, name)
-  for have, lack, folder, kind in (
-    (frames, mask_files, mask_folder, 'mask'),
-    (mask_files, frames, image_folder, 'frame'),
-  ):
-    absent = [stem for stem in have if stem not in lack]
-    if absent:
-      raise errors.SavosError(
-        f'{folder}: no {kind} for {len(absent)} of {len(have)} files: '
-        f'{", ".join(absent[:5])}{", ..." if len(absent) > 5 else ""}.\n'
-        f'  Expected one {kind} file for each in '
-        f'{next(iter(have.values())).parent}. Unpack the data again.'
-      )
-  _check_numbering(image_folder, list(frames))
-  return sequences.open_sequence(
-    name, list(frames.values()), list(mask_files.values()), merge_objects
+  frames = _files_of(images / name, frame_folder.FRAMES, name)
+  found = _files_of(annotations / name, frame_folder.MASKS, name)
+  absent = [path.stem for key, path in found.items() if key not in frames]
+  if absent:
+    raise errors.SavosError(
+      f'{images / name}: no frame for {len(absent)} of {len(found)} masks: '
+      f'{_shown(absent[:5], len(absent))}.\n'
+      f'  Expected a frame for each mask in {annotations / name}. Unpack the '
+      'data again.'
+    )
+  mask_files = [found.get(key) for key in frames]
+  _note_gaps(
+    images / name, frames, 'It goes from each frame to the next that is there'
   )
+  _note_unannotated(annotations / name, frames, mask_files)
+  return sequences.open_sequence(
+    name, list(frames.values()), mask_files, merge_objects, kind
+  )
+
+
+def folders(path: pathlib.Path) -> list[str]:
+  """Returns the names of the visible folders in a folder, sorted."""
+  return sorted(
+    child.name
+    for child in path.iterdir()
+    if child.is_dir() and not child.name.startswith('.')
+  )
+
+
+def _check_parts(root: pathlib.Path, parts: tuple[str, ...]) -> None:
+  for part in parts:
+    if not (root / part).is_dir():
+      raise errors.SavosError(
+        f'{root}: not a DAVIS folder: {listing(root)}; no {part}.\n{LAYOUT}'
+      )
+
+
+def _find(
+  root: pathlib.Path, split: str, year: str, resolution: str
+) -> tuple[pathlib.Path, pathlib.Path, list[str]]:
+  """Returns the folders of frames and of masks, and a split's sequences."""
+  part = root / split
+  if (part / 'JPEGImages').is_dir() and (part / 'Annotations').is_dir():
+    annotations = part / 'Annotations'
+    names = folders(annotations)
+    if not names:
+      raise errors.SavosError(
+        f'{annotations}: {listing(annotations)}.\n  Expected a folder of masks '
+        'a sequence. Unpack the data again.'
+      )
+    return part / 'JPEGImages', annotations, names
+  _check_parts(root, ('JPEGImages', 'Annotations', 'ImageSets'))
+  images, annotations = (
+    root / part / resolution for part in ('JPEGImages', 'Annotations')
+  )
+  for folder in (images, annotations):
+    if not folder.is_dir():
+      raise errors.SavosError(
+        f'{folder}: no such folder; {listing(folder.parent)}.\n'
+        '  Set config.data.resolution to one that is there.'
+      )
+  names = read_image_list(image_list(root, year, resolution, split))
+  return images, annotations, names
 
 
 def load(
@@ -196,15 +260,21 @@ def load(
   split: str,
   year: str = '2017',
   resolution: str = '480p',
+  kind: type[sequences.Sequence] = sequences.Sequence,
 ) -> list[sequences.Sequence]:
-  """Opens a split of DAVIS.
+  """Opens a split of DAVIS, or of a data set in the layout of YouTube-VOS.
+
+  Frames and masks may be every fifth, say; frames without a mask are taken.
+  What is missing from a regular row is logged.
 
   Args:
-    root: the folder with JPEGImages, Annotations and ImageSets.
-    split: name of the image list: 'train', 'val', ...
+    root: the folder with JPEGImages, Annotations and ImageSets; or that with a
+      folder a split, which has JPEGImages and Annotations.
+    split: name of the image list: 'train', 'val', ...; or of the folder.
     year: '2016' (all ids are one object) or '2017' (each id is an object).
     resolution: folder below JPEGImages and Annotations: '480p', '1080p',
-      'Full-Resolution', ...
+      'Full-Resolution', ...; not where splits are folders.
+    kind: class of the records.
 
   Returns:
     One record a sequence, in the list's order.
@@ -218,27 +288,17 @@ def load(
     raise errors.SavosError(
       f'config.data.year is {year!r}.\n  Expected one of {YEARS}.'
     )
-  for part in ('JPEGImages', 'Annotations', 'ImageSets'):
-    if not (root / part).is_dir():
-      raise errors.SavosError(
-        f'{root}: not a DAVIS folder: {listing(root)}; no {part}.\n{LAYOUT}'
-      )
-  for part in ('JPEGImages', 'Annotations'):
-    if not (root / part / resolution).is_dir():
-      raise errors.SavosError(
-        f'{root / part / resolution}: no such folder; '
-        f'{listing(root / part)}.\n'
-        '  Set config.data.resolution to one that is there.'
-      )
-  names = read_image_list(image_list(root, year, resolution, split))
+  images, annotations, names = _find(root, split, year, resolution)
   return [
-    _open_one(root, resolution, name, merge_objects=year == '2016')
-    for name in names
+    _open_one(images, annotations, name, year == '2016', kind) for name in names
   ]
 
 
 def load_annotations(
-  folder: str | pathlib.Path, names: list[str], merge_objects: bool
+  folder: str | pathlib.Path,
+  names: list[str],
+  merge_objects: bool,
+  kind: type[sequences.Sequence] = sequences.Sequence,
 ) -> list[sequences.Sequence]:
   """Opens masks alone; frames are not looked for.
 
@@ -246,6 +306,7 @@ def load_annotations(
     folder: holds `<sequence>/00000.png ...`: Annotations/480p.
     names: of the sequences.
     merge_objects: see `sequences.Sequence`.
+    kind: class of the records.
 
   Returns:
     One record a sequence, without frames.
@@ -255,11 +316,12 @@ def load_annotations(
   """
   opened = []
   for name in names:
-    mask_files = _files_of(pathlib.Path(folder) / name, _MASK_SUFFIXES, name)
-    _check_numbering(pathlib.Path(folder) / name, list(mask_files))
+    path = pathlib.Path(folder) / name
+    files = _files_of(path, frame_folder.MASKS, name)
+    _note_gaps(path, files, 'They are not scored')
     opened.append(
       sequences.open_sequence(
-        name, [], list(mask_files.values()), merge_objects
+        name, [], list(files.values()), merge_objects, kind
       )
     )
   return opened

@@ -13,12 +13,12 @@ sequence: files are found by their names. In a mask 255 is the object, and 1 to
 Li et al., "Video segmentation by tracking many figure-ground segments", 2013.
 """
 
-from collections.abc import Iterator
 import dataclasses
 import pathlib
 
 import numpy as np
 
+from savos_jax.datasets import frame_folder
 from savos_jax.datasets import masks
 from savos_jax.datasets import sequences
 from savos_jax.foundation import errors
@@ -35,15 +35,13 @@ Expected this layout (SegTrackv2.zip unpacks to it):
 To get the data: https://web.engr.oregonstate.edu/~lif/SegTrack2/dataset.html.
 Then: --config.data.root=/path/to/SegTrackv2"""
 
-_SUFFIXES = ('.png', '.bmp', '.jpg', '.jpeg')
-
 
 @dataclasses.dataclass(frozen=True)
 class SegTrackSequence(sequences.Sequence):
   """A video whose objects have masks of their own, which may overlap.
 
   `labels` shows them as one mask, in which a later object covers an earlier
-  one; `truths` has each as it is. `masks` are those of the first object.
+  one; `truth` has each as it is. `masks` are those of the first object.
 
   Attributes:
     objects: (id, mask files, one a frame), ids ascending.
@@ -74,18 +72,23 @@ class SegTrackSequence(sequences.Sequence):
       SavosError: a file is damaged, no mask, or of another size.
     """
     labels = np.zeros((self.height, self.width), np.uint8)
-    for object_id, mask, _ in self.truths(index):
+    for object_id, mask, _ in self.truth(index).objects:
       labels[mask] = object_id
     return labels
 
-  def truths(
-    self, index: int
-  ) -> Iterator[tuple[int, np.ndarray, np.ndarray | None]]:
+  @property
+  def only_given(self) -> bool:
     """See `Sequence`."""
+    return len(self) == 1
+
+  def truth(self, index: int) -> sequences.Truth:
+    """See `Sequence`."""
+    objects = []
     for object_id, files in self.objects:
       mask, void = read_object_mask(files[index])
       self.check_size(files[index], mask)
-      yield object_id, mask, void
+      objects.append((object_id, mask, void))
+    return sequences.Truth(tuple(objects), self.scored_ids)
 
 
 def read_object_mask(path: pathlib.Path) -> tuple[np.ndarray, np.ndarray]:
@@ -172,41 +175,27 @@ def _read_frame_list(path, name: str, truth: pathlib.Path):
   )
 
 
-def _by_stem(folder: pathlib.Path) -> dict[str, pathlib.Path]:
-  """Maps a name without extension to its image file, sorted by name."""
-  found: dict[str, pathlib.Path] = {}
-  for path in sorted(folder.iterdir()):
-    if path.suffix.lower() not in _SUFFIXES or path.name.startswith('.'):
-      continue
-    if path.stem in found:
-      raise errors.SavosError(
-        f'{path}: a second file named {path.stem!r}, beside '
-        f'{found[path.stem].name}.\n'
-        '  Expected one image a frame. Remove one of them.'
-      )
-    found[path.stem] = path
-  return found
-
-
 def _files(folder: pathlib.Path, stems: list[str] | None) -> list[pathlib.Path]:
   """Returns the files of the frames that are asked for, or of all."""
   if not folder.is_dir():
     raise errors.SavosError(f'{folder}: no such folder.\n{LAYOUT}')
-  found = _by_stem(folder)
+  found = frame_folder.read(folder, frame_folder.FRAMES)
   if not found:
     raise errors.SavosError(
-      f'{folder}: no images.\n  Expected a {" or ".join(_SUFFIXES)} file a '
-      'frame. Unpack the data again.'
+      f'{folder}: no images.\n  Expected a {" or ".join(frame_folder.FRAMES)} '
+      'file a frame. Unpack the data again.'
     )
-  absent = [stem for stem in stems or () if stem not in found]
+  keys = {stem: frame_folder.key(stem) for stem in stems or ()}
+  absent = [stem for stem, key in keys.items() if key not in found]
   if absent:
     raise errors.SavosError(
       f'{folder}: no file for {len(absent)} of {len(stems)} frames: '
       f'{_shown(absent)}.\n  Expected a file for every frame of the sequence '
-      f'({_shown(stems)}); there are {_shown(list(found))}. Unpack the data '
+      f'({_shown(stems)}); there are '
+      f'{_shown([path.stem for path in found.values()])}. Unpack the data '
       'again.'
     )
-  return [found[stem] for stem in stems] if stems else list(found.values())
+  return [found[keys[stem]] for stem in stems] if stems else [*found.values()]
 
 
 def _object_folders(folder: pathlib.Path) -> dict[int, pathlib.Path]:

@@ -1,8 +1,12 @@
 """The record that every data set is turned into: one annotated video."""
 
-from collections.abc import Iterator
+from collections.abc import Mapping
 import dataclasses
+import functools
 import pathlib
+from typing import ClassVar
+from typing import NamedTuple
+from typing import Self
 
 import numpy as np
 
@@ -11,24 +15,49 @@ from savos_jax.foundation import errors
 from savos_jax.foundation import names
 
 
+class Truth(NamedTuple):
+  """What the objects of a frame should be.
+
+  Attributes:
+    objects: of each object that the video is scored by: id, mask bool [H, W],
+      and the pixels that do not count, bool [H, W], or None where all do.
+    scored: ids of those that count in this frame.
+    left_out: ids in the frame that the rules leave out.
+  """
+
+  objects: tuple[tuple[int, np.ndarray, np.ndarray | None], ...]
+  scored: tuple[int, ...]
+  left_out: tuple[int, ...] = ()
+
+
+def ids_of(labels: np.ndarray) -> tuple[int, ...]:
+  """Returns the objects in labels, ascending, without the background."""
+  # A count of the values takes a third of np.unique's time.
+  return tuple(int(i) for i in np.flatnonzero(np.bincount(labels.ravel())) if i)
+
+
 @dataclasses.dataclass(frozen=True)
 class Sequence:
-  """A video on disk with a mask for every frame.
+  """A video on disk, with masks for all or some of its frames.
 
   Attributes:
     name: the sequence's name, unique in its data set.
     frames: image files in order of time; none where only masks are wanted.
-    masks: mask files, one a frame.
+    masks: mask files, one a frame, None for a frame without; at least one file.
+      Without frames: of the annotated ones alone.
     height: of every frame and mask, pixels.
     width: of every frame and mask, pixels.
-    object_ids: ids of the objects in the first frame, ascending; (1,) when
+    object_ids: ids of the objects in the first mask, ascending; (1,) when
       `merge_objects`.
     merge_objects: all ids count as one object (the DAVIS 2016 protocol).
+    first_mask_shows_objects: whether its rules ask for that; of the class.
   """
+
+  first_mask_shows_objects: ClassVar[bool] = True
 
   name: str
   frames: tuple[pathlib.Path, ...]
-  masks: tuple[pathlib.Path, ...]
+  masks: tuple[pathlib.Path | None, ...]
   height: int
   width: int
   object_ids: tuple[int, ...]
@@ -43,9 +72,22 @@ class Sequence:
     return len(self.masks)
 
   @property
+  def annotated(self) -> tuple[int, ...]:
+    """Indices of the frames that have a mask, ascending."""
+    return tuple(i for i, path in enumerate(self.masks) if path is not None)
+
+  @property
   def protocol(self) -> str:
     """Name of the rules by which it is scored (`evaluation.protocol`)."""
     return 'davis2016' if self.merge_objects else 'davis2017'
+
+  @property
+  def appearances(self) -> Mapping[int, tuple[int, ...]]:
+    """Index of a frame -> ids of the objects whose mask in it is given.
+
+    Ascending; at least one frame, and one id in each.
+    """
+    return {self.annotated[0]: self.object_ids}
 
   @property
   def scored_ids(self) -> tuple[int, ...]:
@@ -53,28 +95,53 @@ class Sequence:
     # As in the official code an id that the first frame skips is scored too.
     return tuple(range(1, max(self.object_ids) + 1))
 
-  def object_name(self, object_id: int) -> str:
-    """Returns what an object is called in tables of scores."""
-    return self.name if self.merge_objects else f'{self.name}_{object_id}'
-
-  def truths(
-    self, index: int
-  ) -> Iterator[tuple[int, np.ndarray, np.ndarray | None]]:
-    """Yields what every scored object should be in frame `index`.
-
-    Args:
-      index: of the frame.
-
-    Yields:
-      Id, mask bool [H, W], and the pixels that do not count, bool [H, W], or
-      None where all do.
+  @functools.cached_property
+  def all_ids(self) -> tuple[int, ...]:
+    """Ids in any mask, ascending; reads them all.
 
     Raises:
       SavosError: as `labels`.
     """
-    labels = self.labels(index)
-    for object_id in self.scored_ids:
-      yield object_id, labels == object_id, None
+    found = (ids_of(self.labels(index)) for index in self.annotated)
+    return tuple(sorted(set().union(*found)))
+
+  @functools.cached_property
+  def only_given(self) -> bool:
+    """Whether it has no masks but the first ones of its objects.
+
+    Of a test set no others are published. Reads masks up to the first one that
+    shows no new object: in most videos the second.
+
+    Raises:
+      SavosError: as `labels`.
+    """
+    seen: set[int] = set()
+    for index in self.annotated:
+      found = set(ids_of(self.labels(index)))
+      if found <= seen:
+        return False
+      seen |= found
+    return True
+
+  def object_name(self, object_id: int) -> str:
+    """Returns what an object is called in tables of scores."""
+    return self.name if self.merge_objects else f'{self.name}_{object_id}'
+
+  def frame_name(self, index: int) -> str:
+    """Returns the name of frame `index`: its file's, without suffix."""
+    return (self.frames or self.masks)[index].stem
+
+  def truth(self, index: int) -> Truth:
+    """Returns what the objects should be in frame `index`, an annotated one.
+
+    Raises:
+      SavosError: as `labels`.
+    """
+    labels, ids = self.labels(index), self.scored_ids
+    objects = tuple((i, labels == i, None) for i in ids)
+    higher = labels.max(initial=0) > ids[-1]  # Cheaper than to list them.
+    left_out = [i for i in ids_of(labels) if i not in ids] if higher else ()
+    return Truth(objects, ids, tuple(left_out))
 
   def frame(self, index: int) -> np.ndarray:
     """Returns frame `index`, RGB uint8 [H, W, 3].
@@ -91,10 +158,29 @@ class Sequence:
 
     Raises:
       SavosError: the file is damaged, no mask, or of another size.
+      ValueError: the frame is not annotated.
     """
+    if self.masks[index] is None:
+      raise ValueError(f'{self.name}: frame {index} has no mask')
     labels = masks.read_mask(self.masks[index])
     self.check_size(self.masks[index], labels)
     return (labels > 0).view(np.uint8) if self.merge_objects else labels
+
+  def first_frames(self, count: int) -> Self:
+    """Returns the sequence cut to its first frames."""
+    return dataclasses.replace(
+      self, frames=self.frames[:count], masks=self.masks[:count]
+    )
+
+  def annotated_part(self) -> Self:
+    """Returns a sequence of the annotated frames: training needs masks."""
+    if len(self.annotated) == len(self):
+      return self
+    frames, mask_files = (
+      tuple(files[i] for i in self.annotated)
+      for files in (self.frames, self.masks)
+    )
+    return dataclasses.replace(self, frames=frames, masks=mask_files)
 
   def check_size(self, path: pathlib.Path, image: np.ndarray) -> None:
     """Raises SavosError if an image is not of the sequence's size."""
@@ -111,8 +197,9 @@ class Sequence:
 def open_sequence(
   name: str,
   frames: list[pathlib.Path],
-  mask_files: list[pathlib.Path],
+  mask_files: list[pathlib.Path | None],
   merge_objects: bool = False,
+  kind: type[Sequence] = Sequence,
 ) -> Sequence:
   """Makes the record of one video, checking what the first frame can tell.
 
@@ -120,20 +207,22 @@ def open_sequence(
     name: the sequence's name.
     frames: image files in order of time, or none: then the first mask tells
       the size.
-    mask_files: one a frame; at least one.
+    mask_files: one a frame, None for a frame without; at least one file.
     merge_objects: see `Sequence`.
+    kind: class of the record.
 
   Returns:
     The record.
 
   Raises:
     SavosError: the first frame or mask is unreadable, their sizes differ, or
-      the first mask is empty.
+      the first mask is empty and the kind asks for objects in it.
   """
-  height, width = masks.image_size((frames or mask_files)[0])
-  labels = masks.read_mask(mask_files[0])
-  ids = tuple(int(i) for i in np.unique(labels) if i)
-  sequence = Sequence(
+  first = next(path for path in mask_files if path is not None)
+  height, width = masks.image_size((frames or [first])[0])
+  labels = masks.read_mask(first)
+  ids = ids_of(labels)
+  sequence = kind(
     name=name,
     frames=tuple(frames),
     masks=tuple(mask_files),
@@ -142,12 +231,13 @@ def open_sequence(
     object_ids=(1,) if merge_objects and ids else ids,
     merge_objects=merge_objects,
   )
-  sequence.check_size(mask_files[0], labels)
-  if not ids:
+  sequence.check_size(first, labels)
+  if not ids and kind.first_mask_shows_objects:
     raise errors.SavosError(
-      f'{mask_files[0]}: the mask of the first frame is empty.\n'
+      f'{first}: the first mask is empty.\n'
       '  Expected at least one object: the first mask says what to segment. '
       f'Leave {name} out of the image list, or start it at a frame that shows '
-      'the object.'
+      'the object; where objects appear later, use the rules of YouTube-VOS '
+      "(config.data.source='youtube_vos', --protocol=youtube_vos)."
     )
   return sequence

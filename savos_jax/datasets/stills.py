@@ -3,8 +3,7 @@
 import logging
 import pathlib
 
-import numpy as np
-
+from savos_jax.datasets import frame_folder
 from savos_jax.datasets import masks
 from savos_jax.datasets import sequences
 from savos_jax.foundation import errors
@@ -12,11 +11,9 @@ from savos_jax.foundation import errors
 logger = logging.getLogger(__name__)
 
 LAYOUT = (
-  '  Expected FOLDER/images/NAME.jpg (or .jpeg, .png) and, for each of them,\n'
+  '  Expected FOLDER/images/NAME.jpg (or .png, ...) and, for each of them,\n'
   '  FOLDER/masks/NAME.png: indexed, or grey with 0/255 or object ids.'
 )
-_IMAGE_SUFFIXES = ('.jpg', '.jpeg', '.png')
-_MASK_SUFFIXES = ('.png',)
 
 
 def load(folder: str | pathlib.Path) -> list[sequences.Sequence]:
@@ -41,12 +38,12 @@ def load(folder: str | pathlib.Path) -> list[sequences.Sequence]:
   for part in ('images', 'masks'):
     if not (folder / part).is_dir():
       raise errors.SavosError(f'{folder / part}: no such folder.\n{LAYOUT}')
-  images = _files(folder / 'images', _IMAGE_SUFFIXES)
-  mask_files = _files(folder / 'masks', _MASK_SUFFIXES)
+  images = _files(folder / 'images', frame_folder.FRAMES)
+  mask_files = _files(folder / 'masks', frame_folder.MASKS)
   _check_pairs(folder, images, mask_files)
   opened = [
-    _open_one(f'{folder.name}/{stem}', image, mask_files[stem])
-    for stem, image in images.items()
+    _open_one(f'{folder.name}/{image.stem}', image, mask_files[key])
+    for key, image in images.items()
   ]
   records = [record for record in opened if record.object_ids]
   if not records:
@@ -62,25 +59,18 @@ def load(folder: str | pathlib.Path) -> list[sequences.Sequence]:
   return records
 
 
-def _files(folder, suffixes) -> dict[str, pathlib.Path]:
-  """Maps stem -> file for the visible images of a folder, sorted by name."""
-  found: dict[str, pathlib.Path] = {}
-  for path in sorted(folder.iterdir()):
-    if path.suffix.lower() not in suffixes or path.name.startswith('.'):
-      continue
-    if path.stem in found:
-      raise errors.SavosError(
-        f'{path}: a second file named {path.stem!r}, beside '
-        f'{found[path.stem].name}.\n'
-        '  Expected one file a name: the name says which mask belongs to which '
-        'photo. Rename or remove one of them.'
-      )
-    found[path.stem] = path
+def _files(folder, suffixes) -> dict[frame_folder.Key, pathlib.Path]:
+  """Returns the visible images of a folder, sorted by name as it is written.
+
+  Photos have no order in time: what is made of them shall not change with how
+  numbers are read.
+  """
+  found = frame_folder.read(folder, suffixes)
   if not found:
     raise errors.SavosError(
       f'{folder}: no files that end in {" or ".join(suffixes)}.\n{LAYOUT}'
     )
-  return found
+  return dict(sorted(found.items(), key=lambda one: one[1].name))
 
 
 def _check_pairs(folder, images, mask_files) -> None:
@@ -88,7 +78,7 @@ def _check_pairs(folder, images, mask_files) -> None:
     (images, mask_files, 'mask', 'masks'),
     (mask_files, images, 'photo', 'images'),
   ):
-    absent = [path.name for stem, path in have.items() if stem not in lack]
+    absent = [path.name for key, path in have.items() if key not in lack]
     if absent:
       shown = ', '.join(absent[:5]) + (', ...' if len(absent) > 5 else '')
       raise errors.SavosError(
@@ -106,13 +96,11 @@ def _open_one(name, image, mask_file) -> sequences.Sequence:
       f'height).\n  Expected {width}x{height}, the size of {image}: resize the '
       'mask with nearest neighbour, or take it from where the photo is from.'
     )
-  # A count of the values takes a third of np.unique's time.
-  ids = np.flatnonzero(np.bincount(labels.ravel()))
   return sequences.Sequence(
     name=name,
     frames=(image,),
     masks=(mask_file,),
     height=height,
     width=width,
-    object_ids=tuple(int(i) for i in ids if i),
+    object_ids=sequences.ids_of(labels),
   )

@@ -9,8 +9,10 @@ import os
 import pathlib
 
 from savos_jax.datasets import davis
+from savos_jax.datasets import frame_folder
 from savos_jax.datasets import segtrack
 from savos_jax.datasets import sequences
+from savos_jax.datasets import youtube_vos
 from savos_jax.evaluation import predictions
 from savos_jax.foundation import errors
 
@@ -45,7 +47,7 @@ def open_annotations(
 
   Args:
     path: a data set's root, or its Annotations/<resolution> or GroundTruth.
-    protocol: 'davis2016', 'davis2017' or 'segtrack'.
+    protocol: one of `rules.PROTOCOLS`.
     list_file: names the sequences, one a line; None: the official list where
       the data set has one (val; SegTrack: all), else all that are there.
 
@@ -66,7 +68,8 @@ def open_annotations(
   folder = _segtrack_folder(path) if is_segtrack else _davis_folder(path)
   # A relative path may have no parent of its own.
   root = folder.resolve().parent
-  root = root if is_segtrack else root.parent
+  if not is_segtrack and folder.resolve().name != 'Annotations':
+    root = root.parent  # The folder is that of a resolution.
   official = _official_list(root, folder, protocol)
   used = pathlib.Path(list_file).expanduser() if list_file else official
   if used is None:
@@ -80,20 +83,20 @@ def open_annotations(
   if is_segtrack:
     videos = segtrack.load_annotations(folder, names)
   else:
-    videos = davis.load_annotations(folder, names, protocol == 'davis2016')
+    kind = sequences.Sequence
+    if protocol == 'youtube_vos':
+      kind = youtube_vos.Video
+    merge = protocol == 'davis2016'
+    videos = davis.load_annotations(folder, names, merge, kind)
   return Annotations(videos, folder, root, split, chosen_by)
 
 
 def _folders(path: pathlib.Path) -> list[pathlib.Path]:
-  return sorted(
-    child
-    for child in path.iterdir()
-    if child.is_dir() and not child.name.startswith('.')
-  )
+  return [path / name for name in davis.folders(path)]
 
 
 def _has_masks(path: pathlib.Path) -> bool:
-  return any(path.glob('[!.]*.png'))
+  return frame_folder.holds(path, frame_folder.MASKS)
 
 
 def _sequences(path: pathlib.Path) -> list[pathlib.Path]:
@@ -132,8 +135,7 @@ def _davis_folder(path: pathlib.Path) -> pathlib.Path:
     )
   raise errors.SavosError(
     f'{base}: no masks: {davis.listing(base)}.\n  Expected '
-    f'{base / _DEFAULT_RESOLUTION}/<sequence>/00000.png ... Unpack the data '
-    'again.'
+    f'{base / _DEFAULT_RESOLUTION}/<sequence>/00000.png ...'
   )
 
 
@@ -193,8 +195,9 @@ def _official_list(root, folder, protocol: str) -> pathlib.Path | None:
   if protocol == 'segtrack':
     path = root / 'ImageSets' / 'all.txt'
     return path if path.is_file() else None
+  # The videos of YouTube-VOS have no lists: these are in the layout of DAVIS.
+  year = '2016' if protocol == 'davis2016' else '2017'
   try:
-    year = protocol.removeprefix('davis')
     return davis.image_list(root, year, folder.name, 'val')
   except errors.SavosError:
     return None

@@ -7,12 +7,17 @@ Every check of a folder of results lives here.
 """
 
 from collections.abc import Callable
+from collections.abc import Iterable
+from collections.abc import Mapping
+from collections.abc import Sequence
+import dataclasses
 import os
 import pathlib
 
 import numpy as np
 
 from savos_jax.datasets import davis
+from savos_jax.datasets import frame_folder
 from savos_jax.datasets import masks
 from savos_jax.datasets import sequences
 from savos_jax.foundation import errors
@@ -21,38 +26,59 @@ from savos_jax.foundation import errors
 Predicted = Callable[[int], np.ndarray]
 
 
-def _has_object_folders(
-  folder: pathlib.Path, sequence: sequences.Sequence
-) -> bool:
-  return sequence.protocol == 'segtrack' and any(
-    (folder / sequence.name / str(object_id)).is_dir()
-    for object_id in sequence.scored_ids
-  )
+@dataclasses.dataclass(frozen=True)
+class Files:
+  """The masks that are predicted for a sequence, as files.
+
+  Attributes:
+    sequence: what they are of.
+    folders: object -> folder of its masks, or None -> that of all objects'.
+    found: object, or None -> key of a frame's name -> file.
+  """
+
+  sequence: sequences.Sequence
+  folders: Mapping[int | None, pathlib.Path]
+  found: Mapping[int | None, Mapping[frame_folder.Key, pathlib.Path]]
+
+  def path(self, index: int, object_id: int | None = None) -> pathlib.Path:
+    """Returns the file of a frame, whether it is there or not."""
+    name = self.sequence.frame_name(index)
+    lacking = self.folders[object_id] / f'{name}.png'
+    return self.found[object_id].get(frame_folder.key(name), lacking)
 
 
-def _paths(
-  folder: pathlib.Path, sequence: sequences.Sequence, index: int
-) -> list[pathlib.Path]:
-  """Returns the file of a frame, or one a scored object."""
-  file = f'{sequence.masks[index].stem}.png'
-  if _has_object_folders(folder, sequence):
-    return [
-      folder / sequence.name / str(object_id) / file
-      for object_id in sequence.scored_ids
-    ]
-  return [folder / sequence.name / file]
+def open_files(
+  folder: str | os.PathLike, sequence: sequences.Sequence
+) -> Files:
+  """Lists the masks of a sequence in a folder of results; opens none.
+
+  Args:
+    folder: the results.
+    sequence: the video.
+
+  Raises:
+    SavosError: two masks of one frame.
+  """
+  path = pathlib.Path(folder) / sequence.name
+  folders: dict[int | None, pathlib.Path] = {None: path}
+  if sequence.protocol == 'segtrack':
+    own = {i: path / str(i) for i in sequence.scored_ids}
+    folders = own if any(map(pathlib.Path.is_dir, own.values())) else folders
+  found = {
+    i: frame_folder.read(each, frame_folder.MASKS) if each.is_dir() else {}
+    for i, each in folders.items()
+  }
+  return Files(sequence, folders, found)
 
 
 def by_object(
-  sequence: sequences.Sequence,
-  predicted: Predicted | str | os.PathLike,
-  index: int,
+  sequence: sequences.Sequence, predicted: Predicted | Files, index: int
 ) -> dict[int, np.ndarray]:
   """Returns the prediction for every scored object in one frame.
 
   Args:
     sequence: the video.
-    predicted: frame index -> labels uint8 [H, W]; or a folder of results.
+    predicted: frame index -> labels uint8 [H, W]; or files.
     index: of the frame.
 
   Returns:
@@ -62,20 +88,17 @@ def by_object(
     SavosError: a file is missing, damaged, no mask or of another size, or its
       values are not ids of the sequence.
   """
-  if callable(predicted):
-    source = (
-      f'{sequence.name}, frame {sequence.masks[index].stem}: the prediction'
-    )
+  if isinstance(predicted, Files):
+    if None not in predicted.folders:
+      return _separate(predicted, index)
+    path = predicted.path(index)
+    source, labels = str(path), _read_ids(path, sequence)
+  else:
+    name = sequence.frame_name(index)
+    source = f'{sequence.name}, frame {name}: the prediction'
     labels = np.asarray(predicted(index))
     if labels.ndim != 2:
       raise ValueError(f'predicted labels {labels.shape}: expected [H, W]')
-  else:
-    folder = pathlib.Path(predicted)
-    paths = _paths(folder, sequence, index)
-    if _has_object_folders(folder, sequence):
-      return _separate(sequence, paths, index)
-    source = str(paths[0])
-    labels = _read_ids(paths[0], sequence)
   _check_size(sequence, source, labels, index)
   if sequence.merge_objects:
     return {1: labels > 0}
@@ -83,11 +106,12 @@ def by_object(
   return {object_id: labels == object_id for object_id in sequence.scored_ids}
 
 
-def _separate(sequence, paths, index) -> dict[int, np.ndarray]:
+def _separate(predicted: Files, index: int) -> dict[int, np.ndarray]:
   found = {}
-  for object_id, path in zip(sequence.scored_ids, paths, strict=True):
+  for object_id in predicted.folders:
+    path = predicted.path(index, object_id)
     labels = masks.read_mask(path)
-    _check_size(sequence, path, labels, index)
+    _check_size(predicted.sequence, path, labels, index)
     found[object_id] = labels > 0
   return found
 
@@ -107,7 +131,7 @@ def _read_ids(path: pathlib.Path, sequence: sequences.Sequence) -> np.ndarray:
     f'{path}: a mask of 0 and 255, but {sequence.name} has {len(ids)} objects.'
     f'\n  Expected object ids, 0..{max(ids)}: 255 does not say which object is '
     'meant. Write each object under its id of the first frame '
-    f'({sequence.masks[0]}); to score all objects as one, use '
+    f'({_first_mask(sequence)}); to score all objects as one, use '
     '--protocol=davis2016.'
   )
 
@@ -133,14 +157,21 @@ def _check_size(sequence, source, labels, index) -> None:
   )
 
 
+def _first_mask(sequence: sequences.Sequence) -> pathlib.Path:
+  return sequence.masks[sequence.annotated[0]]
+
+
 def _check_ids(sequence, source, labels) -> None:
   highest = max(sequence.scored_ids)
   found = int(labels.max(initial=0))
-  if found > highest:
+  # An object that the rules leave out may well have been segmented.
+  if found > highest and not set(sequences.ids_of(labels)) <= {
+    *range(highest + 1), *sequence.all_ids,
+  }:  # fmt: skip
     raise errors.SavosError(
       f'{source}: holds object id {found}.\n'
       f'  Expected ids 0..{highest}, the objects of the first frame '
-      f'({sequence.masks[0]}). Write each object under its id of the first '
+      f'({_first_mask(sequence)}). Write each object under its id of the first '
       'frame, the rest as 0; to score all ids as one object, use the rules of '
       'DAVIS 2016.'
     )
@@ -171,28 +202,34 @@ def looks_right(folder: pathlib.Path, names: list[str]) -> str:
   return f'{davis.listing(folder)}.'
 
 
-def check_folder(
+def open_folder(
   folder: pathlib.Path,
   videos: list[sequences.Sequence],
-  frames_of: Callable[[sequences.Sequence], range],
-) -> None:
-  """Checks that every scored frame has a file, without opening any.
+  frames_of: Callable[[sequences.Sequence], Sequence[int]],
+) -> tuple[dict[str, Files], list[str]]:
+  """Lists results, checking that every scored frame has a mask; opens none.
 
   Args:
     folder: the results.
     videos: what is scored.
-    frames_of: video -> indices of the scored frames; the files of the others
+    frames_of: video -> indices of the scored frames; the masks of the others
       may be missing.
 
+  Returns:
+    Name of a video -> its files, of those with scored frames; and what a reader
+    of the scores must know.
+
   Raises:
-    SavosError: no such folder; a sequence or a frame is missing; masks of
-      frames that the sequence does not have.
+    SavosError: no such folder; a sequence or a frame is missing, or has two
+      masks; masks of frames that the sequence does not have.
   """
   if not folder.is_dir():
     raise errors.SavosError(
       f'{folder}: no such folder.\n  Expected the results: one folder a '
       'sequence, one PNG a frame. Segment first, or correct the path.'
     )
+  scored = {video.name: frames_of(video) for video in videos}
+  videos = [video for video in videos if scored[video.name]]
   names = [video.name for video in videos]
   absent = [name for name in names if not (folder / name).is_dir()]
   if absent:
@@ -207,8 +244,19 @@ def check_folder(
         'leaves them out.'
       )
     )
-  for video in videos:
-    _check_files(folder, video, frames_of(video))
+  opened = {video.name: open_files(folder, video) for video in videos}
+  extra = {}
+  for name, files in opened.items():
+    _check_missing(files, scored[name])
+    count = _count_extra(files)
+    if count:
+      extra[name] = count
+  if not extra:
+    return opened, []
+  return opened, [
+    f'{sum(extra.values())} mask(s) of frames without an annotation are not '
+    f'scored: {shown(list(extra))}'
+  ]
 
 
 def shown(names: list[str]) -> str:
@@ -217,31 +265,52 @@ def shown(names: list[str]) -> str:
   return ', '.join(names[:5]) + more
 
 
-def _check_files(folder, video, frames: range) -> None:
-  paths = [path for i in frames for path in _paths(folder, video, i)]
-  # One listing a folder: to ask for each file is slow on network disks.
-  held = {
-    parent: {path.name for path in parent.glob('*.png')}
-    for parent in dict.fromkeys(path.parent for path in paths)
-  }
-  missing = [path for path in paths if path.name not in held[path.parent]]
+def _check_missing(files: Files, frames: Sequence[int]) -> None:
+  names = {i: frame_folder.key(files.sequence.frame_name(i)) for i in frames}
+  missing = [
+    files.path(i, object_id)
+    for object_id, found in files.found.items()
+    for i, key in names.items()
+    if key not in found
+  ]
   if missing:
     raise errors.SavosError(
       f'{missing[0]}: no such file, one of {len(missing)} missing out of '
-      f'{len(paths)} scored frames of {video.name}.\n'
+      f'{len(names) * len(files.found)} scored frames of '
+      f'{files.sequence.name}.\n'
       '  Expected one mask a frame, named as the annotation '
-      f'({video.masks[frames[0]].stem}.png, ...); '
+      f'({files.sequence.frame_name(frames[0])}.png, ...); '
       f'{davis.listing(missing[0].parent)}. '
       'Segment the sequence again, or rename the files.'
     )
-  known = {f'{path.stem}.png' for path in video.masks}
-  for parent, files in held.items():
-    extra = sorted(name for name in files - known if not name.startswith('.'))
-    if extra:
+
+
+def _in_a_row(keys: Iterable[frame_folder.Key]) -> bool:
+  """Whether names are of several frames without a gap, as far as they tell."""
+  row = frame_folder.numbers(keys)
+  return row is None or 1 < len(row) == row[-1] - row[0] + 1
+
+
+def _count_extra(files: Files) -> int:
+  """Counts masks of frames that nothing is known of.
+
+  Raises:
+    SavosError: some of the known frames have none: of another video, or
+      numbered from 1 where the annotations are from 0.
+  """
+  video = files.sequence
+  names = map(video.frame_name, range(len(video)))
+  keys = dict.fromkeys(map(frame_folder.key, names))
+  count = 0
+  for object_id, found in files.found.items():
+    extra = [path.name for key, path in found.items() if key not in keys]
+    count += len(extra)
+    if extra and _in_a_row(keys) and not keys.keys() <= found.keys():
       raise errors.SavosError(
-        f'{parent}: {len(extra)} mask(s) of frames that {video.name} does not '
-        f'have: {shown(extra)}.\n'
-        f'  Expected the {len(known)} frames of {video.masks[0].parent} and no '
-        'more: these results may be of another video or numbered otherwise. '
-        'Remove the files, or segment the sequence again.'
+        f'{files.folders[object_id]}: {len(extra)} mask(s) of frames that '
+        f'{video.name} does not have: {shown(extra)}.\n'
+        f'  Expected the {len(keys)} frames of {_first_mask(video).parent}; '
+        'some have no mask: these results may be of another video or numbered '
+        'otherwise. Remove the files, or segment the sequence again.'
       )
+  return count

@@ -1,13 +1,15 @@
-"""What is scored with what: the rules of DAVIS 2016, 2017 and SegTrack v2.
+"""What is scored with what: the rules of the data sets.
 
-The first frame is left out (its mask is given), in DAVIS the last one, too.
-DAVIS 2016 scores all ids of a sequence as one object, DAVIS 2017 each of the
-ids 1..max id of the first frame, SegTrack each object against its own masks,
-without the void pixels. A sequence says which rules are its own. Predictions
-come from a folder of mask files or from a callable, so that baselines go
-through the same code.
+Of the annotated frames the first is left out (its mask is given), in DAVIS the
+last one, too. DAVIS 2016 scores all ids of a sequence as one object, DAVIS 2017
+each of the ids 1..max id of the first frame, SegTrack each object against its
+own masks, without the void pixels. YouTube-VOS scores every object, in the
+frames after the first one that shows it. A sequence says which rules are its
+own. Predictions come from a folder of mask files or from a callable, so that
+baselines go through the same code.
 """
 
+import bisect
 from collections.abc import Callable
 from collections.abc import Iterable
 from concurrent import futures
@@ -15,6 +17,7 @@ import dataclasses
 import functools
 import os
 import pathlib
+from typing import NamedTuple
 
 import numpy as np
 import tqdm
@@ -23,14 +26,19 @@ from savos_jax.datasets import sequences
 from savos_jax.evaluation import measures
 from savos_jax.evaluation import predictions
 from savos_jax.evaluation import rules
+from savos_jax.foundation import errors
 
 Predicted = predictions.Predicted
 # Of a video of which any is scored: neither the first is, nor DAVIS' last.
 FEWEST_FRAMES = 3
 
 
-def scored_frames(sequence: sequences.Sequence) -> range:
-  """Returns the indices of the frames that a sequence's protocol scores."""
+def scored_frames(sequence: sequences.Sequence) -> tuple[int, ...]:
+  """Returns the indices of the frames that a sequence's protocol scores.
+
+  Raises:
+    SavosError: as `rules.Protocol.frames`.
+  """
   return rules.PROTOCOLS[sequence.protocol].frames(sequence)
 
 
@@ -70,10 +78,18 @@ class Scores:
   Attributes:
     objects: one score an object, in the order of the sequences.
     protocol: name of the rules; '' where it is not known.
+    notes: what is not in the figures, a phrase each.
   """
 
   objects: tuple[ObjectScore, ...]
   protocol: str = ''
+  notes: tuple[str, ...] = ()
+
+  @property
+  def scored(self) -> 'Scores':
+    """The same without the objects that have no scored frame."""
+    scored = tuple(score for score in self.objects if score.j.size)
+    return dataclasses.replace(self, objects=scored)
 
   @functools.cached_property
   def j(self) -> measures.Statistics:
@@ -137,11 +153,12 @@ def read_predictions(
     Frame index -> labels uint8 [H, W]. It raises SavosError where a file is
     missing, damaged or no mask of this sequence, naming it.
   """
+  files = predictions.open_files(folder, sequence)
 
   def labels_of(index: int) -> np.ndarray:
     labels = np.zeros((sequence.height, sequence.width), np.uint8)
     for object_id, mask in predictions.by_object(
-      sequence, folder, index
+      sequence, files, index
     ).items():
       labels[mask] = object_id
     return labels
@@ -150,13 +167,17 @@ def read_predictions(
 
 
 def first_mask_baseline(sequence: sequences.Sequence) -> Predicted:
-  """Predicts the first frame's mask for every frame.
+  """Predicts every object's first mask for all frames from it on.
 
   Raises:
-    SavosError: the first mask is unreadable.
+    SavosError: a mask is unreadable.
   """
-  labels = sequence.labels(0)
-  return lambda index: labels
+  starts, shown = [], [np.zeros((sequence.height, sequence.width), np.uint8)]
+  for index, ids in sequence.appearances.items():
+    given = sequence.labels(index)
+    starts.append(index)
+    shown.append(np.where(np.isin(given, ids), given, shown[-1]))
+  return lambda index: shown[bisect.bisect(starts, index)]
 
 
 def background_baseline(sequence: sequences.Sequence) -> Predicted:
@@ -172,36 +193,102 @@ BASELINES = {
 }
 
 
-def _score_frame(
-  sequence: sequences.Sequence, predicted, index: int
-) -> list[tuple[float, float]]:
-  """Returns (J, F) of every object in one frame."""
+class _Frame(NamedTuple):
+  """The scores of a frame.
+
+  Attributes:
+    index: of the frame.
+    values: (J, F) of each object that counts in it.
+    left_out: objects in it that the rules leave out.
+  """
+
+  index: int
+  values: dict[int, tuple[float, float]]
+  left_out: tuple[int, ...]
+
+
+def _score_frame(sequence: sequences.Sequence, predicted, index: int) -> _Frame:
   found = predictions.by_object(sequence, predicted, index)
-  return [
-    (
-      measures.region_similarity(found[object_id], truth, void=void),
-      measures.boundary_accuracy(found[object_id], truth, void=void),
+  truth = sequence.truth(index)
+  values = {
+    object_id: (
+      measures.region_similarity(found[object_id], mask, void=void),
+      measures.boundary_accuracy(found[object_id], mask, void=void),
     )
-    for object_id, truth, void in sequence.truths(index)
-  ]
+    for object_id, mask, void in truth.objects
+    if object_id in truth.scored
+  }
+  return _Frame(index, values, truth.left_out)
+
+
+def _object_score(
+  sequence: sequences.Sequence, object_id: int, frames: list[_Frame]
+) -> ObjectScore:
+  """Gathers the frames in which an object counts."""
+  own = [frame for frame in frames if object_id in frame.values]
+  values = [frame.values[object_id] for frame in own]
+  j, f = np.array(values, np.float64).reshape(len(own), 2).T
+  return ObjectScore(
+    sequence.object_name(object_id),
+    j=j,
+    f=f,
+    sequence=sequence.name,
+    frames=tuple(sequence.frame_name(frame.index) for frame in own),
+  )
 
 
 def _object_scores(
-  sequence: sequences.Sequence, frames: list[list[tuple[float, float]]]
+  sequence: sequences.Sequence, frames: list[_Frame]
 ) -> list[ObjectScore]:
-  """Turns (J, F) a frame and object into one score an object."""
-  ids = sequence.scored_ids
-  values = np.array(frames, np.float64).reshape(len(frames), len(ids), 2)
-  names = tuple(sequence.masks[i].stem for i in scored_frames(sequence))
+  """Turns the scores of frames into one score an object."""
+  return [_object_score(sequence, i, frames) for i in sequence.scored_ids]
+
+
+def _note_left_out(
+  sequence: sequences.Sequence, frames: list[_Frame]
+) -> list[str]:
+  """Says which objects the rules leave out."""
+  first: dict[int, int] = {}
+  for frame in frames:
+    for object_id in frame.left_out:
+      first.setdefault(object_id, frame.index)
+  title = rules.PROTOCOLS[sequence.protocol].title
+  counted = {object_id for frame in frames for object_id in frame.values}
+  unscored = set(sequence.scored_ids) - counted if frames else set()
   return [
-    ObjectScore(
-      sequence.object_name(object_id),
-      j=values[:, column, 0],
-      f=values[:, column, 1],
-      sequence=sequence.name,
-      frames=names,
-    )
-    for column, object_id in enumerate(ids)
+    f'{sequence.name}: object {object_id} appears at '
+    f'{sequence.frame_name(index)}: not scored ({title} rules)'
+    for object_id, index in first.items()
+  ] + [
+    f'{sequence.name}: object {object_id} is in no annotated frame after its '
+    'first: not scored'
+    for object_id in sorted(unscored)
+  ]
+
+
+def _why_unscored(sequence: sequences.Sequence) -> str:
+  count = len(sequence.annotated)
+  if not sequence.only_given:
+    return f'{count} annotated frames, the first and the last: none is scored'
+  if count == len(sequence):
+    return f'{count} annotated frame{"s" * (count > 1)}, none is scored'
+  given = 'frame' if count == 1 else 'masks of the objects'
+  return f'no annotations beyond the first {given}: not scored'
+
+
+def unscored(videos: list[sequences.Sequence]) -> list[str]:
+  """Says which videos have no scored frame, and why: a phrase for each reason.
+
+  Raises:
+    SavosError: as `scored_frames`.
+  """
+  names: dict[str, list[str]] = {}
+  for video in videos:
+    if not scored_frames(video):
+      names.setdefault(_why_unscored(video), []).append(video.name)
+  return [
+    f'{predictions.shown(some)} {"has" if len(some) == 1 else "have"} {reason}'
+    for reason, some in names.items()
   ]
 
 
@@ -223,6 +310,8 @@ def score_sequence(
     SavosError: a prediction or annotation is missing, unreadable or of another
       size; a prediction holds ids that the first frame does not have.
   """
+  if not callable(predicted):
+    predicted = predictions.open_files(predicted, sequence)
   return _object_scores(
     sequence,
     [
@@ -238,6 +327,7 @@ def _score_all(
   title: str,
   progress: bool,
   workers: int | None,
+  notes: Iterable[str] = (),
 ) -> Scores:
   """Scores frames of all videos side by side.
 
@@ -251,7 +341,7 @@ def _score_all(
     disable=None if progress else True,  # None: where stderr is no terminal.
   )
   pool = futures.ThreadPoolExecutor(workers or os.cpu_count())
-  scores = []
+  scores, notes = [], [*unscored(videos), *notes]
   try:
     pending = []
     for video in videos:
@@ -269,11 +359,13 @@ def _score_all(
         frames.append(task.result())
         bar.update()
       scores += _object_scores(video, frames)
+      notes += _note_left_out(video, frames)
   finally:
     pool.shutdown(cancel_futures=True)
     bar.close()
   names = {video.protocol for video in videos}
-  return Scores(tuple(scores), names.pop() if len(names) == 1 else '')
+  name = names.pop() if len(names) == 1 else ''
+  return Scores(tuple(scores), name, tuple(notes))
 
 
 def score_predictions(
@@ -322,9 +414,34 @@ def score_results(
     The scores.
 
   Raises:
-    SavosError: a sequence or a frame is missing, or there are frames too many
-      (found before any is scored); as `score_sequence`.
+    SavosError: no frame is scored; a sequence or a frame is missing, or there
+      are frames too many (found before any is scored); as `score_sequence`.
   """
-  folder = pathlib.Path(results_folder)
-  predictions.check_folder(folder, videos, scored_frames)
-  return _score_all(videos, lambda _: folder, 'scoring', progress, workers)
+  check_scored(videos)
+  files, notes = predictions.open_folder(
+    pathlib.Path(results_folder), videos, scored_frames
+  )
+  return _score_all(
+    videos,
+    lambda video: files.get(video.name),
+    'scoring',
+    progress,
+    workers,
+    notes,
+  )
+
+
+def check_scored(videos: list[sequences.Sequence]) -> None:
+  """Raises SavosError if no frame of any video is scored."""
+  if not any(map(scored_frames, videos)):
+    own = rules.PROTOCOLS[videos[0].protocol]
+    last = (
+      f', and {own.title} leaves out the last one, too '
+      '(--protocol=youtube_vos scores it)'
+    )
+    raise errors.SavosError(
+      f'nothing to score: {"; ".join(unscored(videos))}.\n'
+      '  Expected annotations beyond the first ones: these are given'
+      f'{last * bool(own.leave_out_last)}. Of a test set no others are '
+      'published: its server scores.'
+    )

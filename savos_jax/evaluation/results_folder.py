@@ -147,7 +147,7 @@ def load(folder: str | os.PathLike) -> Results:
     raise errors.SavosError(
       f'{given}: {what}.\n  Expected the folder `results` of a --workdir, with '
       'scores.json and masks/. Evaluate first: python -m savos_jax.main '
-      '--mode=evaluate.'
+      '--mode=evaluate; of a test set without annotations there are no scores.'
     )
   path = folder / _SCORES
   scores = _read(path)

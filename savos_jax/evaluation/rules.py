@@ -1,7 +1,7 @@
-"""Which frames of a video count: the rules of DAVIS 2016, 2017, SegTrack v2."""
+"""Which frames of a video count: the rules of the data sets."""
 
-from collections.abc import Sized
 import dataclasses
+from typing import Any
 
 
 @dataclasses.dataclass(frozen=True)
@@ -10,27 +10,38 @@ class Protocol:
 
   Attributes:
     name: as in `sequences.Sequence.protocol`.
-    leave_out_first: frames at the start that are not scored.
-    leave_out_last: frames at the end that are not scored.
+    title: its name for people.
+    leave_out_last: annotated frames at the end that are not scored.
     sequence_mean: whether tables show the mean over sequences beside the mean
       over objects.
   """
 
   name: str
-  leave_out_first: int = 1
+  title: str
   leave_out_last: int = 1
   sequence_mean: bool = False
 
-  def frames(self, sequence: Sized) -> range:
-    """Returns the indices of the scored frames."""
-    return range(self.leave_out_first, len(sequence) - self.leave_out_last)
+  def frames(self, sequence: Any) -> tuple[int, ...]:
+    """Returns the indices of the scored frames of a `sequences.Sequence`.
+
+    None where it is annotated only with what is given.
+
+    Raises:
+      SavosError: one of the first masks is unreadable.
+    """
+    if sequence.only_given:
+      return ()
+    first = min(sequence.appearances)
+    later = [index for index in sequence.annotated if index > first]
+    return tuple(later[: max(0, len(later) - self.leave_out_last)])
 
 
 PROTOCOLS = {
   protocol.name: protocol
   for protocol in (
-    Protocol('davis2016'),
-    Protocol('davis2017'),
-    Protocol('segtrack', leave_out_last=0, sequence_mean=True),
+    Protocol('davis2016', 'DAVIS 2016'),
+    Protocol('davis2017', 'DAVIS 2017'),
+    Protocol('segtrack', 'SegTrack v2', leave_out_last=0, sequence_mean=True),
+    Protocol('youtube_vos', 'YouTube-VOS', leave_out_last=0),
   )
 }

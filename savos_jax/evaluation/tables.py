@@ -71,7 +71,7 @@ def _videos_dict(scores: protocol.Scores) -> dict:
     name: {
       **_means_dict(video.j, video.f),
       'objects': [score.name for score in video.objects],
-      'frames': list(video.objects[0].frames),
+      'frames': list(max((o.frames for o in video.objects), key=len)),
     }
     for name, video in scores.by_sequence.items()
   }
@@ -103,15 +103,22 @@ def _attributes_dict(
   return found
 
 
+def _overall(categories: Mapping[str, protocol.Scores]) -> float:
+  """Mean of J and F of all categories."""
+  return sum(part.j_and_f for part in categories.values()) / len(categories)
+
+
 def to_json_dict(
   scores: protocol.Scores,
   attributes: Mapping[str, tuple[str, ...]] | None = None,
+  categories: Mapping[str, protocol.Scores] | None = None,
 ) -> dict:
   """Turns scores into plain dictionaries.
 
   Args:
     scores: the scores.
     attributes: sequence -> its attributes, of those that have any.
+    categories: as `categories.divide`.
 
   Returns:
     {'global': {'J': {'mean', 'recall', 'decay'}, 'F': {...}, 'J&F': x},
@@ -123,7 +130,10 @@ def to_json_dict(
     'sequences_mean': as 'global', the mean over videos of the means over
     their objects; not in DAVIS 2016, where these are one;
     'videos': {name: as 'global', and 'objects': keys of 'sequences', 'frames':
-    names of the scored frames};
+    names of the scored frames, of which an object has the last ones};
+    'categories': {'seen', 'unseen': as 'global', 'overall': mean of J and F of
+    both};
+    'notes': what is not in the figures, a phrase each;
     'attributes': {code: as 'global', and 'sequences': names of the videos that
     have it, 'without': as 'global', of all others}.
   """
@@ -138,6 +148,15 @@ def to_json_dict(
         scores.sequences_j, scores.sequences_f
       )
     content['videos'] = _videos_dict(scores)
+  if categories:
+    content['categories'] = {
+      **{
+        kind: _means_dict(part.j, part.f) for kind, part in categories.items()
+      },
+      'overall': _number(_overall(categories)),
+    }
+  if scores.notes:
+    content['notes'] = list(scores.notes)
   by_attribute = _attributes_dict(scores, attributes or {})
   if by_attribute:
     content['attributes'] = by_attribute
@@ -148,13 +167,14 @@ def write_json(
   path: str | os.PathLike,
   scores: protocol.Scores,
   attributes: Mapping[str, tuple[str, ...]] | None = None,
+  categories: Mapping[str, protocol.Scores] | None = None,
 ) -> None:
-  """Writes `to_json_dict(scores, attributes)`, atomically.
+  """Writes `to_json_dict(scores, attributes, categories)`, atomically.
 
   Raises:
     SavosError: the file can't be written.
   """
-  content = to_json_dict(scores, attributes)
+  content = to_json_dict(scores, attributes, categories)
   _write_text(path, json.dumps(content, indent=1, allow_nan=False) + '\n')
 
 
@@ -210,12 +230,13 @@ def write_csv(
   return global_path, sequence_path
 
 
-def _cells(j: measures.Statistics, f: measures.Statistics) -> list[str]:
-  values = ((j.mean + f.mean) / 2, *j, *f)
+def _cell(value: float) -> str:
   # Adding 0 turns the -0.0 of a small negative decay into 0.0.
-  return [
-    f'{round(100 * v, 1) + 0:.1f}' if math.isfinite(v) else '-' for v in values
-  ]
+  return f'{round(100 * value, 1) + 0:.1f}' if math.isfinite(value) else '-'
+
+
+def _cells(j: measures.Statistics, f: measures.Statistics) -> list[str]:
+  return list(map(_cell, ((j.mean + f.mean) / 2, *j, *f)))
 
 
 def _shows_sequences(scores: protocol.Scores) -> bool:
@@ -225,26 +246,42 @@ def _shows_sequences(scores: protocol.Scores) -> bool:
 
 def _mean_title(scores: protocol.Scores) -> str:
   objects = ' objects' if _shows_sequences(scores) else ''
-  return f'mean of {len(scores.objects)}{objects}'
+  return f'mean of {len(scores.scored.objects)}{objects}'
 
 
 def _sequence_mean(scores: protocol.Scores) -> list[list[str]]:
   if not _shows_sequences(scores):
     return []
-  title = f'mean of {len(scores.by_sequence)} sequences'
+  title = f'mean of {len(scores.scored.by_sequence)} sequences'
   return [[title, *_cells(scores.sequences_j, scores.sequences_f)]]
+
+
+def _category_means(
+  categories: Mapping[str, protocol.Scores] | None,
+) -> list[list[str]]:
+  if not categories:
+    return []
+  rows = [
+    [f'mean of {len(part.scored.objects)} {kind}', *_cells(part.j, part.f)]
+    for kind, part in categories.items()
+  ]
+  empty = [''] * (len(TABLE_COLUMNS) - 1)
+  return [*rows, ['overall', _cell(_overall(categories)), *empty]]
 
 
 def format_table(
   scores: protocol.Scores,
   baselines: dict[str, protocol.Scores] | None = None,
+  categories: Mapping[str, protocol.Scores] | None = None,
 ) -> str:
   """Lays scores out as a plain text table, in percent.
 
   Args:
-    scores: the scores; one row an object, then their mean, and in SegTrack the
-      mean over sequences.
+    scores: the scores; one row an object, then the mean of those that are
+      scored, and in SegTrack the mean over sequences.
     baselines: title -> scores; their means, one row each below the mean.
+    categories: as `categories.divide`; their means, and the mean of J and F of
+      both.
 
   Returns:
     The table, lines without a newline at the end; '-' where a value is not
@@ -257,6 +294,7 @@ def format_table(
   means = [
     [_mean_title(scores), *_cells(scores.j, scores.f)],
     *_sequence_mean(scores),
+    *_category_means(categories),
     *(
       [f'baseline: {title}', *_cells(baseline.j, baseline.f)]
       for title, baseline in (baselines or {}).items()

@@ -173,8 +173,9 @@ def strip(
     sequence: the video; where it merges objects, so does the picture.
     labels_of: frame index -> predicted labels uint8 [H, W].
     count: frames to show, evenly spaced from the first to the last; all of a
-      shorter video.
-    truth: whether to add the row of the ground truth.
+      shorter video. With ground truth: of the annotated ones.
+    truth: whether to add the row of the ground truth, if there is any but the
+      first mask.
     height: of one frame in the picture, pixels.
 
   Returns:
@@ -186,12 +187,13 @@ def strip(
   """
   if count < 1 or height < 1:
     raise ValueError(f'count {count}, height {height}: expected 1 or more')
-  picked = np.linspace(0, len(sequence) - 1, min(count, len(sequence)))
-  sources = [('prediction', labels_of)]
-  if truth:
+  frames, sources = range(len(sequence)), [('prediction', labels_of)]
+  if truth and (len(sequence.annotated) > 1 or len(sequence) == 1):
+    frames = sequence.annotated
     sources.append(('ground truth', sequence.labels))
   rows = [[caption(name, height)] for name, _ in sources]
-  for index in np.rint(picked).astype(int):
+  picked = np.linspace(0, len(frames) - 1, min(count, len(frames)))
+  for index in (frames[i] for i in np.rint(picked).astype(int)):
     frame = sequence.frame(index)
     for row, (_, source) in zip(rows, sources, strict=True):
       labels = np.asarray(source(index), np.uint8)

@@ -81,7 +81,7 @@ def classify(
   """
   truth = np.zeros_like(labels)
   right, ignored = np.zeros(labels.shape, bool), np.zeros(labels.shape, bool)
-  for object_id, mask, void in video.truths(index):
+  for object_id, mask, void in video.truth(index).objects:
     truth[mask] = object_id
     right |= mask & (labels == object_id)
     if void is not None:
@@ -147,7 +147,7 @@ def pictures(
   frame, labels = video.frame(index), labels_of(index)
   if video.merge_objects:
     labels = (labels > 0).astype(np.uint8)
-  video.check_size(video.masks[index], labels)
+  video.check_size(video.frames[index], labels)
   truth, kinds = classify(labels, video, index)
   width = min(width, video.width)
   height = max(1, round(video.height * width / video.width))

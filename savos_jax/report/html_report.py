@@ -55,6 +55,9 @@ def _cards(results: results_folder.Results) -> markup.Markup:
   speed, names = results.speed, ('J&F', 'J mean', 'F mean')
   means = _means(results.scores['global'])
   figures = [(n, f'{m} %') for n, m in zip(names, means, strict=True)]
+  overall = results.scores.get('categories', {}).get('overall')
+  if overall is not None:
+    figures.insert(0, ('seen, unseen', f'{charts.percent(overall)} %'))
   if speed:
     figures.append(('a frame', f'{speed["seconds_a_frame"]:.3f} s'))
   return _e(
@@ -70,10 +73,16 @@ def _scores(results: results_folder.Results) -> markup.Markup:
     for name, entry in results.scores['sequences'].items()
   ]
   count = len(rows)
-  rows.append([f'mean of {count}', *_cells(results.scores['global'])])
+  scored = sum(results.frames(name, 'J').size > 0 for name in results.objects)
+  rows.append([f'mean of {scored}', *_cells(results.scores['global'])])
   by_sequence = results.scores.get('sequences_mean')
   if by_sequence:
     rows.append(['mean over sequences', *_cells(by_sequence)])
+  rows += [
+    [kind, *_cells(entry)]
+    for kind, entry in results.scores.get('categories', {}).items()
+    if kind != 'overall'
+  ]
   emphasis = range(count, len(rows))
   rows += [
     [f'baseline: {title}', *_cells(entry)]
@@ -88,6 +97,7 @@ def _scores(results: results_folder.Results) -> markup.Markup:
       'share of frames above 50 %, decay the loss from the first quarter to '
       'the last.',
     ),
+    *(_e('p', f'Note: {note}.') for note in results.scores.get('notes', ())),
     _e(
       'div',
       markup.table(
@@ -351,7 +361,7 @@ def write(
   page = build(results, videos, missing, comparison)
   with files.replacing(path) as partial:
     partial.write_text(page, 'utf-8')
-  drawn = dict(html_sequences.plots(results))
+  drawn = dict(html_sequences.plots(results, videos))
   if comparison is not None:
     drawn['comparison'] = comparison_lib.chart(comparison)
   for stem, chart in drawn.items():

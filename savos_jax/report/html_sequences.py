@@ -8,6 +8,7 @@ import math
 
 import numpy as np
 
+from savos_jax.datasets import frame_folder
 from savos_jax.datasets import sequences
 from savos_jax.evaluation import protocol
 from savos_jax.evaluation import results_folder
@@ -65,32 +66,64 @@ def picture_width(videos: Sequence[sequences.Sequence]) -> int:
   return min(_MOST_WIDTH, int(math.sqrt(_PIXEL_BUDGET / max(sum(heights), 1))))
 
 
+def scored_frames(
+  results: results_folder.Results, one: Group
+) -> Sequence[int] | None:
+  """Returns the indices of a video's scored frames, ascending.
+
+  An object has the last ones of them. None where the video does not have them.
+  """
+  count = max(results.frames(name, 'J').size for name in one.objects)
+  entry = results.scores.get('videos', {}).get(one.name, {})
+  names = entry.get('frames', ())
+  if one.video is None or len(names) != count:
+    found = range(FIRST_SCORED, FIRST_SCORED + count)
+    fits = one.video is None or FIRST_SCORED + count <= len(one.video)
+    return found if fits else None
+  own = map(one.video.frame_name, range(len(one.video)))
+  places = {frame_folder.key(name): index for index, name in enumerate(own)}
+  found = [places.get(frame_folder.key(name)) for name in names]
+  return None if None in found else found
+
+
 def worst_frames(
   results: results_folder.Results, one: Group
 ) -> list[tuple[int, dict[str, float]]]:
   """Picks a video's worst frames by the mean of J and F over its objects.
 
   Returns:
-    Frame index and its mean J and F, the worst first.
+    Frame index and its mean J and F, the worst first; none where the video does
+    not have the scored frames.
   """
-  values = {
-    measure: np.mean([results.frames(n, measure) for n in one.objects], axis=0)
-    for measure in ('J', 'F')
-  }
+  frames = scored_frames(results, one)
+  if frames is None:
+    return []
+  values = {}
+  for measure in ('J', 'F'):
+    total, count = np.zeros((2, len(frames)))
+    for name in one.objects:
+      own = results.frames(name, measure)
+      total[len(frames) - own.size :] += own
+      count[len(frames) - own.size :] += 1
+    values[measure] = total / count
   picked = error_frames.worst((values['J'] + values['F']) / 2, _WORST)
   return [
-    (i + FIRST_SCORED, {m: float(v[i]) for m, v in values.items()})
-    for i in picked
+    (frames[i], {m: float(v[i]) for m, v in values.items()}) for i in picked
   ]
 
 
 def course(
-  results: results_folder.Results, name: str, marks: Sequence[int] = ()
+  results: results_folder.Results,
+  one: Group,
+  name: str,
+  marks: Sequence[int] = (),
 ) -> charts.Chart:
-  """Draws J and F of one object over the frames."""
+  """Draws J and F of one object of a video over the frames."""
   series = [charts.Series(m, results.frames(name, m)) for m in ('J', 'F')]
-  frames = range(FIRST_SCORED, FIRST_SCORED + len(series[0].values))
-  return charts.lines(f'{name} over time', series, frames, marks)
+  count = len(series[0].values)
+  frames = scored_frames(results, one) or range(1, 1 + count)
+  at = frames[len(frames) - count :]
+  return charts.lines(f'{name} over time', series, at, marks)
 
 
 def _image(picture: error_frames.Picture, where: str, text: str):
@@ -131,8 +164,8 @@ def _frames(results, one: Group, picked, width: int) -> markup.Markup:
 def _body(results, one: Group, width: int, missing: str) -> list:
   counts = {results.frames(name, 'J').size for name in one.objects}
   if counts == {0}:
-    return [_e('p', 'No scored frames.')]
-  picked = worst_frames(results, one) if len(counts) == 1 else []
+    return [_e('p', 'Not scored.')]
+  picked = worst_frames(results, one)
   marks = [index for index, _ in picked]
   shown = _e(
     'div',
@@ -140,7 +173,7 @@ def _body(results, one: Group, width: int, missing: str) -> list:
       _e(
         'figure',
         _e('figcaption', name) if len(one.objects) > 1 else '',
-        charts.to_svg(course(results, name, marks)),
+        charts.to_svg(course(results, one, name, marks)),
         class_='plain',
       )
       for name in one.objects
@@ -149,8 +182,8 @@ def _body(results, one: Group, width: int, missing: str) -> list:
   )
   if one.video is None or not one.video.frames:
     return [shown, _e('p', f'No pictures: {missing}', class_='faint')]
-  if max(marks, default=0) >= len(one.video):
-    reason = 'the video has fewer frames than the scores.'
+  if scored_frames(results, one) is None:
+    reason = 'the video does not have the frames of the scores.'
     return [shown, _e('p', f'No pictures: {reason}', class_='faint')]
   try:
     return [shown, _frames(results, one, picked, width)]
@@ -217,13 +250,16 @@ def section(
   )
 
 
-def plots(results: results_folder.Results) -> Mapping[str, charts.Chart]:
+def plots(
+  results: results_folder.Results, videos: Sequence[sequences.Sequence]
+) -> Mapping[str, charts.Chart]:
   """Returns file stem -> chart: the bars, and each object over time."""
   drawn = {'sequences': bars(results)}
-  for name in results.objects:
-    # A name is one part of a path, whatever a file of scores says.
-    stem = ''.join(c if c.isalnum() or c in '-_.' else '_' for c in name)
-    drawn[f'time_{stem}'] = course(results, name)
+  for one in group(results, videos):
+    for name in one.objects:
+      # A name is one part of a path, whatever a file of scores says.
+      stem = ''.join(c if c.isalnum() or c in '-_.' else '_' for c in name)
+      drawn[f'time_{stem}'] = course(results, one, name)
   return drawn
 
 

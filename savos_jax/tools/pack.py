@@ -133,9 +133,10 @@ def run(arguments: argparse.Namespace) -> None:
   pack.check_absent(arguments.out)
   records = []
   if arguments.davis:
-    records += davis.load(
+    videos = davis.load(
       arguments.davis, arguments.split, arguments.year, '480p'
     )
+    records += [video.annotated_part() for video in videos]
   for folder in arguments.stills:
     records += [
       photo

@@ -5,20 +5,25 @@ r"""Scores a folder of masks, of any method, as the official tools do.
 
 --results holds a folder a sequence with an indexed PNG a frame, named as the
 annotations; 0 is the background, every object has its id of the first frame.
-The first frame's mask may be missing, and in DAVIS the last one's.
+Scored are the frames that are annotated, be it every fifth; masks of others are
+ignored. The first frame's mask may be missing, and in DAVIS the last one's.
 
   davis2016   all objects of a sequence are one; masks may be 0/255
   davis2017   objects 1..max id of the first frame. Masks of 0/255 are taken
               where a sequence has one object, else refused: 255 names none
   segtrack    each object alone, void pixels left out; ids, or a folder an
               object: <sequence>/<object>/<frame>.png with 0/255
+  youtube_vos each object, in the annotated frames after its first, the last one
+              too: objects may appear at any frame. Where meta.json of this
+              split and of `train` beside it name categories, those seen in
+              training and the others apart, and the mean of both
 
 --annotations is the data set's root or its folder of masks (Annotations/480p,
 GroundTruth). Without --sequences the official list is scored where the data set
 has one in ImageSets (val; SegTrack: all), else every sequence that is there.
 
-Nothing is read back from earlier runs. Exit status 0 only if every frame of
-every sequence was scored; else 2, and nothing is written.
+Nothing is read back from earlier runs. Exit status 0 only if every frame that
+the rules count was scored, and there were some; else 2, and nothing is written.
 """
 
 import argparse
@@ -63,13 +68,15 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
 
 def _not_scored(results: pathlib.Path, names: set[str]) -> list[str]:
   """Returns the folders of results that nobody asked for."""
+  from savos_jax.datasets import frame_folder
+
   return sorted(
     path.name
     for path in results.iterdir()
     if path.is_dir()
     and path.name not in names
     and not path.name.startswith('.')
-    and next(path.glob('*.png'), None)
+    and frame_folder.holds(path, frame_folder.MASKS)
   )
 
 
@@ -81,6 +88,7 @@ def run(arguments: argparse.Namespace) -> None:
   """
   from savos_jax.evaluation import annotations as annotations_lib
   from savos_jax.evaluation import attributes
+  from savos_jax.evaluation import categories
   from savos_jax.evaluation import predictions
   from savos_jax.evaluation import protocol
   from savos_jax.evaluation import tables
@@ -89,6 +97,9 @@ def run(arguments: argparse.Namespace) -> None:
     arguments.annotations, arguments.protocol, arguments.sequences
   )
   described = attributes.read(truth.root)
+  kinds = {}
+  if arguments.protocol == 'youtube_vos':
+    kinds = categories.read(truth.root)
   results = arguments.results.expanduser()
   # Before anything can go wrong: a list that was not meant explains much.
   print(
@@ -98,15 +109,18 @@ def run(arguments: argparse.Namespace) -> None:
     flush=True,
   )
   scores = protocol.score_results(results, truth.videos)
+  for note in scores.notes:
+    print(f'note: {note}')
   others = _not_scored(results, {video.name for video in truth.videos})
   if others:
     print(
       f'note: {len(others)} more sequences in the results are not scored: '
       f'{predictions.shown(others)}'
     )
-  print(tables.format_table(scores))
+  divided = categories.divide(scores, kinds)
+  print(tables.format_table(scores, categories=divided))
   if arguments.json is not None:
-    tables.write_json(arguments.json, scores, described)
+    tables.write_json(arguments.json, scores, described, divided)
     print(f'wrote {arguments.json}')
   if arguments.csv is not None:
     for path in tables.write_csv(arguments.csv, scores, truth.split):

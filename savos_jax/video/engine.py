@@ -65,7 +65,7 @@ def of_sequence(
   """Returns the job of segmenting a data set's sequence.
 
   Args:
-    sequence: frames, and the first mask; no other mask is read.
+    sequence: frames, and the masks that its rules give.
     folder: gets a folder of masks, named as the sequence, one a frame.
     sinks: besides the one of the masks.
   """

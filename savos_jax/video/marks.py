@@ -62,8 +62,8 @@ def of_labels(labels: Mapping[int, np.ndarray]) -> Marks:
 
 
 def of_sequence(sequence: sequences.Sequence) -> Marks:
-  """Returns the mask of a sequence's first frame; no other is ever read."""
-  return Marks({0: sequence.object_ids}, sequence.labels)
+  """Returns what a sequence's rules give of its masks."""
+  return Marks(sequence.appearances, sequence.labels)
 
 
 def give(

@@ -10,19 +10,17 @@ import contextlib
 import dataclasses
 import os
 import pathlib
-import re
 
 import numpy as np
 from PIL import Image
 from PIL import ImageOps
 
+from savos_jax.datasets import frame_folder
 from savos_jax.datasets import masks
 from savos_jax.datasets import sequences
 from savos_jax.foundation import errors
 from savos_jax.video import video_file
 from savos_jax.video.video_file import Shown
-
-IMAGE_SUFFIXES = ('.jpg', '.jpeg', '.png', '.bmp', '.webp')
 
 
 def _error(path, found: str, hint: str) -> errors.SavosError:
@@ -114,7 +112,7 @@ class _Annotated(Video):
   sequence: sequences.Sequence
 
   def names(self, index: int) -> str:
-    return self.sequence.frames[index].stem
+    return self.sequence.frame_name(index)
 
   def numbered(self, start: int = 0) -> Iterator[Shown]:
     for index in range(start, self.length):
@@ -206,37 +204,18 @@ class _Folder(Video):
       yield Shown(index, None, frame)
 
 
-def _natural(path: pathlib.Path) -> tuple[list, str]:
-  """The sorting key that puts 2 before 10."""
-  parts = re.split('([0-9]+)', path.stem.casefold())
-  return [int(p) if i % 2 else p for i, p in enumerate(parts)], path.name
-
-
 def _open_folder(path: pathlib.Path) -> _Folder:
-  # Hidden files: macOS leaves '._1.jpg', which is no image.
-  found = [p for p in path.iterdir() if not p.name.startswith('.')]
-  images = sorted(
-    (p for p in found if p.suffix.lower() in IMAGE_SUFFIXES), key=_natural
-  )
+  images = list(frame_folder.read(path, frame_folder.FRAMES).values())
   if not images:
-    shown = ', '.join(sorted(p.name for p in found)[:8])
+    found = sorted(p.name for p in path.iterdir() if p.name[0] != '.')
+    shown = ', '.join(found[:8])
     more = ', ...' if len(found) > 8 else ''
     raise _error(
       path,
       f'a folder without images; it holds {shown + more or "nothing"}.',
-      f'Expected one image a frame ({", ".join(IMAGE_SUFFIXES)}), or a video '
-      'file: name the folder that holds the frames themselves.',
+      f'Expected one image a frame ({", ".join(frame_folder.FRAMES)}), or a '
+      'video file: name the folder that holds the frames themselves.',
     )
-  by_stem = {}
-  for image in images:
-    other = by_stem.setdefault(image.stem, image)
-    if other is not image:
-      raise _error(
-        path,
-        f'both {other.name} and {image.name}.',
-        'Expected one image a frame, each with a name of its own: results are '
-        'named after it. Remove one of them.',
-      )
   height, width = read_image(images[0]).shape[:2]
   name = path.resolve().name
   return _Folder(path, name, None, height, width, len(images), tuple(images))
@@ -266,7 +245,7 @@ def _check_is_video(path: pathlib.Path) -> None:
     raise _error(
       path, 'an empty file.', 'Expected a video. Copy it again from its source.'
     )
-  if path.suffix.lower() in IMAGE_SUFFIXES:
+  if path.suffix.lower() in frame_folder.FRAMES:
     raise _error(
       path,
       'a single image.',

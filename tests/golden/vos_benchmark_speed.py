@@ -128,10 +128,11 @@ def lay_out(
       target.symlink_to((results / video.name).resolve())
       continue
     target.mkdir()
+    files = predictions.open_files(results, video)
     for index in protocol.scored_frames(video):
-      (mask,) = predictions.by_object(video, results, index).values()
+      (mask,) = predictions.by_object(video, files, index).values()
       image = Image.fromarray(mask.astype(np.uint8) * np.uint8(255))
-      image.save(target / f'{video.masks[index].stem}.png')
+      image.save(target / f'{video.frame_name(index)}.png')
 
 
 def score_here(videos, results: pathlib.Path, workers: int) -> dict:

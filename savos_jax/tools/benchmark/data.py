@@ -189,7 +189,8 @@ def make_examples(
 
 def _open(arguments, folder: pathlib.Path):
   if arguments.root:
-    return davis.load(arguments.root, 'train', arguments.year, '480p')
+    videos = davis.load(arguments.root, 'train', arguments.year, '480p')
+    return [video.annotated_part() for video in videos]
   embedded_clips.generate(
     folder / 'embedded', seed=0, size=(480, 854), train_clips=12, val_clips=1,
     frames=6,

@@ -82,10 +82,11 @@ def steps(
   """
   seconds = dict.fromkeys(_STEPS, 0.0)
   for video in videos:
+    files = predictions.open_files(results, video)
     for index in protocol.scored_frames(video):
       started = time.perf_counter()
-      found = predictions.by_object(video, results, index)
-      truths = list(video.truths(index))
+      found = predictions.by_object(video, files, index)
+      truths = video.truth(index).objects
       read = time.perf_counter()
       for object_id, truth, void in truths:
         measures.region_similarity(found[object_id], truth, void)
