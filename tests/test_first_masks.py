@@ -290,6 +290,6 @@ def test_an_object_that_a_resize_loses(path):
 
 
 def test_broken_files_are_named(path):
-  _error(path, 'file not found')
+  _error(path, 'no such file')
   path.write_text('<html>404</html>')
   _error(path, 'not an image')

@@ -201,7 +201,7 @@ def test_the_network_sees_no_more_than_max_size(files, tmp_path, monkeypatch):
     (['--scales', '0'], ['--scales', 'above 0']),
     (['--checkpoint=absent.safetensors'], ['absent.safetensors', 'no such']),
     (['--video=absent.mp4'], ['absent.mp4', 'not found']),
-    (['--mask=absent.png'], ['absent.png', 'not found']),
+    (['--mask=absent.png'], ['absent.png', 'no such file']),
     (['--mask={files}/large.png'], ['96x72', '64x48', '--resize_mask']),
     (['--mask={files}/clip.mp4'], ['clip.mp4', 'not an image']),
     (['--out={files}/clip.mp4'], ['clip.mp4', 'a file']),

@@ -181,7 +181,11 @@ def read_image(path: str | os.PathLike) -> np.ndarray:
   Raises:
     SavosError: as `masks.open_image`.
   """
-  image = ImageOps.exif_transpose(masks.open_image(path))
+  return masks.open_image(path, _as_seen)
+
+
+def _as_seen(image: Image.Image) -> np.ndarray:
+  image = ImageOps.exif_transpose(image)
   if image.mode.startswith('I'):
     values = np.asarray(image).astype(np.float64) / 257
     image = Image.fromarray(np.rint(np.clip(values, 0, 255)).astype(np.uint8))
