@@ -412,7 +412,8 @@ def test_images_in_memory_are_checked_alike(tmp_path):
 
 
 def test_indices_without_their_palette(tmp_path):
-  path = _save(tmp_path, _palette_image(LABELS))
+  path = tmp_path / 'frame.png'
+  _palette_image(LABELS).save(path, transparency=1)
   content = path.read_bytes()
   start = content.index(b'PLTE') - 4
   (length,) = struct.unpack('>I', content[start : start + 4])

@@ -200,7 +200,7 @@ def test_the_network_sees_no_more_than_max_size(files, tmp_path, monkeypatch):
     (['--zoom=0.5'], ['--zoom', 'at least 1']),
     (['--scales', '0'], ['--scales', 'above 0']),
     (['--checkpoint=absent.safetensors'], ['absent.safetensors', 'no such']),
-    (['--video=absent.mp4'], ['absent.mp4', 'not found']),
+    (['--video=absent.mp4'], ['absent.mp4', 'no such file']),
     (['--mask=absent.png'], ['absent.png', 'no such file']),
     (['--mask={files}/large.png'], ['96x72', '64x48', '--resize_mask']),
     (['--mask={files}/clip.mp4'], ['clip.mp4', 'not an image']),

@@ -110,7 +110,7 @@ def _decode(source, where, use: Callable[[Image.Image], _Made]) -> _Made:
     raise _image_error(
       where, 'an image of too many pixels.', _SMALLER
     ) from None
-  except Exception as error:  # Pillow's readers have no common base of theirs.
+  except Exception as error:  # Pillow's readers have no common base.
     raise _image_error(
       where,
       f'damaged image: {error or type(error).__name__}.',

@@ -1,4 +1,4 @@
-"""Files that are files, that appear whole or not at all; folders of one owner."""
+"""Files: real ones, that appear whole or not at all; folders of one owner."""
 
 from collections.abc import Iterable
 from collections.abc import Iterator

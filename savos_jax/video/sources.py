@@ -19,10 +19,15 @@ from PIL import ImageOps
 from savos_jax.datasets import masks
 from savos_jax.datasets import sequences
 from savos_jax.foundation import errors
+from savos_jax.foundation import files
 from savos_jax.video import video_file
 from savos_jax.video.video_file import Shown
 
 IMAGE_SUFFIXES = ('.jpg', '.jpeg', '.png', '.bmp', '.webp')
+# How lists of other files begin; that of DASH has its mark anywhere. No other
+# file is ever read (`video_file`): these get words of their own.
+_LISTS = (b'#ext', b'ffconcat', b'[playlist]', b'v=0', b'<asx', b'<smil')
+_DASH = b'<mpd'
 
 
 def _error(path, found: str, hint: str) -> errors.SavosError:
@@ -152,10 +157,11 @@ def open_video(path: str | os.PathLike) -> Video:
   path = pathlib.Path(path)
   if path.is_dir():
     return _open_folder(path)
-  if not path.is_file():
+  found = files.problem(path)
+  if found:
     raise _error(
       path,
-      'not found.',
+      f'{found}.',
       'Expected a video file, or a folder with one image a frame.',
     )
   return _open_file(path)
@@ -276,6 +282,15 @@ def _check_is_video(path: pathlib.Path) -> None:
       'a single image.',
       'Expected a video file, or a folder with one image a frame: name the '
       'folder.',
+    )
+  # Whatever stands before: a mark of the encoding, blanks, zeros.
+  text = head.lower().replace(b'\0', b'').lstrip(b'\xef\xbb\xbf\xff\xfe \t\r\n')
+  if text.startswith(_LISTS) or _DASH in text:
+    raise _error(
+      path,
+      'a playlist: a text that names other files.',
+      'Expected a video file (mp4, mov, avi, webm, mkv, ...): name the one '
+      'that is meant.',
     )
   if head.isascii() and b'\0' not in head:
     raise _error(
