@@ -239,7 +239,8 @@ class Tracker:
       Labels, uint8 [H, W], with the objects' ids; 0 is the background.
 
     Raises:
-      SavosError: the frame is of another size, or no object was ever added.
+      SavosError: the frame is of another size, no object was ever added, or
+        what the network finds is no number: `reset` before the next video.
     """
     self._check_step(frame)
     if not self._ids:
@@ -415,6 +416,14 @@ class Tracker:
     """Keeps what guides the next frame and returns the labels."""
     # The soft prediction guides the next frame; it is never binarised.
     self._guidance, labels, self._confidences, self._memory = found
+    unknown = np.isnan(self.confidences)
+    if unknown.any():
+      ids = [i for i, no in zip(self._ids, unknown, strict=True) if no]
+      raise errors.SavosError(
+        f'objects {ids}: what the network finds is no number.\n  Expected '
+        'probabilities: its parameters are damaged, or too large for the '
+        'dtype of its computation. Take another network.'
+      )
     height, width = self._geometry.shape
     ids = np.array([0, *self._ids], np.uint8)
     return ids[np.asarray(labels)[:height, :width]]
@@ -438,7 +447,7 @@ def step_together(
 
   Raises:
     SavosError: as `Tracker.step`, or the trackers cannot step together. No
-      tracker has stepped then.
+      tracker has stepped then, unless the network found what is no number.
   """
   for tracker, frame in zip(trackers, frames, strict=True):
     tracker._check_step(frame)

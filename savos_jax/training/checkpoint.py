@@ -20,6 +20,7 @@ from savos_jax.models import fields
 from savos_jax.models import savos
 from savos_jax.training import state as state_lib
 from savos_jax.weights import fingerprints
+from savos_jax.weights import finite
 from savos_jax.weights import pretrained
 
 logger = logging.getLogger(__name__)
@@ -260,12 +261,14 @@ class Checkpoints:
       (step, whether they are the averaged ones, parameters).
 
     Raises:
-      SavosError: no such checkpoint, another architecture, or damage.
+      SavosError: no such checkpoint, another architecture, damage, or
+        parameters that are no finite numbers.
     """
     _check_step(self._folder, self.steps(), step)
     wanted = {'ema_params' if use_ema else 'params': like}
     for found, restored in self._newest_whole(wanted, step, params_like=like):
       ((name, params),) = restored.items()
+      finite.check(f'{self._folder}, step {found}', params)
       return found, name == 'ema_params', params
     raise AssertionError('unreachable: steps exist')
 
