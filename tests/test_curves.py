@@ -42,6 +42,11 @@ def test_table_has_a_row_a_step_and_a_column_a_curve(trained):
   assert [row['validation/J'] for row in rows] == ['', '0.5', '', '']
 
 
+def test_a_curve_with_the_name_of_a_formula(tmp_path):
+  curves.write_csv(tmp_path / 'a.csv', {'=cmd': {1: -0.5}})
+  assert (tmp_path / 'a.csv').read_text() == "step,'=cmd\n1,-0.5\n"
+
+
 def test_steps_taken_again_count_as_the_last_time(trained):
   # What a file of events is called begins with the second it was made in.
   (first,) = (trained / 'logs').iterdir()
