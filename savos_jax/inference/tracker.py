@@ -117,14 +117,15 @@ class Tracker:
     Raises:
       SavosError: it is of other objects, another size or network.
     """
-    probabilities, confidences, steps, *more = state
     leaves, tree = jax.tree.flatten(self._more_state())
-    found = [(x.shape, str(x.dtype)) for x in more]
-    expected = [(x.shape, str(x.dtype)) for x in leaves]
+    found = [(x.shape, str(x.dtype)) for x in state[1:]]
+    expected = [((len(self._ids),), 'float32'), ((), 'int32')]
+    expected += [(x.shape, str(x.dtype)) for x in leaves]
     if found != expected:
       raise errors.SavosError(
         f'a memory of arrays {found}.\n  Expected {expected}.'
       )
+    probabilities, confidences, steps, *more = state
     self.guide(probabilities)
     self._confidences, self._steps = jnp.asarray(confidences), int(steps)
     if more:
