@@ -71,6 +71,14 @@ def test_lists_every_parameter(source, tmp_path, capsys):
     assert str(list(array.shape)) in printed
 
 
+def test_a_name_out_of_a_file_does_not_steer_the_terminal(tmp_path, capsys):
+  path = tmp_path / 'model.safetensors'
+  tensors = tiny_resnets.tensors() | {'fc.\x1b[2J': np.ones(1, np.float32)}
+  safetensors.numpy.save_file(tensors, path)
+  run(path, '--out', tmp_path / 'backbone.safetensors')
+  assert 'left out: fc.\\x1b[2J' in capsys.readouterr().out
+
+
 def test_flags_tell_what_the_file_does_not(source, tmp_path):
   out = tmp_path / 'backbone.safetensors'
   run(source, '--out', out, '--preprocessing=caffe', '--stride_variant=v1')
