@@ -364,6 +364,17 @@ def test_a_checkpoints_architecture_is_not_believed(workdir):
     network.load(workdir)
 
 
+def test_arrays_of_other_shapes_are_not_read(workdir, caplog):
+  """Orbax reads them, whatever shapes it is asked for."""
+  meta = next((workdir / 'checkpoints' / '5' / 'meta').iterdir())
+  content = json.loads(meta.read_text())
+  content['model']['decoder_features'] = 4
+  meta.write_text(json.dumps(content))
+  with pytest.raises(errors.SavosError, match='none of the checkpoints'):
+    network.load(workdir, step=5)
+  assert "arrays of other shapes in 'ema_params'" in caplog.text
+
+
 def test_no_network_with_what_is_no_number(trained, tmp_path):
   """From a file, from a training's folder, and to start a training with."""
   loaded = network.load(trained[0])
