@@ -104,10 +104,10 @@ def confidence(objects: jax.Array, size: jax.Array) -> jax.Array:
   """
   rows = jnp.arange(objects.shape[1])[:, None] < size[0]
   columns = jnp.arange(objects.shape[2])[None] < size[1]
-  inside = (objects > 0.5) & (rows & columns)[None]
+  # What is no number is not at most one half either: it shows in the mean.
+  inside = ~(objects <= 0.5) & (rows & columns)[None]
   total = jnp.where(inside, objects, 0.0).sum(axis=(1, 2))
-  mean = total / jnp.maximum(inside.sum(axis=(1, 2)), 1).astype(jnp.float32)
-  return jnp.where(jnp.isnan(objects).any(axis=(1, 2)), jnp.nan, mean)
+  return total / jnp.maximum(inside.sum(axis=(1, 2)), 1).astype(jnp.float32)
 
 
 def labels(objects: jax.Array, mode: str) -> jax.Array:
