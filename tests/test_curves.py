@@ -88,6 +88,7 @@ def test_lines_of_a_machine_without_tensorboard(tmp_path):
   expected = {'iou': {10: 0.25, 20: 0.75}, 'loss': {20: 1.0}}
   assert curves.read(path) == expected
   assert curves.read(tmp_path) == expected
-  path.write_text('{"iou": 1}\n')
-  with pytest.raises(errors.SavosError, match='line 1: no numbers of a step'):
-    curves.read(path)
+  for line in ('{"iou": 1}', '[' * 10**5, '{"step": 1e999}'):
+    path.write_text(f'{line}\n')
+    with pytest.raises(errors.SavosError, match='line 1: no numbers of a'):
+      curves.read(path)

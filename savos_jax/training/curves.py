@@ -89,7 +89,10 @@ def _read_lines(path: pathlib.Path) -> Iterable[dict[str, dict[int, float]]]:
       scalars = json.loads(line)
       step = int(scalars.pop('step'))
       values = {tag: float(value) for tag, value in scalars.items()}
-    except (AttributeError, KeyError, TypeError, ValueError):
+    except (
+      ArithmeticError, AttributeError, LookupError, RecursionError, TypeError,
+      ValueError,
+    ):  # fmt: skip
       raise errors.SavosError(
         f'{path}, line {number}: no numbers of a step.\n  Expected a '
         f'{metric_writing.FILE} of a training, as {{"step": 20, "loss": 0.5}}.'

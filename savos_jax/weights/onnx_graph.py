@@ -167,8 +167,8 @@ class Graph:
       raise errors.SavosError(
         f'{self.path}: tensor "{name}" is in the file {location[:80]!r}.\n'
         f'  Expected external data beside it, in a file whose name begins with '
-        f'{self.path.stem!r}. If they are meant, rename them: onnx.save('
-        'onnx.load(FILE), NEW) makes one file of both.'
+        f'{self.path.stem!r}. If that one is meant, make one file of both: '
+        'onnx.save(onnx.load(FILE), NEW).'
       )
     beside = self.path.with_name(location)
     found = files.problem(beside)
