@@ -1,7 +1,6 @@
 """A trained network, from a training's folder or from an exported file."""
 
 import dataclasses
-import json
 import os
 import pathlib
 from typing import Any
@@ -11,6 +10,8 @@ import numpy as np
 
 from savos_jax import checkpoints
 from savos_jax.foundation import errors
+from savos_jax.foundation import typed
+from savos_jax.inference import options
 from savos_jax.models import fields
 from savos_jax.models import savos
 from savos_jax.training import best
@@ -19,6 +20,7 @@ from savos_jax.training import state as state_lib
 from savos_jax.weights import pretrained
 from savos_jax.weights import tensor_file
 
+_MOST_STEPS = 1 << 31
 _KEPT_SECTIONS = ('seed', 'sampling', 'lucid', 'train', 'eval')
 
 
@@ -42,6 +44,14 @@ class Trained:
   config: dict[str, Any]
 
 
+@dataclasses.dataclass(frozen=True)
+class _Told:
+  """What a file tells of the training, by its names of it."""
+
+  step: int = 0
+  averaged: bool = False
+
+
 def load(
   path: str | os.PathLike,
   step: int | None = None,
@@ -62,8 +72,8 @@ def load(
     The network.
 
   Raises:
-    SavosError: nothing there, damaged, no such step, or a file of a backbone
-      alone.
+    SavosError: nothing there, damaged, no such step, a file of a backbone
+      alone, or parameters that are no finite numbers.
   """
   path = checkpoints.find(path)
   if path.is_dir():
@@ -99,14 +109,59 @@ def _load_workdir(workdir, step, use_ema, use_best) -> Trained:
 
 
 def _training_config(workdir: pathlib.Path) -> dict[str, Any]:
-  try:
-    config = json.loads((workdir / 'config.json').read_text())
-  except (OSError, ValueError):
+  path = workdir / 'config.json'
+  if not path.is_file():
     return {}
+  try:
+    config = typed.from_json(path.read_text('utf-8'))
+  except (OSError, ValueError) as error:
+    raise errors.SavosError(
+      f'{path}: cannot be read: {error}.\n  Expected what the training wrote: '
+      'restore it, or remove it to do without.'
+    ) from None
   # Paths of the machine that trained are of no use elsewhere.
   config = {name: config[name] for name in _KEPT_SECTIONS if name in config}
+  _check_config(path, config)
   config.get('eval', {}).pop('checkpoint', None)
   return config
+
+
+def _check_config(path: pathlib.Path, config: Any) -> None:
+  """Refuses a configuration of which anything that is used is not right."""
+  told = config.get('eval', {}) if isinstance(config, dict) else config
+  if isinstance(told, dict):
+    known = {
+      field.name for field in dataclasses.fields(options.InferenceConfig)
+    }
+    told = {name: value for name, value in told.items() if name in known}
+  try:
+    typed.build(options.InferenceConfig, told)
+  except ValueError as error:
+    found = str(error).partition('.\n')[0]
+    raise errors.SavosError(
+      f'{path}: config.eval in it is not understood: {found}.\n  Expected what '
+      'the training wrote; a later version of savos_jax may have written it.'
+    ) from None
+
+
+def _told(path: pathlib.Path, description: dict[str, Any]) -> _Told:
+  """Returns what the file of a network tells of its training."""
+  missing = {'architecture', 'step', 'averaged', 'config'} - set(description)
+  if missing:
+    raise errors.SavosError(
+      f'{path}: does not tell its {", ".join(sorted(missing))}.\n'
+      '  Expected a file of savos_jax.tools.export_checkpoint: export it again.'
+    )
+  known = {name: description[name] for name in ('step', 'averaged')}
+  try:
+    told = typed.build(_Told, known, {'step': _MOST_STEPS})
+  except ValueError as error:
+    raise errors.SavosError(
+      f'{path}: its description is not understood: {error}.\n  Expected a '
+      'file of savos_jax.tools.export_checkpoint: export it again.'
+    ) from None
+  _check_config(path, description['config'])
+  return told
 
 
 def _read(path: pathlib.Path, step: int | None) -> Trained:
@@ -117,28 +172,15 @@ def _read(path: pathlib.Path, step: int | None) -> Trained:
       '  Expected a trained network, from savos_jax.tools.export_checkpoint. '
       'To train from this file: --config.model.pretrained.'
     )
-  missing = {'architecture', 'step', 'averaged', 'config'} - set(description)
-  if missing:
+  told = _told(path, description)
+  if step not in (None, told.step):
     raise errors.SavosError(
-      f'{path}: does not tell its {", ".join(sorted(missing))}.\n'
-      '  Expected a file of savos_jax.tools.export_checkpoint: export it again.'
-    )
-  if step not in (None, description['step']):
-    raise errors.SavosError(
-      f'{path}: holds step {description["step"]} alone.\n'
+      f'{path}: holds step {told.step} alone.\n'
       f'  Expected step {step}: name the --workdir of the training.'
     )
   model = savos.SAVOS(pretrained.described(path, description['architecture']))
-  params = pretrained.fit(
-    path, tensor_file.read_params(path), state_lib.param_shapes(model)
-  )
-  return Trained(
-    model,
-    params,
-    description['step'],
-    description['averaged'],
-    description['config'],
-  )
+  params = tensor_file.read_params(path, state_lib.param_shapes(model))
+  return Trained(model, params, told.step, told.averaged, description['config'])
 
 
 def write(

@@ -76,3 +76,9 @@ def test_after_eq_5_the_background_is_what_the_objects_leave():
   # 0.4 is the largest, though below one half; and 0.4 against 0.45.
   p = pixels([0.4, 0.4], [0.3, 0.15])
   np.testing.assert_array_equal(aggregation.labels(p, 'softmax'), [[1, 0]])
+
+
+def test_confidence_of_what_is_no_number():
+  p = pixels([0.9, 0.7], [0.2, np.nan], [0.1, 0.4])
+  sure = aggregation.confidence(p, np.array([1, 2]))
+  np.testing.assert_allclose(sure, [0.8, np.nan, 0])

@@ -52,6 +52,7 @@ def test_json_with_names_as_keys(tmp_path):
   ('text', 'found'),
   [
     ('sequences: [', 'unreadable'),
+    ('[' * 10**4, 'unreadable'),
     ('attributes: [AC]', 'no list of sequences'),
     ('sequences:\n  - attributes: [AC]', 'an entry without a name'),
     ('sequences:\n  - {name: bear, attributes: 3}', 'attributes of bear: 3'),

@@ -42,6 +42,11 @@ def test_table_has_a_row_a_step_and_a_column_a_curve(trained):
   assert [row['validation/J'] for row in rows] == ['', '0.5', '', '']
 
 
+def test_a_curve_with_the_name_of_a_formula(tmp_path):
+  curves.write_csv(tmp_path / 'a.csv', {'=cmd': {1: -0.5}})
+  assert (tmp_path / 'a.csv').read_text() == "step,'=cmd\n1,-0.5\n"
+
+
 def test_steps_taken_again_count_as_the_last_time(trained):
   # What a file of events is called begins with the second it was made in.
   (first,) = (trained / 'logs').iterdir()
@@ -83,6 +88,7 @@ def test_lines_of_a_machine_without_tensorboard(tmp_path):
   expected = {'iou': {10: 0.25, 20: 0.75}, 'loss': {20: 1.0}}
   assert curves.read(path) == expected
   assert curves.read(tmp_path) == expected
-  path.write_text('{"iou": 1}\n')
-  with pytest.raises(errors.SavosError, match='line 1: no numbers of a step'):
-    curves.read(path)
+  for line in ('{"iou": 1}', '[' * 10**5, '{"step": 1e999}'):
+    path.write_text(f'{line}\n')
+    with pytest.raises(errors.SavosError, match='line 1: no numbers of a'):
+      curves.read(path)

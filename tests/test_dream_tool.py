@@ -129,9 +129,9 @@ def test_values_out_of_range_are_named(photo, capsys, argument, found):
 
 def test_a_missing_file_is_named(photo, capsys):
   message = refused([*photo, '--image=nowhere.jpg'], capsys)
-  assert 'nowhere.jpg: file not found' in message
+  assert 'nowhere.jpg: no such file' in message
   message = refused([*photo, '--mask=nowhere.png'], capsys)
-  assert 'nowhere.png: file not found' in message
+  assert 'nowhere.png: no such file' in message
 
 
 def test_a_mask_of_another_size_shows_both(photo, tmp_path, capsys):

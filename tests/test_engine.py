@@ -68,6 +68,18 @@ def test_a_damaged_frame_is_named_and_no_mask_is_made_up(
   ]  # fmt: skip
 
 
+@pytest.mark.parametrize('count', [1, 2])
+def test_the_frame_in_which_the_network_fails_is_named(video, tmp_path, count):
+  model = tiny_resnets.MODEL
+  params = tiny_resnets.network_params(model)
+  params['decoder']['predict']['bias'][0] = np.nan
+  jobs = [engine.of_sequence(video, tmp_path / f'{i}') for i in range(count)]
+  trackers = [tracker_lib.Tracker(model, params) for _ in jobs]
+  with pytest.raises(errors.SavosError, match=r'frame 00001: objects .2, 5.'):
+    engine.segment(trackers, jobs)
+  assert not list(tmp_path.rglob('00001.png'))
+
+
 class Kept(sinks.Sink):
   """Keeps what it is told."""
 

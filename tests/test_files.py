@@ -1,6 +1,8 @@
 """Files appear whole or not at all."""
 
 from concurrent import futures
+import os
+import socket
 import threading
 
 import pytest
@@ -64,3 +66,25 @@ def test_two_threads_may_write_one_file_at_once(tmp_path):
     assert partial.suffix == path.suffix
   assert path.read_text() in ('one', 'other')
   assert list(tmp_path.iterdir()) == [path]
+
+
+def test_what_is_no_file_is_named(tmp_path):
+  (tmp_path / 'file').touch()
+  (tmp_path / 'link').symlink_to('file')
+  (tmp_path / 'loop').symlink_to('loop')
+  os.mkfifo(tmp_path / 'pipe')
+  found = {
+    'file': '',
+    'link': '',
+    'absent': 'no such file',
+    'file/below': 'no such file',
+    'null\0': 'no such file',
+    'loop': 'Too many levels of symbolic links',
+    '.': 'a folder',
+    'pipe': 'a pipe',
+  }
+  assert {name: files.problem(tmp_path / name) for name in found} == found
+  assert files.problem('/dev/zero') == 'a device'
+  with socket.socket(socket.AF_UNIX) as opened:
+    opened.bind(str(tmp_path / 's'))
+    assert files.problem(tmp_path / 's') == 'a socket'

@@ -167,6 +167,14 @@ def test_black_and_white_jpeg(tmp_path, mode, quality):
   assert (labels != _ellipse() // 255).mean() < 0.005
 
 
+def test_a_jpeg_with_another_picture_behind_it(tmp_path):
+  path = tmp_path / 'mask.jpg'
+  image = Image.fromarray(_ellipse())
+  image.save(path, 'MPO', save_all=True, append_images=[image.rotate(90)])
+  labels, _ = first_masks.read([path], SIZE)
+  assert (labels != _ellipse() // 255).mean() < 0.005
+
+
 def test_other_jpegs_are_refused(tmp_path):
   path = tmp_path / 'mask.jpg'
   advice = 'as PNG, or as black and white'
@@ -290,6 +298,6 @@ def test_an_object_that_a_resize_loses(path):
 
 
 def test_broken_files_are_named(path):
-  _error(path, 'file not found')
+  _error(path, 'no such file')
   path.write_text('<html>404</html>')
   _error(path, 'not an image')

@@ -1,5 +1,7 @@
 """ResNets out of Keras' files: names, layouts, and Keras itself."""
 
+import struct
+import tracemalloc
 import zipfile
 
 import h5py
@@ -181,6 +183,122 @@ def test_zip_without_weights(tmp_path):
     archive.writestr('config.json', '{}')
   with pytest.raises(errors.SavosError, match='not a whole Keras file'):
     keras_reader.read(tmp_path / 'file')
+
+
+_KERNEL = 'conv1_conv/conv1_conv/kernel:0'
+
+
+def _external(file, folder):
+  (folder / 'secret').write_bytes(b'TOPSECRET...' * 256)
+  external = [(str(folder / 'secret'), 0, 7 * 7 * 3 * 4 * 4)]
+  file.create_dataset(_KERNEL, (7, 7, 3, 4), 'f4', external=external)
+
+
+def _virtual(file, folder):
+  with h5py.File(folder / 'other', 'w') as other:
+    other['x'] = np.ones((7, 7, 3, 4), np.float32)
+  layout = h5py.VirtualLayout((7, 7, 3, 4), 'f4')
+  layout[...] = h5py.VirtualSource(folder / 'other', 'x', (7, 7, 3, 4))
+  file.create_virtual_dataset(_KERNEL, layout)
+
+
+def _external_link(file, folder):
+  with h5py.File(folder / 'other', 'w') as other:
+    _write_named(other, _arrays()[0])
+  file['model_weights'] = h5py.ExternalLink(str(folder / 'other'), '/')
+
+
+def _soft_link(file, folder):
+  _write_named(file.create_group('elsewhere'), _arrays()[0])
+  file['model_weights'] = h5py.SoftLink('/elsewhere')
+
+
+@pytest.mark.parametrize(
+  'make', [_external, _virtual, _external_link, _soft_link]
+)
+def test_another_file_is_not_read(tmp_path, make):
+  """HDF5 has three ways to name one."""
+  with h5py.File(tmp_path / 'file', 'w') as file:
+    make(file, tmp_path)
+  with pytest.raises(errors.SavosError, match='is in another file, which'):
+    keras_reader.read(tmp_path / 'file')
+
+
+def test_links_below_lead_nowhere(tmp_path):
+  with h5py.File(tmp_path / 'other', 'w') as other:
+    _write_named(other, _arrays()[0])
+  with h5py.File(tmp_path / 'file', 'w') as file:
+    for layer in _arrays()[0]:
+      file[layer] = h5py.ExternalLink(str(tmp_path / 'other'), layer)
+  with pytest.raises(errors.SavosError, match='holds nothing, which'):
+    keras_reader.read(tmp_path / 'file')
+
+
+@pytest.mark.parametrize(
+  ('options', 'message'),
+  [
+    ({'shape': (7, 7, 3, 1 << 20)}, 'is said to take 616562688 bytes'),
+    (
+      {'shape': (1 << 31, 1 << 31, 1 << 31)},
+      'is said to take 39614081257132168',
+    ),
+    ({'shape': (7, 7, 3, 4)}, 'not all in the file'),
+    (
+      {'shape': (7, 7, 3, 4), 'chunks': (7, 7, 3, 1)},
+      'not all in the file',
+    ),
+    (
+      {'data': np.zeros((7, 7, 3, 4), 'f4'), 'compression': 'gzip'},
+      'are compressed',
+    ),
+    ({'data': h5py.Empty('f4')}, 'not all in the file'),
+    ({'shape': (2,), 'dtype': h5py.string_dtype()}, 'is of type object'),
+    ({'shape': (2,), 'dtype': [('a', 'f4')]}, 'is of type'),
+  ],
+)
+def test_a_declared_size_is_not_believed(tmp_path, options, message):
+  with h5py.File(tmp_path / 'file', 'w') as file:
+    file.create_dataset(_KERNEL, **{'dtype': 'f4'} | options)
+  tracemalloc.start()
+  with pytest.raises(errors.SavosError, match=f'file: .*{message}'):
+    keras_reader.read(tmp_path / 'file')
+  assert tracemalloc.get_traced_memory()[1] < 10_000_000
+  tracemalloc.stop()
+
+
+def test_groups_in_groups_end(tmp_path):
+  with h5py.File(tmp_path / 'file', 'w') as file:
+    file['/'.join('a' * 100)] = 1.0
+  with pytest.raises(errors.SavosError, match='groups in groups'):
+    keras_reader.read(tmp_path / 'file')
+
+
+@pytest.mark.parametrize('name', [3, np.arange(5), 'a' * 1000, b'\xff'])
+def test_a_layers_name_may_be_anything(tmp_path, name):
+  with h5py.File(tmp_path / 'file', 'w') as file:
+    file['layers/a/vars/0'] = np.ones(3)
+    file['layers/a/vars'].attrs['name'] = name
+    file['layers/a/vars/-1'] = np.ones(3)
+  with pytest.raises(errors.SavosError, match=r'Keras before 3\.6'):
+    keras_reader.read(tmp_path / 'file')
+
+
+@pytest.mark.parametrize(
+  'method', [zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA]
+)
+def test_a_zip_does_not_fill_the_memory(tmp_path, method):
+  path = tmp_path / 'file'
+  with zipfile.ZipFile(path, 'w', method) as archive:
+    archive.writestr('model.weights.h5', bytes(80 << 20))
+  whole = path.read_bytes()
+  for told in (80 << 20, 1000):  # As it is, and as little.
+    place = struct.pack('<I', 80 << 20)
+    path.write_bytes(whole.replace(place, struct.pack('<I', told)))
+    tracemalloc.start()
+    with pytest.raises(errors.SavosError, match='file: '):
+      keras_reader.read(path)
+    assert tracemalloc.get_traced_memory()[1] < 10_000_000
+    tracemalloc.stop()
 
 
 @pytest.fixture(scope='module')

@@ -2,6 +2,8 @@
 
 import os
 import pathlib
+import struct
+import zlib
 
 import numpy as np
 from PIL import Image
@@ -310,7 +312,7 @@ READERS = [masks.read_frame, masks.read_mask, masks.image_size]
 
 @pytest.mark.parametrize('reader', READERS)
 def test_missing_file(tmp_path, reader):
-  assert 'file not found' in _error(reader, tmp_path / 'absent.png')
+  assert 'no such file' in _error(reader, tmp_path / 'absent.png')
 
 
 @pytest.mark.parametrize('reader', READERS)
@@ -333,7 +335,111 @@ def test_text_file_named_png(tmp_path, reader):
 def test_folder_in_place_of_a_file(tmp_path, reader):
   path = tmp_path / 'folder.png'
   path.mkdir()
-  assert 'directory' in _error(reader, path)
+  assert ': a folder.' in _error(reader, path)
+
+
+@pytest.mark.parametrize('reader', READERS)
+def test_a_pipe_is_not_waited_for(tmp_path, reader):
+  path = tmp_path / 'pipe.png'
+  os.mkfifo(path)
+  assert ': a pipe.' in _error(reader, path)
+  assert ': a device.' in _error(reader, pathlib.Path('/dev/zero'))
+
+
+@pytest.mark.parametrize('reader', READERS)
+def test_no_program_is_started_for_an_image(tmp_path, reader, monkeypatch):
+  """Pillow has Ghostscript draw an EPS, by its content."""
+  started = tmp_path / 'started'
+  (tmp_path / 'gs').write_text(f'#!/bin/sh\ntouch {started}\n')
+  (tmp_path / 'gs').chmod(0o755)
+  monkeypatch.setenv('PATH', f'{tmp_path}:{os.environ["PATH"]}')
+  path = tmp_path / 'mask.png'
+  Image.new('RGB', (4, 4)).save(path, format='EPS')
+  assert 'not an image' in _error(reader, path)
+  assert not started.exists()
+
+
+@pytest.mark.parametrize('format_', masks.FORMATS)
+def test_a_format_is_told_by_content(tmp_path, format_):
+  path = tmp_path / 'frame'
+  Image.new('RGB', (7, 5), (9, 9, 9)).save(path, format=format_)
+  assert masks.image_size(path) == (5, 7)
+  np.testing.assert_allclose(masks.read_frame(path), 9, atol=2)
+
+
+@pytest.mark.parametrize('reader', READERS)
+@pytest.mark.parametrize('size', [(1 << 14, (1 << 13) + 1), (30_000, 30_000)])
+def test_an_image_may_not_declare_any_size(tmp_path, reader, size):
+  """Pillow warns of the first, if at all, and raises at the second."""
+  path = tmp_path / 'bomb.png'
+  Image.new('1', (1, 1)).save(path)
+  content = bytearray(path.read_bytes())
+  content[16:24] = struct.pack('>2I', *size)
+  content[29:33] = struct.pack('>I', zlib.crc32(content[12:29]))
+  path.write_bytes(content)
+  assert 'at most 134 million pixels' in _error(reader, path)
+
+
+@pytest.mark.parametrize('reader', READERS)
+@pytest.mark.parametrize('format_', ['GIF', 'PNG', 'WEBP', 'TIFF'])
+def test_of_several_pictures_none_is_chosen(tmp_path, reader, format_):
+  path = tmp_path / 'several.png'
+  first, second = (Image.new('L', (7, 5), value) for value in (0, 255))
+  first.save(path, format_, save_all=True, append_images=[second])
+  message = _error(reader, path)
+  assert f'a {format_} of several pictures' in message
+  assert 'as a video file' in message
+
+
+def test_what_a_phone_puts_behind_a_photo_is_no_second_picture(tmp_path):
+  path = tmp_path / 'photo.jpg'
+  first, second = (Image.new('RGB', (7, 5), (v, v, v)) for v in (0, 255))
+  first.save(path, 'MPO', save_all=True, append_images=[second])
+  assert not masks.read_frame(path).any()
+
+
+def test_images_in_memory_are_checked_alike(tmp_path):
+  path = tmp_path / 'frame.png'
+  Image.new('L', (7, 5), 3).save(path)
+  content = path.read_bytes()
+  assert masks.decode_image(content, 'here').size == (7, 5)
+  masks.check_image(content[:-9], 'here')
+  for check in (masks.decode_image, masks.check_image):
+    with pytest.raises(errors.SavosError, match='here: not an image'):
+      check(b'%!PS-Adobe-3.0 EPSF-3.0', 'here')
+  with pytest.raises(errors.SavosError, match='here: damaged image'):
+    masks.decode_image(content[:-30], 'here')
+
+
+def test_indices_without_their_palette(tmp_path):
+  path = tmp_path / 'frame.png'
+  _palette_image(LABELS).save(path, transparency=1)
+  content = path.read_bytes()
+  start = content.index(b'PLTE') - 4
+  (length,) = struct.unpack('>I', content[start : start + 4])
+  path.write_bytes(content[:start] + content[start + 12 + length :])
+  assert 'damaged image' in _error(masks.read_frame, path)
+
+
+def test_damage_anywhere_gives_no_traceback(tmp_path):
+  """Whatever Pillow raises on it; and a damaged image may well be read."""
+  rng = np.random.default_rng(0)
+  pixels = rng.integers(0, 256, (8, 9, 3), np.uint8)
+  path = tmp_path / 'frame'
+  refused = 0
+  for format_ in masks.FORMATS:
+    Image.fromarray(pixels).save(path, format_)
+    whole = path.read_bytes()
+    for _ in range(60):
+      content = bytearray(whole)
+      for place in rng.integers(0, min(400, len(whole)), 2):
+        content[place] = rng.integers(0, 256)
+      path.write_bytes(content)
+      try:
+        masks.read_frame(path)
+      except errors.SavosError:
+        refused += 1
+  assert refused > 50
 
 
 @pytest.mark.parametrize('suffix', ['.jpg', '.png'])

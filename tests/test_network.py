@@ -12,6 +12,7 @@ import jax
 import numpy as np
 import optax
 import pytest
+import safetensors.numpy
 
 from savos_jax import evaluate
 from savos_jax import network
@@ -136,8 +137,8 @@ def test_half_precision_halves_the_file(trained, tmp_path, capsys):
   for dtype in ('float32', 'float16'):
     path = tmp_path / f'{dtype}.safetensors'
     export_checkpoint.main([str(workdir), f'--out={path}', f'--dtype={dtype}'])
-    sizes.append(sum(a.nbytes for a in jax.tree.leaves(
-      tensor_file.read_params(path))))  # fmt: skip
+    arrays = safetensors.numpy.load_file(path).values()
+    sizes.append(sum(array.nbytes for array in arrays))
     assert dtype in capsys.readouterr().out
   assert sizes[0] == 2 * sizes[1]
   loaded, original = network.load(path), network.load(workdir)
@@ -296,3 +297,105 @@ def test_benchmarks_take_either(trained, tmp_path):
     found = common.architecture(arguments, 'bfloat16')
     assert found.decoder_features == 8
     assert found.compute_dtype == 'bfloat16'
+
+
+TOLD = [
+  (('architecture', 'decoder_features'), 10**9, 'at most 16384'),
+  (('architecture', 'decoder_features'), 8.0, 'a whole number'),
+  (('architecture', 'decoder_features'), '8', 'a whole number'),
+  (('architecture', 'block_counts'), [10**6] * 4, 'at most 64'),
+  (('architecture', 'block_counts'), 3, 'a list'),
+  (('architecture', 'block_counts'), [], 'four counts'),
+  (('architecture', 'width_multiplier'), float('inf'), 'at most 16'),
+  (('architecture', 'rgb_std'), [[1], [1], [1]], 'a number'),
+  (('architecture', 'attention'), 'no', 'true or false'),
+  (('architecture', 'unheard_of'), 1, 'unknown fields'),
+  (('architecture',), [1], 'fields and values'),
+  (('step',), 'five', 'a whole number'),
+  (('step',), 10**30, 'at most'),
+  (('averaged',), 1, 'true or false'),
+  (('config',), [1], 'config.eval'),
+  (('config', 'eval'), 'fast', 'config.eval'),
+  (('config', 'eval', 'short_side'), 'large', 'short_side'),
+  (('config', 'eval', 'short_side'), 10**9, 'short_side'),
+  (('config', 'eval', 'zoom'), 0.5, 'zoom'),
+  (('config', 'eval', 'memory_frames'), None, 'memory_frames'),
+]
+
+
+@pytest.mark.parametrize(('names', 'value', 'expected'), TOLD)
+def test_what_a_file_tells_is_checked_first(
+  trained, tmp_path, names, value, expected
+):
+  path = tmp_path / 'savos.safetensors'
+  network.write(path, network.load(trained[0]))
+  arrays = safetensors.numpy.load_file(path)
+  with safetensors.safe_open(path, 'numpy') as opened:
+    metadata = opened.metadata()
+  told = json.loads(metadata['description'])
+  inner = told
+  for name in names[:-1]:
+    inner = inner[name]
+  inner[names[-1]] = value
+  metadata['description'] = json.dumps(told)
+  safetensors.numpy.save_file(arrays, path, metadata)
+  with pytest.raises(errors.SavosError, match=f'{path}: .*{expected}'):
+    network.load(path)
+  if names[0] == 'architecture':
+    config = settings.model_config(smoke.get_config())
+    with pytest.raises(errors.SavosError, match=f'{path}: .*{expected}'):
+      pretrained.architecture(path, config)
+
+
+@pytest.mark.parametrize('content', ['[1]', '{"eval": 3}', '{', '[' * 10**5])
+def test_a_kept_configuration_is_not_believed(workdir, content):
+  (workdir / 'config.json').write_text(content)
+  with pytest.raises(errors.SavosError, match=r'config\.json: '):
+    network.load(workdir)
+
+
+def test_a_checkpoints_architecture_is_not_believed(workdir):
+  for step in (3, 5):
+    meta = next((workdir / 'checkpoints' / str(step) / 'meta').iterdir())
+    content = json.loads(meta.read_text())
+    content['model']['decoder_features'] = 10**9
+    meta.write_text(json.dumps(content))
+  with pytest.raises(errors.SavosError, match='decoder_features is 1000000000'):
+    network.load(workdir)
+
+
+def test_arrays_of_other_shapes_are_not_read(workdir, caplog):
+  """Orbax reads them, whatever shapes it is asked for."""
+  meta = next((workdir / 'checkpoints' / '5' / 'meta').iterdir())
+  content = json.loads(meta.read_text())
+  content['model']['decoder_features'] = 4
+  meta.write_text(json.dumps(content))
+  with pytest.raises(errors.SavosError, match='none of the checkpoints'):
+    network.load(workdir, step=5)
+  assert "arrays of other shapes in 'ema_params'" in caplog.text
+
+
+def test_no_network_with_what_is_no_number(trained, tmp_path):
+  """From a file, from a training's folder, and to start a training with."""
+  loaded = network.load(trained[0])
+  params = jax.tree.map(np.array, loaded.params)
+  params['decoder']['predict']['bias'][0] = np.nan
+  path = tmp_path / 'savos.safetensors'
+  description = {
+    'architecture': fields.as_fields(loaded.model.config),
+    'step': 1, 'averaged': False, 'config': {},
+  }  # fmt: skip
+  tensor_file.write(path, 'model', params, description)
+  workdir = tmp_path / 'run'
+  with checkpoint.Checkpoints(
+    workdir / 'checkpoints', loaded.model.config
+  ) as saved:
+    state = state_lib.TrainState(np.int32(1), params, {}, {})
+    saved.save(state, with_optimizer=False)
+  for read in (
+    lambda: network.load(path),
+    lambda: network.load(workdir),
+    lambda: pretrained.load(path, loaded.params),
+  ):
+    with pytest.raises(errors.SavosError, match=r'not a number.*predict/bias'):
+      read()

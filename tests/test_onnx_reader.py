@@ -1,6 +1,7 @@
 """ResNets out of ONNX graphs: what is found, and what is refused."""
 
 import builtins
+import os
 
 import numpy as np
 import onnx
@@ -10,6 +11,7 @@ import onnx_models
 import pytest
 
 from savos_jax.foundation import errors
+from savos_jax.weights import bounds
 from savos_jax.weights import onnx_reader
 from savos_jax.weights import resnet_params
 
@@ -65,16 +67,137 @@ def test_weights_in_constant_nodes_and_behind_identities(read):
   _assert_same(read(model).tensors, tensors)
 
 
-def test_weights_in_a_file_beside_it(tmp_path):
+def _beside(tmp_path, location='model.onnx.data'):
+  """Writes a model whose weights are in another file."""
   model, tensors = onnx_models.resnet()
   path = tmp_path / 'model.onnx'
   onnx.save_model(
-    model, path, save_as_external_data=True, location='w', size_threshold=0
+    model, path, save_as_external_data=True, location=location, size_threshold=0
   )
+  return path, tensors
+
+
+def test_weights_in_a_file_beside_it(tmp_path):
+  path, tensors = _beside(tmp_path)
   _assert_same(onnx_reader.read(path).tensors, tensors)
-  (tmp_path / 'w').unlink()
+  (tmp_path / 'model.onnx.data').unlink()
   with pytest.raises(errors.SavosError, match='external data'):
     onnx_reader.read(path)
+
+
+def _set_external(path, key, value):
+  """Changes what all tensors say of the file beside."""
+  model = onnx.load_model(path, load_external_data=False)
+  for proto in model.graph.initializer:
+    for entry in proto.external_data:
+      if entry.key == key:
+        entry.value = value
+  path.write_bytes(model.SerializeToString())
+
+
+@pytest.mark.parametrize(
+  'location', ['secret', '../secret', 'model/secret', '/etc/passwd', '']
+)
+def test_no_other_file_is_read(tmp_path, location):
+  path, _ = _beside(tmp_path)
+  (tmp_path / 'model').mkdir()
+  for folder in (tmp_path, tmp_path.parent, tmp_path / 'model'):
+    (folder / 'secret').write_bytes(bytes(10_000))
+  _set_external(path, 'location', location)
+  with pytest.raises(errors.SavosError, match=r'begins with .model.'):
+    onnx_reader.read(path)
+
+
+@pytest.mark.parametrize('made', ['link', 'pipe'])
+def test_what_is_beside_is_a_file(tmp_path, made):
+  path, _ = _beside(tmp_path)
+  data = tmp_path / 'model.onnx.data'
+  if made == 'link':
+    data.rename(tmp_path / 'secret')
+    data.symlink_to('secret')
+  else:
+    data.unlink()
+    os.mkfifo(data)
+  with pytest.raises(errors.SavosError, match=f'a {made}'):
+    onnx_reader.read(path)
+
+
+@pytest.mark.parametrize(
+  ('key', 'value'),
+  [
+    ('length', '5'),
+    ('length', '99999999999'),
+    ('length', '-1'),
+    ('offset', '99999999999'),
+    ('offset', '-4'),
+    ('offset', 'much'),
+  ],
+)
+def test_what_is_said_of_the_file_beside_is_not_believed(tmp_path, key, value):
+  path, _ = _beside(tmp_path)
+  _set_external(path, key, value)
+  with pytest.raises(errors.SavosError, match=r'model\.onnx: not a whole'):
+    onnx_reader.read(path)
+
+
+@pytest.mark.parametrize(
+  ('dims', 'message'),
+  [
+    ([1 << 40], 'is said to take'),
+    ([1 << 40, 1 << 40], 'is said to take'),
+    ([1 << 20], 'not a whole'),
+    ([-1, 3, 7, 7], 'not a whole'),
+  ],
+)
+def test_a_shape_is_not_believed(read, dims, message):
+  model, _ = onnx_models.resnet()
+  conv = model.graph.node[_index(model, 'Conv', 0)]
+  for proto in model.graph.initializer:
+    if proto.name == conv.input[1]:
+      proto.dims[:] = dims
+  with pytest.raises(errors.SavosError, match=message):
+    read(model)
+
+
+def test_weights_that_are_used_again_and_again_are_counted(read, monkeypatch):
+  model, _ = onnx_models.resnet()
+  read(model)
+  monkeypatch.setattr(bounds, '_ANY', 1000)
+  monkeypatch.setattr(bounds, '_TIMES', 0)
+  with pytest.raises(errors.SavosError, match='is said to take'):
+    read(model)
+
+
+@pytest.mark.parametrize('to', ['first', 'itself'])
+def test_a_circle_has_an_end(read, to):
+  model, _ = onnx_models.resnet()
+  relus = [n for n in model.graph.node if n.op_type == 'Relu']
+  if to == 'first':  # The last block leads to the first again.
+    relus[-1].output[0] = relus[0].output[0]
+  else:
+    relus[0].input[0] = relus[0].output[0]
+  with pytest.raises(errors.SavosError, match='not in order'):
+    read(model)
+
+
+@pytest.mark.parametrize('values', [['a'], ['a', 'b'], [1e300, 1.0], [1.5]])
+def test_an_attribute_may_be_anything(read, values):
+  model, _ = onnx_models.resnet()
+  node = model.graph.node[_index(model, 'Conv', 1)]
+  kept = [a for a in node.attribute if a.name != 'strides']
+  del node.attribute[:]
+  node.attribute.extend([*kept, helper.make_attribute('strides', values)])
+  with pytest.raises(errors.SavosError, match=r'model\.onnx: '):
+    read(model)
+
+
+def test_a_constant_may_be_anything(read):
+  model, _ = onnx_models.resnet(constants='node')
+  node = model.graph.node[_index(model, 'Constant', 0)]
+  del node.attribute[:]
+  node.attribute.append(helper.make_attribute('value', 3.0))
+  with pytest.raises(errors.SavosError, match='stored in the file'):
+    read(model)
 
 
 def test_scale_and_shift_of_channels_are_folded(read):
@@ -178,7 +301,7 @@ def _squeeze_and_excite(model):
   gate = helper.make_node('Sigmoid', [add.input[0]], ['gate'], name='gate')
   gated = helper.make_node('Mul', ['gate', add.input[0]], ['gated'])
   add.input[0] = 'gated'
-  for node in (gated, gate):
+  for node in (gate, gated):
     model.graph.node.insert(_index(model, 'Add', 0), node)
 
 

@@ -293,7 +293,7 @@ def test_no_such_file(tmp_path):
   assert f'{tmp_path / "b.pack"}: cannot be read' in read_error(
     tmp_path / 'b.pack'
   )
-  assert 'cannot be read' in read_error(tmp_path)
+  assert 'cannot be read: a folder' in read_error(tmp_path)
 
 
 def test_something_else_than_a_pack(tmp_path):
@@ -341,6 +341,28 @@ def test_a_malformed_index(small, change):
 def test_an_index_with_more_images_than_there_are(small):
   _change_index(small, lambda index: index['records'][0].update(count=2))
   assert f'{small}: i/1.jpg, an image of' in read_error(small)
+
+
+@pytest.mark.parametrize('count', [10**12, -(10**12), float('inf')])
+def test_an_index_is_not_believed(small, count):
+  _change_index(small, lambda index: index['records'].append(
+    index['records'][0] | {'name': 'b', 'count': count}))  # fmt: skip
+  assert f'{small}: index.json in it is malformed' in read_error(small)
+
+
+def test_a_pack_of_packed_bytes_is_not_unpacked(tmp_path):
+  path = tmp_path / 'a.pack'
+  with zipfile.ZipFile(path, 'w', zipfile.ZIP_DEFLATED) as archive:
+    archive.writestr('index.json', bytes(10_000_000))
+  assert 'its members are compressed' in read_error(path)
+
+
+def test_a_picture_in_a_pack_is_no_bomb(small, monkeypatch):
+  (record,) = pack.read(small)
+  monkeypatch.setattr(masks, 'MOST_PIXELS', 9)
+  for read in (record.frame, record.labels):
+    with pytest.raises(errors.SavosError, match='Expected at most'):
+      read(0)
 
 
 def test_an_image_of_another_size_than_the_index_says(small):

@@ -202,6 +202,47 @@ def test_another_way_is_refused(tracker, video, labels, tmp_path):
   assert 'scales: [1.0] (now [0.5, 1.0])' in str(caught.value)
 
 
+@pytest.mark.parametrize(
+  'changed',
+  [
+    {'setting': '[' * 10**5},
+    {'setting': '[1]'},
+    {'sinks': '3'},
+    {'done': np.inf},
+    {'lost': np.zeros(1, object)},
+    {'state_0': np.zeros(1, object)},
+    {'whole': np.ones(2)},
+  ],
+)
+def test_progress_is_not_believed(tmp_path, changed):
+  kept = progress.Progress(tmp_path, SETTING)
+  kept.save(progress.Done(3, ('masks',), [np.ones(2)]))
+  with np.load(tmp_path / progress.FILE) as stored:
+    np.savez(tmp_path / progress.FILE, **{**stored, **changed})
+  with pytest.raises(errors.SavosError, match=r'progress\.npz: damaged'):
+    kept.read()
+  np.savez_compressed(tmp_path / progress.FILE, state_0=np.zeros(1 << 20))
+  with pytest.raises(errors.SavosError, match=r'damaged: compressed'):
+    kept.read()
+
+
+def test_what_a_tracker_goes_on_with_is_compared(tracker, video, labels):
+  tracker.start(video.frame(0), labels, (1, 4))
+  tracker.step(video.frame(1))
+  state = [np.asarray(x) for x in tracker.state()]
+  tracker.restore(state)
+  for wrong in (
+    [],
+    state[:2],
+    [*state, state[0]],
+    [state[0], state[0], state[2]],
+  ):
+    with pytest.raises(errors.SavosError, match='a memory of arrays'):
+      tracker.restore(wrong)
+  with pytest.raises(errors.SavosError, match='probabilities of shape'):
+    tracker.restore([state[1], *state[1:]])
+
+
 def test_damaged_progress_is_named(tracker, video, labels, tmp_path):
   (tmp_path / 'progress.npz').write_bytes(b'PK\x03\x04 cut')
   with pytest.raises(errors.SavosError, match=r'progress\.npz: damaged'):

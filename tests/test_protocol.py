@@ -250,7 +250,7 @@ def test_score_sequence_takes_a_folder(open_davis, results):
   scores = protocol.score_sequence(videos[0], folder)
   assert [score.j_statistics.mean for score in scores] == [1, 1]
   (folder / 'val0' / '00001.png').unlink()
-  with pytest.raises(errors.SavosError, match=r'00001\.png: file not found'):
+  with pytest.raises(errors.SavosError, match=r'00001\.png: no such file'):
     protocol.score_sequence(videos[0], str(folder))
 
 

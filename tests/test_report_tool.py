@@ -70,6 +70,7 @@ def test_comparison_says_what_is_left_out(
   [
     (None, r'no scores\.json'),
     ('{', 'can not be read as JSON'),
+    ('[' * 10**5, 'can not be read as JSON'),
     ('{"global": {}}', 'not the scores of this program'),
     ('[]', 'not the scores of this program'),
   ],

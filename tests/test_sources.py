@@ -111,6 +111,69 @@ def test_a_string_will_do_and_a_colon_is_no_protocol(tmp_path, monkeypatch):
   assert len(list(sources.open_video('a:b.mp4').frames())) == 3
 
 
+@pytest.mark.parametrize('name', ['concat:clip.mp4', 'http:', 'a,,b|c.mp4'])
+def test_a_name_is_no_address(tmp_path, monkeypatch, name):
+  _make(tmp_path / 'clip.mp4', 'mp4v', 3).rename(tmp_path / name)
+  monkeypatch.chdir(tmp_path)
+  assert len(list(sources.open_video(name).frames())) == 3
+
+
+@pytest.mark.parametrize(
+  'start',
+  [b'', b'\xef\xbb\xbf', b' \r\n\t', b'\0\0', b'\xff\xfe', b'\n\xc3\xa9'],
+)
+@pytest.mark.parametrize(
+  'text',
+  [
+    '#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,é\nclip.avi\n',
+    '#EXTM3U\n#EXTINF:1,\nclip.avi\n',
+    'ffconcat version 1.0\n# é\nfile clip.avi\n',
+    'v=0\ns=é\nc=IN IP4 127.0.0.1\nt=0 0\nm=video 5004 RTP/AVP 96\n',
+    '<?xml version="1.0"?><!-- é --><MPD type="static"></MPD>',
+    '[playlist]\nFile1=clip.avi\nTitle1=é\n',
+  ],
+)
+def test_a_list_of_files_is_no_video(tmp_path, start, text):
+  """Whatever stands before it and behind; FFmpeg would play what it names."""
+  _make(tmp_path / 'clip.avi', 'MJPG', 3)
+  for name in ('clip.mp4', 'clip.m3u8'):
+    path = tmp_path / name
+    path.write_bytes(start + text.encode() + bytes(9))
+    # Behind other bytes than these no program knows it.
+    known = not start.endswith(b'\xa9') or 'MPD' in text
+    _error(path, 'a playlist' if known else 'no video in it')
+
+
+@pytest.mark.parametrize(
+  ('name', 'text'),
+  [
+    ('list.mp4', 'ffconcat version 1.0\nfile clip.avi\n'),
+    (
+      'list.m3u8',
+      '#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\nclip.avi\n',
+    ),
+    ('x%03d.tga', 'text'),
+  ],
+)
+def test_no_other_file_is_read(tmp_path, monkeypatch, name, text):
+  """Also where our own look at the first bytes sees nothing."""
+  monkeypatch.setattr(sources, '_check_is_video', lambda path: None)
+  monkeypatch.chdir(tmp_path)
+  _make(tmp_path / 'clip.avi', 'MJPG', 3)
+  for index in (0, 1):
+    Image.new('RGB', (WIDTH, HEIGHT)).save(tmp_path / f'x00{index}.tga')
+  (tmp_path / name).write_text(text)
+  _error(tmp_path / name, 'no video in it')
+
+
+def test_a_pipe_is_not_waited_for(tmp_path):
+  os.mkfifo(tmp_path / 'clip.mp4')
+  _error(tmp_path / 'clip.mp4', ': a pipe.')
+  (tmp_path / 'frames').mkdir()
+  os.mkfifo(tmp_path / 'frames' / '1.png')
+  _error(tmp_path / 'frames', ': a pipe.', start=tmp_path / 'frames' / '1.png')
+
+
 def test_rotation_is_applied(tmp_path):
   """A phone stores frames as the sensor has them, and the turn beside."""
   path = _make(tmp_path / 'clip.mp4', 'mp4v', 3)
@@ -373,7 +436,7 @@ def test_sound_alone_is_no_video(tmp_path):
 
 def test_an_empty_file_a_missing_one_and_an_image(tmp_path):
   path = tmp_path / 'clip.mp4'
-  _error(path, 'not found', 'a folder with one image a frame')
+  _error(path, 'no such file', 'a folder with one image a frame')
   path.touch()
   _error(path, 'an empty file', 'Copy it again')
   folder = _folder(tmp_path / 'images', ['a.JPG'])

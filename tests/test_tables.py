@@ -91,6 +91,20 @@ def test_csv_files_are_those_of_the_official_tool(scores, tmp_path):
   )
 
 
+def test_csv_holds_no_formula(tmp_path):
+  names = ('=cmd_1', '-dog', 'mbike-trick_1')
+  frame = np.ones(1)
+  scores = protocol.Scores(
+    tuple(protocol.ObjectScore(name, frame, frame) for name in names)
+  )
+  _, path = tables.write_csv(tmp_path, scores, 'val')
+  assert path.read_text().splitlines()[1:] == [
+    "'=cmd_1,1.000,1.000",
+    "'-dog,1.000,1.000",
+    'mbike-trick_1,1.000,1.000',
+  ]
+
+
 def test_csv_leaves_undefined_values_empty(undefined, tmp_path):
   paths = tables.write_csv(tmp_path, undefined, 'train')
   assert paths[0].name == 'global_results-train.csv'

@@ -356,5 +356,5 @@ def test_segmentation_must_hold_ids(tmp_path):
   Image.fromarray(np.zeros((2, 3, 3), np.uint8)).save(path)
   with pytest.raises(errors.SavosError, match='here: a segmentation of shape'):
     tfds_davis._decode_labels(path.read_bytes(), 'here')
-  with pytest.raises(errors.SavosError, match='here: a damaged segmentation'):
+  with pytest.raises(errors.SavosError, match='here, a segmentation: damaged'):
     tfds_davis._decode_labels(path.read_bytes()[:20], 'here')

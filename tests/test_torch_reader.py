@@ -1,8 +1,11 @@
 """Reading .pth and .safetensors."""
 
+import json
 import pathlib
 import pickle
+import struct
 import sys
+import zipfile
 
 import numpy as np
 import pytest
@@ -104,6 +107,51 @@ def test_a_truncated_file_is_named(tmp_path, size):
     torch_reader.read_safetensors(file)
 
 
+def write_by_hand(path, name, dtype, shape, size):
+  """Writes a safetensors file that its library would not."""
+  told = {name: {'dtype': dtype, 'shape': shape, 'data_offsets': [0, size]}}
+  header = json.dumps(told).encode()
+  path.write_bytes(struct.pack('<Q', len(header)) + header + bytes(size))
+  return path
+
+
+@pytest.mark.parametrize(
+  ('name', 'dtype', 'shape', 'size', 'message'),
+  [
+    ('conv1.weight', 'F8_E4M3', [1], 1, 'is of type F8_E4M3'),
+    ('conv1.weight', 'I8', [1], 1, 'is of type I8'),
+    ('conv1.weight', 'C64', [1], 8, 'is of type C64'),
+    ('conv1.weight', 'F32', [0, 1 << 62], 0, 'not a whole'),
+    ('conv1.weight', 'F32', [1 << 32] * 3, 4, 'not a whole'),
+    ('conv1.weight', 'F32', [1 << 20], 4, 'not a whole'),
+    ('conv1.weight', 'F32', [1] * 100, 4, 'not a whole'),
+  ],
+)
+def test_what_a_file_declares_is_not_believed(
+  tmp_path, name, dtype, shape, size, message
+):
+  path = write_by_hand(tmp_path / 'file', name, dtype, shape, size)
+  with pytest.raises(errors.SavosError, match=f'file: .*{message}'):
+    torch_reader.read_safetensors(path)
+
+
+def test_what_no_encoder_needs_is_not_read(tmp_path):
+  path = write_by_hand(tmp_path / 'file', 'fc.weight', 'F8_E4M3', [1], 1)
+  source = torch_reader.read_safetensors(path)
+  assert (dict(source.tensors), source.left_out) == ({}, ('fc.weight',))
+
+
+def test_a_number_in_a_name_has_an_end(tmp_path):
+  tensors = {
+    tiny_resnets.as_transformers('conv1.weight'): np.ones(1, np.float32),
+    f'encoder.stages.{"9" * 5000}.layers.0.layer.0.convolution.weight': np.ones(
+      1, np.float32
+    ),
+  }
+  source = torch_reader.read_safetensors(write(tmp_path / 'file', tensors))
+  assert 'conv1.weight' in source.tensors
+
+
 def test_without_torch_the_message_says_what_to_do(tmp_path, monkeypatch):
   monkeypatch.setitem(sys.modules, 'torch', None)
   path = tmp_path / 'resnet50-0676ba61.pth'
@@ -185,4 +233,43 @@ def test_something_else_in_a_pth(torch, tmp_path):
   path = tmp_path / 'list.pth'
   torch.save([1, 2], path)
   with pytest.raises(errors.SavosError, match='holds a list'):
+    torch_reader.read_pth(path)
+
+
+def test_a_tensor_may_not_repeat_its_bytes_for_ever(torch, tmp_path):
+  path = tmp_path / 'model.pth'
+  repeated = torch.zeros(1).expand(64, 3, 7, 1 << 16)
+  torch.save({'conv1.weight': repeated}, path)
+  assert path.stat().st_size < 10_000
+  with pytest.raises(errors.SavosError, match=r'conv1.weight is said to take'):
+    torch_reader.read_pth(path)
+
+
+def test_an_archive_does_not_fill_the_memory(torch, tmp_path):
+  path = tmp_path / 'model.pth'
+  torch.save({'conv1.weight': torch.zeros(1 << 20)}, path)
+  packed = tmp_path / 'packed.pth'
+  with (
+    zipfile.ZipFile(path) as archive,
+    zipfile.ZipFile(packed, 'w', zipfile.ZIP_DEFLATED) as smaller,
+  ):
+    for name in archive.namelist():
+      smaller.writestr(name, archive.read(name))
+  with pytest.raises(errors.SavosError, match=r'data\.pkl in it is compressed'):
+    torch_reader.read_pth(packed)
+
+
+@pytest.mark.parametrize(
+  'make',
+  [
+    lambda torch: torch.eye(3).to_sparse(),
+    lambda torch: torch.ones(3, dtype=torch.int8),
+    lambda torch: torch.ones(3, dtype=torch.complex64),
+    lambda torch: torch.ones(3, device='meta'),
+  ],
+)
+def test_other_tensors_are_refused(torch, tmp_path, make):
+  path = tmp_path / 'model.pth'
+  torch.save({'conv1.weight': make(torch), 3: torch.ones(1)}, path)
+  with pytest.raises(errors.SavosError, match=r'conv1.weight is of type'):
     torch_reader.read_pth(path)

@@ -388,3 +388,22 @@ def test_shrunk_frames_give_labels_of_the_full_size(params, video):
   ids = np.array([0, *video.object_ids])
   expected = aggregation_lib.labels(enlarged, 'independent')
   np.testing.assert_array_equal(labels, ids[np.asarray(expected)])
+
+
+@pytest.mark.parametrize(
+  'config',
+  [
+    options.InferenceConfig(),
+    options.InferenceConfig(chunk=1),
+    options.InferenceConfig(zoom=2.0),
+    options.InferenceConfig(aggregation='winner_takes_all'),
+  ],
+)
+def test_what_is_no_number_is_no_empty_mask(params, video, config):
+  """One broken parameter, as of a file whose checksum is right."""
+  broken = jax.tree.map(np.array, params)
+  broken['encoder']['res2_0']['conv1']['kernel'][0, 0, 0, 0] = np.nan
+  tracker = tracker_lib.Tracker(MODEL, broken, config)
+  tracker.start(video.frame(0), video.labels(0), video.object_ids)
+  with pytest.raises(errors.SavosError, match=r'objects \[2.*no number'):
+    tracker.step(video.frame(1))

@@ -26,6 +26,7 @@ import numpy as np
 import tqdm
 
 from savos_jax.data import lucid
+from savos_jax.datasets import masks
 from savos_jax.foundation import files
 from savos_jax.foundation import threads
 
@@ -110,11 +111,12 @@ def _read(path: pathlib.Path) -> bytes | None:
   return payload
 
 
-def _unpack(payload: bytes, frame: np.ndarray) -> np.ndarray:
+def _unpack(path, payload: bytes, frame: np.ndarray) -> np.ndarray:
   """Turns the frame into the background."""
   top, left = _CORNER.unpack_from(payload)
-  png = np.frombuffer(payload, np.uint8, offset=_CORNER.size)
-  box = cv2.imdecode(png, cv2.IMREAD_COLOR)
+  png = payload[_CORNER.size :]
+  masks.check_image(png, path)
+  box = cv2.imdecode(np.frombuffer(png, np.uint8), cv2.IMREAD_COLOR)
   background = frame.copy()
   background[top : top + box.shape[0], left : left + box.shape[1]] = box
   return background
@@ -173,7 +175,7 @@ class BackgroundCache:
     payload = _read(path)
     if payload is None:
       return self._make(path, frame, labels, moving)
-    return _unpack(payload, frame)
+    return _unpack(path, payload, frame)
 
   def has(
     self, frame: np.ndarray, labels: np.ndarray, moving: Iterable[int]

@@ -5,8 +5,11 @@ objects. On disk it is written as an indexed PNG with the PASCAL VOC palette,
 the form that the DAVIS 2017 tools expect.
 """
 
+from collections.abc import Callable
+import io
 import os
-import pathlib
+from typing import TypeVar
+import warnings
 
 import numpy as np
 from PIL import Image
@@ -15,11 +18,22 @@ from PIL import UnidentifiedImageError
 from savos_jax.foundation import errors
 from savos_jax.foundation import files
 
+_Made = TypeVar('_Made')
 # In the data sets 255 marks pixels that belong to no object ("void").
 VOID = 255
 # Greyscale masks with larger values than this are taken for anti-aliased
 # pictures of a mask; no data set has that many objects in a sequence.
 _MAX_GREY_ID = 100
+# Whatever a file's name says; others make Pillow start programs (EPS).
+FORMATS = ('PNG', 'JPEG', 'BMP', 'WEBP', 'TIFF', 'GIF')
+# A small file may declare any size: 400 MB as RGB are enough.
+MOST_PIXELS = 1 << 27
+_SMALLER = (
+  f'Expected at most {MOST_PIXELS / 1e6:.0f} million pixels, as 16384x8192: '
+  'make it smaller.'
+)
+# Of less than `MOST_PIXELS`; what has more is refused with our words.
+warnings.filterwarnings('ignore', category=Image.DecompressionBombWarning)
 
 
 def pascal_palette() -> np.ndarray:
@@ -44,40 +58,116 @@ def _image_error(path, found: str, hint: str) -> errors.SavosError:
   return errors.SavosError(f'{path}: {found}\n  {hint}')
 
 
-def open_image(path: str | os.PathLike) -> Image.Image:
+def _check_picture(image: Image.Image, where) -> None:
+  """Refuses, before any pixel is read, what is too large or more than one."""
+  if image.width * image.height > MOST_PIXELS:
+    raise _image_error(
+      where, f'an image of {image.width}x{image.height} pixels.', _SMALLER
+    )
+  # A phone's JPEG may have a second picture behind it, as for its HDR.
+  if getattr(image, 'is_animated', False) and image.format != 'MPO':
+    raise _image_error(
+      where,
+      f'a {image.format} of several pictures, an animation.',
+      'Expected one picture: save the one that is meant alone, as PNG. A '
+      'video is given as a video file, or as a folder with an image a frame.',
+    )
+
+
+def _whole(image: Image.Image) -> Image.Image:
+  image.load()
+  return image
+
+
+def _decode(source, where, use: Callable[[Image.Image], _Made]) -> _Made:
+  """Opens a picture: the one place where Pillow is given somebody's bytes.
+
+  Args:
+    source: a path, or a binary file.
+    where: names it, for messages.
+    use: makes something of the picture while its file is open.
+
+  Returns:
+    What it made.
+  """
+  try:
+    # `with` closes the file of a damaged image too; the pixels stay.
+    with Image.open(source, formats=FORMATS) as image:
+      _check_picture(image, where)
+      return use(image)
+  except errors.SavosError:
+    raise
+  except UnidentifiedImageError:
+    in_memory = isinstance(source, io.BytesIO)
+    size = len(source.getvalue()) if in_memory else os.path.getsize(source)
+    raise _image_error(
+      where,
+      f'not an image ({size} bytes).',
+      f'Expected one of {", ".join(FORMATS)}, by its content. Copy the file '
+      'again from its source.',
+    ) from None
+  except (Image.DecompressionBombError, Image.DecompressionBombWarning):
+    raise _image_error(
+      where, 'an image of too many pixels.', _SMALLER
+    ) from None
+  except Exception as error:  # Pillow's readers have no common base.
+    raise _image_error(
+      where,
+      f'damaged image: {error or type(error).__name__}.',
+      'Expected a whole JPEG or PNG file. Copy it again from its source.',
+    ) from None
+
+
+def open_image(
+  path: str | os.PathLike, use: Callable[[Image.Image], _Made] = _whole
+) -> _Made:
   """Opens an image file and decodes it whole.
 
   Args:
-    path: the file.
+    path: the file, of one of `FORMATS`, whatever its name ends in.
+    use: makes something of the image, in place of decoding it; what Pillow
+      raises in it is an image's damage.
+
+  Returns:
+    The decoded PIL image, or what was made.
+
+  Raises:
+    SavosError: the file is missing, is no file or no image, ends early, has
+      more than `MOST_PIXELS`, or several pictures.
+  """
+  found = files.problem(path)
+  if found:
+    raise _image_error(path, f'{found}.', 'Expected an image file here.')
+  return _decode(path, path, use)
+
+
+def decode_image(data: bytes, where: str | os.PathLike) -> Image.Image:
+  """Decodes an image that is in memory.
+
+  Args:
+    data: of one of `FORMATS`.
+    where: names it, for messages.
 
   Returns:
     The decoded PIL image.
 
   Raises:
-    SavosError: the file is missing, is no image, or ends early.
+    SavosError: as `open_image`.
   """
-  try:
-    # `with` closes the file of a damaged image too; the pixels stay.
-    with Image.open(path) as image:
-      image.load()
-  except FileNotFoundError:
-    raise _image_error(
-      path, 'file not found.', 'Expected an image file here.'
-    ) from None
-  except UnidentifiedImageError:
-    size = pathlib.Path(path).stat().st_size
-    raise _image_error(
-      path,
-      f'not an image ({size} bytes).',
-      'Expected a JPEG or PNG file. Copy the file again from its source.',
-    ) from None
-  except (OSError, SyntaxError, ValueError) as error:
-    raise _image_error(
-      path,
-      f'damaged image: {error}.',
-      'Expected a whole JPEG or PNG file. Copy it again from its source.',
-    ) from None
-  return image
+  return _decode(io.BytesIO(data), where, _whole)
+
+
+def check_image(data: bytes, where: str | os.PathLike) -> None:
+  """Refuses what `decode_image` would, by its header: for another decoder.
+
+  Args:
+    data: see there.
+    where: see there.
+
+  Raises:
+    SavosError: as `open_image`, except damage past the header.
+  """
+  _decode(io.BytesIO(data), where, lambda image: None)
 
 
 def image_size(path: str | os.PathLike) -> tuple[int, int]:
@@ -86,12 +176,7 @@ def image_size(path: str | os.PathLike) -> tuple[int, int]:
   Raises:
     SavosError: as `open_image`, except damage past the header.
   """
-  try:
-    with Image.open(path) as image:
-      return image.height, image.width
-  except (OSError, SyntaxError, ValueError):
-    opened = open_image(path)
-    return opened.height, opened.width
+  return open_image(path, lambda image: (image.height, image.width))
 
 
 def read_frame(path: str | os.PathLike) -> np.ndarray:
@@ -106,7 +191,7 @@ def read_frame(path: str | os.PathLike) -> np.ndarray:
   Raises:
     SavosError: as `open_image`.
   """
-  return np.asarray(open_image(path).convert('RGB'))
+  return open_image(path, lambda image: np.asarray(image.convert('RGB')))
 
 
 def _without_void(values: np.ndarray) -> np.ndarray:

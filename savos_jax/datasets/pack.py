@@ -22,6 +22,7 @@ import cv2
 import numpy as np
 import tqdm
 
+from savos_jax.datasets import masks
 from savos_jax.datasets import sequences
 from savos_jax.datasets import shrinking
 from savos_jax.foundation import errors
@@ -48,9 +49,9 @@ _TOLERANCE = 1.05
 _AGAIN = 'Expected a whole file of savos_jax.tools.pack: copy it again.'
 # What the modules zipfile and json raise where bytes are not as they were.
 _DAMAGE = (
-  zipfile.BadZipFile, zlib.error, EOFError, IndexError, KeyError,
-  NotImplementedError, OSError, OverflowError, RuntimeError, TypeError,
-  ValueError,
+  zipfile.BadZipFile, zlib.error, AttributeError, EOFError, IndexError,
+  KeyError, NotImplementedError, OSError, OverflowError, RuntimeError,
+  TypeError, ValueError,
 )  # fmt: skip
 
 
@@ -77,12 +78,17 @@ class PackedSequence(sequences.Sequence):
     """Returns the labels of frame `index`, uint8 [H, W]."""
     path = self.masks[index]
     labels = self._read(path, cv2.IMREAD_UNCHANGED)
+    if labels.ndim != 2 or labels.dtype != np.uint8:
+      raise errors.SavosError(
+        f'{path}: labels of shape {labels.shape}, {labels.dtype}.\n  {_AGAIN}'
+      )
     self.check_size(path, labels)
     return labels
 
   def _read(self, path: pathlib.Path, flags: int) -> np.ndarray:
     # Its checksum was right when the pack was opened.
     data = self.archive.read('/'.join(path.parts[-2:]))
+    masks.check_image(data, path)
     image = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
     if image is None:
       raise errors.SavosError(
@@ -355,17 +361,27 @@ def read(*paths: str | os.PathLike) -> list[PackedSequence]:
   return records
 
 
-def _read(path: pathlib.Path) -> list[PackedSequence]:
+def _content(path: pathlib.Path) -> bytes:
+  found = files.problem(path.expanduser())
   try:
-    content = path.expanduser().read_bytes()
+    if not found:
+      return path.expanduser().read_bytes()
   except OSError as error:
-    raise errors.SavosError(
-      f'{path}: cannot be read: {error.strerror}.\n  Expected a file of '
-      'savos_jax.tools.pack.'
-    ) from None
+    found = error.strerror
+  raise errors.SavosError(
+    f'{path}: cannot be read: {found}.\n  Expected a file of '
+    'savos_jax.tools.pack.'
+  )
+
+
+def _read(path: pathlib.Path) -> list[PackedSequence]:
+  content = _content(path)
   try:
     archive = zipfile.ZipFile(io.BytesIO(content))
     names = archive.namelist()
+    if any(i.compress_type != zipfile.ZIP_STORED for i in archive.infolist()):
+      # A few bytes may be packed from gigabytes.
+      raise zipfile.BadZipFile('its members are compressed')
   except _DAMAGE as error:
     raise errors.SavosError(
       f'{path}: no pack, or its end is missing ({len(content)} bytes): '
@@ -390,6 +406,9 @@ def _read(path: pathlib.Path) -> list[PackedSequence]:
         f'{path}: a pack of version {index["version"]}.\n  Expected '
         f'{_VERSION}: make it again with this version of savos_jax.'
       )
+    counts = [record['count'] for record in index['records']]
+    if min(counts, default=0) < 0 or sum(counts) > len(names):
+      raise ValueError('it tells of more images than there are')
     records = [
       _open(path, archive, index['suffix'], record)
       for record in index['records']

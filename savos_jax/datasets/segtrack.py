@@ -103,7 +103,7 @@ def read_object_mask(path: pathlib.Path) -> tuple[np.ndarray, np.ndarray]:
   Raises:
     SavosError: no image, damaged, in colours, or without 255 but with 1.
   """
-  values = np.asarray(masks.open_image(path).convert('RGB'))
+  values = masks.read_frame(path)
   grey = values[..., 0]
   if (values != grey[..., None]).any():
     raise errors.SavosError(

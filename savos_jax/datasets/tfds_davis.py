@@ -6,7 +6,6 @@ the folder layout of `savos_jax.datasets.davis`, and read from there.
 """
 
 import contextlib
-import io
 import json
 import os
 import pathlib
@@ -15,7 +14,6 @@ import uuid
 
 from etils import epath
 import numpy as np
-from PIL import Image
 import tqdm
 
 from savos_jax.datasets import davis
@@ -166,14 +164,7 @@ def _decode_labels(data: bytes, where: str) -> np.ndarray:
   TFDS stores ids as grey values, so unlike in `masks.read_mask` a value of 255
   is not read as an object.
   """
-  try:
-    with Image.open(io.BytesIO(data)) as image:
-      labels = np.asarray(image)
-  except (OSError, SyntaxError, ValueError) as error:
-    raise errors.SavosError(
-      f'{where}: a damaged segmentation: {error}.\n'
-      '  Delete the builder and prepare it again.'
-    ) from None
+  labels = np.asarray(masks.decode_image(data, f'{where}, a segmentation'))
   if labels.ndim != 2 or labels.dtype != np.uint8:
     raise errors.SavosError(
       f'{where}: a segmentation of shape {labels.shape}, {labels.dtype}.\n'

@@ -66,7 +66,7 @@ def _parse(path: pathlib.Path) -> dict[str, tuple[str, ...]]:
     text = path.read_text('utf-8')
     is_json = path.suffix == '.json'
     content = json.loads(text) if is_json else yaml.safe_load(text)
-  except (OSError, ValueError, yaml.YAMLError) as error:
+  except (OSError, RecursionError, ValueError, yaml.YAMLError) as error:
     first = str(error).splitlines()[0]
     raise _error(path, f'unreadable: {first}') from None
   entries = content.get('sequences') if isinstance(content, dict) else content

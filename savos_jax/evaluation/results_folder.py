@@ -91,7 +91,7 @@ def _read(path: pathlib.Path) -> Any:
     return json.loads(path.read_text('utf-8'))
   except FileNotFoundError:
     return None
-  except (OSError, ValueError) as error:
+  except (OSError, RecursionError, ValueError) as error:
     raise errors.SavosError(
       f'{path}: can not be read as JSON: {error}.\n'
       '  Expected the file as the evaluation wrote it; evaluate again.'

@@ -1,8 +1,6 @@
 """Scores as JSON, as the official CSV files, and as a table to read."""
 
 from collections.abc import Mapping
-import csv
-import io
 import json
 import math
 import os
@@ -12,6 +10,7 @@ from savos_jax.evaluation import measures
 from savos_jax.evaluation import protocol
 from savos_jax.evaluation import rules
 from savos_jax.foundation import files
+from savos_jax.foundation import spreadsheets
 
 _GLOBAL_COLUMNS = (
   'J&F-Mean',
@@ -183,21 +182,14 @@ def _csv_number(value: float) -> str:
   return f'{value:.3f}' if math.isfinite(value) else ''
 
 
-def _csv_text(columns: tuple[str, ...], rows: list[list[str]]) -> str:
-  text = io.StringIO()
-  writer = csv.writer(text, lineterminator='\n')
-  writer.writerow(columns)
-  writer.writerows(rows)
-  return text.getvalue()
-
-
 def write_csv(
   folder: str | os.PathLike, scores: protocol.Scores, split: str
 ) -> tuple[pathlib.Path, pathlib.Path]:
   """Writes the two files of davis2017-evaluation, names and columns alike.
 
-  Fractions with three decimals. The official tool takes these files for its own
-  when they lie in the folder that it is to score.
+  Fractions with three decimals. A name that a spreadsheet would take for a
+  formula gets an apostrophe in front. The official tool takes these files for
+  its own when they lie in the folder that it is to score.
 
   Args:
     folder: where to; made if it is not there.
@@ -215,9 +207,8 @@ def write_csv(
   global_path = folder / f'global_results-{split}.csv'
   sequence_path = folder / f'per-sequence_results-{split}.csv'
   values = (scores.j_and_f, *scores.j, *scores.f)
-  _write_text(
-    global_path, _csv_text(_GLOBAL_COLUMNS, [list(map(_csv_number, values))])
-  )
+  rows = [_GLOBAL_COLUMNS, list(map(_csv_number, values))]
+  _write_text(global_path, spreadsheets.to_csv(rows))
   rows = [
     [
       score.name,
@@ -226,7 +217,7 @@ def write_csv(
     ]
     for score in scores.objects
   ]
-  _write_text(sequence_path, _csv_text(_SEQUENCE_COLUMNS, rows))
+  _write_text(sequence_path, spreadsheets.to_csv([_SEQUENCE_COLUMNS, *rows]))
   return global_path, sequence_path
 
 

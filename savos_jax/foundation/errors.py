@@ -4,6 +4,8 @@ from collections.abc import Iterator
 import contextlib
 import sys
 
+_LONGEST = 4000  # Characters of a line; longer than any path.
+
 
 class SavosError(Exception):
   """Something that the user can put right.
@@ -20,6 +22,21 @@ class Incomplete(SavosError):
   """
 
 
+def shown(text: object) -> str:
+  """Returns a text as a terminal may be given it.
+
+  Names in messages come out of files: what would steer the terminal is written
+  out, and long lines are cut.
+  """
+  lines = [
+    ''.join(c if c.isprintable() else ascii(c)[1:-1] for c in line)
+    for line in str(text).split('\n')
+  ]
+  return '\n'.join(
+    line if len(line) <= _LONGEST else f'{line[:_LONGEST]}...' for line in lines
+  )
+
+
 @contextlib.contextmanager
 def reported() -> Iterator[None]:
   """Ends a program that fails as a shell expects: a message, no traceback.
@@ -30,7 +47,7 @@ def reported() -> Iterator[None]:
   try:
     yield
   except SavosError as error:
-    print(f'error: {error}', file=sys.stderr)
+    print(f'error: {shown(error)}', file=sys.stderr)
     sys.exit(3 if isinstance(error, Incomplete) else 2)
   except KeyboardInterrupt:
     print('interrupted', file=sys.stderr)

@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all, and folders that one program has."""
+"""Files: real ones, that appear whole or not at all; folders of one owner."""
 
 from collections.abc import Iterable
 from collections.abc import Iterator
@@ -8,12 +8,41 @@ import os
 import pathlib
 import re
 import secrets
+import stat
 
 from savos_jax.foundation import errors
 from savos_jax.foundation import manifests
 
 # What a killed program was writing.
 _LEFT = re.compile(r'\..*\.[0-9a-f]{12}\.part(\..*)?')
+
+
+# What is no file: to open one may wait for ever, or do something.
+_OTHERS = {
+  stat.S_IFDIR: 'a folder',
+  stat.S_IFIFO: 'a pipe',
+  stat.S_IFCHR: 'a device',
+  stat.S_IFBLK: 'a device',
+  stat.S_IFSOCK: 'a socket',
+}
+
+
+def problem(path: str | os.PathLike) -> str:
+  """Tells what keeps a path from being read as a file; it is not opened.
+
+  Args:
+    path: links are followed.
+
+  Returns:
+    'no such file', 'a folder', 'a pipe', ...; '' where it is a file.
+  """
+  try:
+    mode = os.stat(path).st_mode
+  except (FileNotFoundError, NotADirectoryError, ValueError):  # A null in it.
+    return 'no such file'
+  except OSError as error:
+    return error.strerror
+  return '' if stat.S_ISREG(mode) else _OTHERS.get(stat.S_IFMT(mode), 'no file')
 
 
 def _sync(path: pathlib.Path) -> None:

@@ -100,11 +100,12 @@ def confidence(objects: jax.Array, size: jax.Array) -> jax.Array:
 
   Returns:
     The mean probability of each object's pixels, those above one half, [K]; 0
-    where it has none.
+    where it has none, NaN where any probability is no number.
   """
   rows = jnp.arange(objects.shape[1])[:, None] < size[0]
   columns = jnp.arange(objects.shape[2])[None] < size[1]
-  inside = (objects > 0.5) & (rows & columns)[None]
+  # What is no number is not at most one half either: it shows in the mean.
+  inside = ~(objects <= 0.5) & (rows & columns)[None]
   total = jnp.where(inside, objects, 0.0).sum(axis=(1, 2))
   return total / jnp.maximum(inside.sum(axis=(1, 2)), 1).astype(jnp.float32)
 

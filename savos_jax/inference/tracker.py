@@ -117,14 +117,15 @@ class Tracker:
     Raises:
       SavosError: it is of other objects, another size or network.
     """
-    probabilities, confidences, steps, *more = state
     leaves, tree = jax.tree.flatten(self._more_state())
-    found = [(x.shape, str(x.dtype)) for x in more]
-    expected = [(x.shape, str(x.dtype)) for x in leaves]
+    found = [(x.shape, str(x.dtype)) for x in state[1:]]
+    expected = [((len(self._ids),), 'float32'), ((), 'int32')]
+    expected += [(x.shape, str(x.dtype)) for x in leaves]
     if found != expected:
       raise errors.SavosError(
         f'a memory of arrays {found}.\n  Expected {expected}.'
       )
+    probabilities, confidences, steps, *more = state
     self.guide(probabilities)
     self._confidences, self._steps = jnp.asarray(confidences), int(steps)
     if more:
@@ -239,7 +240,8 @@ class Tracker:
       Labels, uint8 [H, W], with the objects' ids; 0 is the background.
 
     Raises:
-      SavosError: the frame is of another size, or no object was ever added.
+      SavosError: the frame is of another size, no object was ever added, or
+        what the network finds is no number: `reset` before the next video.
     """
     self._check_step(frame)
     if not self._ids:
@@ -415,6 +417,14 @@ class Tracker:
     """Keeps what guides the next frame and returns the labels."""
     # The soft prediction guides the next frame; it is never binarised.
     self._guidance, labels, self._confidences, self._memory = found
+    unknown = np.isnan(self.confidences)
+    if unknown.any():
+      ids = [i for i, no in zip(self._ids, unknown, strict=True) if no]
+      raise errors.SavosError(
+        f'objects {ids}: what the network finds is no number.\n  Expected '
+        'probabilities: its parameters are damaged, or too large for the '
+        'dtype of its computation. Take another network.'
+      )
     height, width = self._geometry.shape
     ids = np.array([0, *self._ids], np.uint8)
     return ids[np.asarray(labels)[:height, :width]]
@@ -438,7 +448,7 @@ def step_together(
 
   Raises:
     SavosError: as `Tracker.step`, or the trackers cannot step together. No
-      tracker has stepped then.
+      tracker has stepped then, unless the network found what is no number.
   """
   for tracker, frame in zip(trackers, frames, strict=True):
     tracker._check_step(frame)

@@ -4,8 +4,14 @@ from collections.abc import Mapping
 import dataclasses
 from typing import Any
 
+from savos_jax.foundation import typed
 from savos_jax.models import savos_config
 
+# Far beyond every network; what is larger takes for ever to build.
+_MOST = {
+  'block_counts': 64, 'width_multiplier': 16, 'gcb_kernel_size': 255,
+  'spatial_kernel_size': 255, 'rgb_mean': 256, 'rgb_std': 256,
+}  # fmt: skip
 # The dtype of the computation changes no parameter.
 _WITHOUT_PARAMETERS = ('compute_dtype',)
 
@@ -26,21 +32,9 @@ def from_fields(fields: Mapping[str, Any]) -> savos_config.SavosConfig:
     The architecture.
 
   Raises:
-    ValueError: a field is unknown or out of its range.
+    ValueError: a field is unknown, of another type or out of its range.
   """
-  known = {field.name for field in dataclasses.fields(savos_config.SavosConfig)}
-  unknown = sorted(set(fields) - known)
-  if unknown:
-    raise ValueError(
-      f'unknown fields: {", ".join(unknown)}.\n'
-      '  Expected those of config.model.'
-    )
-  return savos_config.SavosConfig(
-    **{
-      name: tuple(value) if isinstance(value, list) else value
-      for name, value in fields.items()
-    }
-  )
+  return typed.build(savos_config.SavosConfig, fields, _MOST)
 
 
 def differences(

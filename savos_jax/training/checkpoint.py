@@ -20,6 +20,7 @@ from savos_jax.models import fields
 from savos_jax.models import savos_config
 from savos_jax.training import state as state_lib
 from savos_jax.weights import fingerprints
+from savos_jax.weights import finite
 from savos_jax.weights import pretrained
 
 logger = logging.getLogger(__name__)
@@ -260,12 +261,14 @@ class Checkpoints:
       (step, whether they are the averaged ones, parameters).
 
     Raises:
-      SavosError: no such checkpoint, another architecture, or damage.
+      SavosError: no such checkpoint, another architecture, damage, or
+        parameters that are no finite numbers.
     """
     _check_step(self._folder, self.steps(), step)
     wanted = {'ema_params' if use_ema else 'params': like}
     for found, restored in self._newest_whole(wanted, step, params_like=like):
       ((name, params),) = restored.items()
+      finite.check(f'{self._folder}, step {found}', params)
       return found, name == 'ema_params', params
     raise AssertionError('unreachable: steps exist')
 
@@ -313,6 +316,8 @@ class Checkpoints:
       name: jax.tree.map(ocp.utils.to_shape_dtype_struct, item)
       for name, item in wanted.items()
     }
+    for name, item in abstract.items():
+      self._check_shapes(step, name, item)
     try:
       restored = self._manager.restore(
         step,
@@ -327,6 +332,20 @@ class Checkpoints:
       if fingerprints.fingerprint(restored[name]) != saved[name]:
         raise OSError(f'fingerprint of {name!r} differs from the saved one')
     return {name: restored[name] for name in wanted}
+
+  def _check_shapes(self, step: int, name: str, wanted: Any) -> None:
+    """Raises OSError if arrays are of other shapes: Orbax reads any.
+
+    Of another number of arrays it says so itself.
+    """
+    with ocp.StandardCheckpointer() as reader:
+      stored = reader.metadata(self._folder / str(step) / name).item_metadata
+    shapes = [
+      sorted(leaf.shape for leaf in jax.tree.leaves(tree))
+      for tree in (stored, wanted)
+    ]
+    if len(shapes[0]) == len(shapes[1]) and shapes[0] != shapes[1]:
+      raise OSError(f'arrays of other shapes in {name!r}')
 
   def _check_model(self, step: int, found: dict) -> None:
     different = fields.differences(

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable
 from collections.abc import Mapping
-import csv
 import json
 import math
 import os
@@ -13,6 +12,7 @@ import numpy as np
 from savos_jax.foundation import errors
 from savos_jax.foundation import extras
 from savos_jax.foundation import files
+from savos_jax.foundation import spreadsheets
 from savos_jax.report import charts
 from savos_jax.training import metric_writing
 
@@ -89,7 +89,10 @@ def _read_lines(path: pathlib.Path) -> Iterable[dict[str, dict[int, float]]]:
       scalars = json.loads(line)
       step = int(scalars.pop('step'))
       values = {tag: float(value) for tag, value in scalars.items()}
-    except (AttributeError, KeyError, TypeError, ValueError):
+    except (
+      ArithmeticError, AttributeError, LookupError, RecursionError, TypeError,
+      ValueError,
+    ):  # fmt: skip
       raise errors.SavosError(
         f'{path}, line {number}: no numbers of a step.\n  Expected a '
         f'{metric_writing.FILE} of a training, as {{"step": 20, "loss": 0.5}}.'
@@ -112,15 +115,12 @@ def write_csv(
     SavosError: it can't be written.
   """
   steps = sorted({step for values in curves.values() for step in values})
-  with (
-    files.replacing(path) as partial,
-    partial.open('w', newline='', encoding='utf-8') as file,
-  ):
-    writer = csv.writer(file, lineterminator='\n')
-    writer.writerow(['step', *curves])
-    for step in steps:
-      row = [values.get(step) for values in curves.values()]
-      writer.writerow([step, *('' if v is None else f'{v:.6g}' for v in row)])
+  rows = [['step', *curves]]
+  for step in steps:
+    row = [values.get(step) for values in curves.values()]
+    rows.append([step, *('' if v is None else f'{v:.6g}' for v in row)])
+  with files.replacing(path) as partial:
+    partial.write_text(spreadsheets.to_csv(rows), 'utf-8', newline='\n')
 
 
 def chart(curves: Mapping[str, Mapping[int, float]]) -> charts.Chart:

@@ -137,6 +137,12 @@ class _Run:
   done: progress_lib.Done | None = None
 
   @property
+  def place(self) -> str:
+    """The coming frame, for messages."""
+    video = self.job.video
+    return f'{video.path}, frame {video.names(self.shown.index)}'
+
+  @property
   def kind(self) -> Hashable:
     """Runs of one kind step together."""
     video, count = self.job.video, len(self.tracker.object_ids)
@@ -257,9 +263,15 @@ class _Engine:
     first = (kind, slots) not in self._seen or any(run.fresh for run in runs)
     self._seen.add((kind, slots))
     started = time.perf_counter()
-    found = tracker_lib.step_together(
-      [run.tracker for run in runs], [run.shown.image for run in runs], slots
-    )
+    try:
+      found = tracker_lib.step_together(
+        [run.tracker for run in runs],
+        [run.shown.image for run in runs],
+        slots,
+      )
+    except errors.SavosError as error:
+      where = ', '.join(run.place for run in runs)
+      raise errors.SavosError(f'{where}: {error}') from None
     seconds = time.perf_counter() - started
     if first:
       self.timing.first += seconds

@@ -23,6 +23,8 @@ _MAX_OBJECTS = 254
 # An object that loses more than this to a later file is worth a word.
 _OVERLAP = 0.1
 _ASPECT = 0.02
+# MPO is a JPEG with another picture behind it, as phones write.
+_JPEG = ('JPEG', 'MPO')
 # Values of a JPEG between these are neither black nor white. They are right
 # along an edge; an area of them this wide is something else.
 _JPEG_MIDDLE = (64, 191)
@@ -110,7 +112,7 @@ def _read_one(path, colours: bool, binary: bool = False) -> np.ndarray:
     SavosError: as `read`.
   """
   image = masks.open_image(path)
-  if image.format == 'JPEG':
+  if image.format in _JPEG:
     return _jpeg_labels(path, np.asarray(image.convert('RGB')))
   if image.mode in ('L', 'LA'):
     grey = np.asarray(image.getchannel(0))

@@ -15,6 +15,7 @@ import numpy as np
 
 from savos_jax.foundation import errors
 from savos_jax.foundation import files
+from savos_jax.foundation import typed
 
 FILE = 'progress.npz'
 
@@ -82,21 +83,11 @@ class Progress:
     if not self._path.is_file():
       return Done()
     try:
-      with self._path.open('rb') as file, np.load(file) as stored:
-        setting = json.loads(str(stored['setting']))
-        count = sum(name.startswith('state_') for name in stored.files)
-        done = Done(
-          int(stored['done']),
-          tuple(json.loads(str(stored['sinks']))),
-          [stored[f'state_{i}'] for i in range(count)],
-          bool(stored['whole']),
-          tuple(stored['lost'].tolist()),
-          str(stored['note']),
-        )
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+      setting, done = _read(self._path)
+    except Exception as error:  # NumPy and zipfile have no common base.
       raise errors.SavosError(
-        f'{self._path}: damaged.\n  Remove {self._folder} and segment the '
-        'video again.'
+        f'{self._path}: damaged: {error}.\n  Remove {self._folder} and segment '
+        'the video again.'
       ) from None
     self._check(setting)
     return done
@@ -113,3 +104,22 @@ class Progress:
         + '\n    '.join(different)
         + '\n  Go on as it was begun, or segment into another folder.'
       )
+
+
+def _read(path: pathlib.Path) -> tuple[dict[str, Any], Done]:
+  """Returns the setting and what was done."""
+  with zipfile.ZipFile(path) as archive:
+    # A few bytes may be packed from gigabytes; ours are not packed.
+    if any(i.compress_type != zipfile.ZIP_STORED for i in archive.infolist()):
+      raise ValueError('compressed')
+  with path.open('rb') as file, np.load(file) as stored:
+    setting = typed.from_json(str(stored['setting']))
+    count = sum(name.startswith('state_') for name in stored.files)
+    return setting, Done(
+      int(stored['done']),
+      tuple(json.loads(str(stored['sinks']))),
+      [stored[f'state_{i}'] for i in range(count)],
+      bool(stored['whole']),
+      tuple(stored['lost'].tolist()),
+      str(stored['note']),
+    )

@@ -19,8 +19,14 @@ from savos_jax.datasets import frame_folder
 from savos_jax.datasets import masks
 from savos_jax.datasets import sequences
 from savos_jax.foundation import errors
+from savos_jax.foundation import files
 from savos_jax.video import video_file
 from savos_jax.video.video_file import Shown
+
+# How lists of other files begin; that of DASH has its mark anywhere. No other
+# file is ever read (`video_file`): these get words of their own.
+_LISTS = (b'#ext', b'ffconcat', b'[playlist]', b'v=0', b'<asx', b'<smil')
+_DASH = b'<mpd'
 
 
 def _error(path, found: str, hint: str) -> errors.SavosError:
@@ -150,10 +156,11 @@ def open_video(path: str | os.PathLike) -> Video:
   path = pathlib.Path(path)
   if path.is_dir():
     return _open_folder(path)
-  if not path.is_file():
+  found = files.problem(path)
+  if found:
     raise _error(
       path,
-      'not found.',
+      f'{found}.',
       'Expected a video file, or a folder with one image a frame.',
     )
   return _open_file(path)
@@ -179,7 +186,11 @@ def read_image(path: str | os.PathLike) -> np.ndarray:
   Raises:
     SavosError: as `masks.open_image`.
   """
-  image = ImageOps.exif_transpose(masks.open_image(path))
+  return masks.open_image(path, _as_seen)
+
+
+def _as_seen(image: Image.Image) -> np.ndarray:
+  image = ImageOps.exif_transpose(image)
   if image.mode.startswith('I'):
     values = np.asarray(image).astype(np.float64) / 257
     image = Image.fromarray(np.rint(np.clip(values, 0, 255)).astype(np.uint8))
@@ -251,6 +262,15 @@ def _check_is_video(path: pathlib.Path) -> None:
       'a single image.',
       'Expected a video file, or a folder with one image a frame: name the '
       'folder.',
+    )
+  # Whatever stands before: a mark of the encoding, blanks, zeros.
+  text = head.lower().replace(b'\0', b'').lstrip(b'\xef\xbb\xbf\xff\xfe \t\r\n')
+  if text.startswith(_LISTS) or _DASH in text:
+    raise _error(
+      path,
+      'a playlist: a text that names other files.',
+      'Expected a video file (mp4, mov, avi, webm, mkv, ...): name the one '
+      'that is meant.',
     )
   if head.isascii() and b'\0' not in head:
     raise _error(

@@ -4,6 +4,7 @@ import pathlib
 import zipfile
 
 from savos_jax.foundation import errors
+from savos_jax.foundation import files
 from savos_jax.weights import keras_reader
 from savos_jax.weights import onnx_reader
 from savos_jax.weights import source as source_lib
@@ -29,8 +30,8 @@ def recognise(path: pathlib.Path) -> str:
   Raises:
     SavosError: the file isn't there, is empty or is something else.
   """
-  if not path.is_file():
-    found = 'a folder' if path.is_dir() else 'no such file'
+  found = files.problem(path)
+  if found:
     raise errors.SavosError(f'{path}: {found}.\n  {_ACCEPTED}')
   with path.open('rb') as file:
     start = file.read(9)

@@ -8,6 +8,7 @@ from typing import Any
 from flax import traverse_util
 import jax
 
+from savos_jax.foundation import errors
 from savos_jax.models import resnet
 from savos_jax.weights import preprocessings
 from savos_jax.weights import resnet_params
@@ -82,12 +83,14 @@ def summary(
     names = sorted(source.left_out, key=lambda name: 'num_batches' in name)
     rest = f' and {len(names) - 3} more' if len(names) > 3 else ''
     lines.append(f'  left out: {", ".join(names[:3])}{rest}')
-  return '\n'.join(lines)
+  return errors.shown('\n'.join(lines))
 
 
 def listing(source: source_lib.Source) -> str:
   """Returns a line a tensor: its name, its shape, what the file calls it."""
-  return '\n'.join(
-    f'  {name:34} {list(source.tensors[name].shape)!s:20} <- {origin}'
-    for name, origin in source.origins.items()
+  return errors.shown(
+    '\n'.join(
+      f'  {name:34} {list(source.tensors[name].shape)!s:20} <- {origin}'
+      for name, origin in source.origins.items()
+    )
   )

@@ -10,6 +10,7 @@ Neither needs Keras itself, and no code that a file may hold is run.
 from collections.abc import Iterator
 import contextlib
 import io
+import math
 import pathlib
 import re
 from typing import Any
@@ -18,10 +19,12 @@ import zipfile
 import numpy as np
 
 from savos_jax.foundation import errors
+from savos_jax.weights import bounds
 from savos_jax.weights import preprocessings
 from savos_jax.weights import source as source_lib
 
 _EPSILON = 1.001e-5  # Of keras.applications.ResNet50; Keras' default is 1e-3.
+_DEEPEST = 16  # Groups in groups.
 _ARCHIVED = 'model.weights.h5'  # In a .keras.
 # Keras' names by their order in a layer, and torchvision's.
 _PARAMETERS = {
@@ -54,7 +57,8 @@ def read(path: pathlib.Path) -> source_lib.Source:
   """
   tensors, origins, left_out = {}, {}, []
   with _open(path) as file:
-    for layer, parameter, dataset in _arrays(file.get('model_weights', file)):
+    budget = bounds.Budget(path)
+    for layer, parameter, dataset in _arrays(path, _root(path, file)):
       name = _torchvision_name(layer, parameter)
       original = f'{layer}/{parameter}'
       if name is None:
@@ -67,7 +71,7 @@ def read(path: pathlib.Path) -> source_lib.Source:
           '  Expected one ResNet; save it alone.'
         )
       else:
-        tensors[name] = _as_torch(path, original, np.asarray(dataset))
+        tensors[name] = _as_torch(_read(path, original, dataset, budget))
         origins[name] = original
   if not tensors:
     raise _unknown(path, left_out[0] if left_out else 'nothing')
@@ -98,29 +102,72 @@ def _torchvision_name(layer: str, parameter: str) -> str | None:
   return f'{start}.{kind}{number}.{parameter}'
 
 
-def _as_torch(path: pathlib.Path, name: str, array: np.ndarray) -> np.ndarray:
+def _as_torch(array: np.ndarray) -> np.ndarray:
   """Brings kernels from [height, width, in, out] to torchvision's order."""
-  if array.dtype.kind != 'f':  # Keras writes bfloat16 as uint16.
-    raise errors.SavosError(
-      f'{path}: {name} is of type {array.dtype}.\n'
-      '  Expected float numbers, not quantised and not bfloat16; save the '
-      'model in float32.'
-    )
   return array.transpose(3, 2, 0, 1) if array.ndim == 4 else array
 
 
-def _arrays(group) -> Iterator[tuple[str, str, Any]]:
+def _read(path, name: str, dataset, budget: bounds.Budget) -> np.ndarray:
+  """Reads an array of floats that is in the file itself."""
+  if dataset.is_virtual or dataset.external:
+    raise _elsewhere(path, name)
+  if dataset.dtype.kind != 'f':  # Keras writes bfloat16 as uint16.
+    raise errors.SavosError(
+      f'{path}: {name} is of type {dataset.dtype}.\n'
+      '  Expected float numbers, not quantised and not bfloat16; save the '
+      'model in float32.'
+    )
+  size = math.prod(dataset.shape or ()) * dataset.dtype.itemsize
+  budget.take(size, name)
+  # Packed, a few bytes may become any number; and what was never written is
+  # made up.
+  packed = dataset.id.get_create_plist().get_nfilters()
+  if packed or dataset.id.get_storage_size() < size:
+    raise errors.SavosError(
+      f'{path}: the {size} bytes of {name} are '
+      f'{"compressed" if packed else "not all in the file"}.\n  Expected plain '
+      'arrays, as Keras writes them: save the model again.'
+    )
+  return np.asarray(dataset)
+
+
+def _elsewhere(path, name: str) -> errors.SavosError:
+  return errors.SavosError(
+    f'{path}: {name} is in another file, which is not read.\n  Expected all '
+    'arrays in the file itself, as Keras writes them: save the model again.'
+  )
+
+
+def _root(path, file):
+  """Returns the group of the weights; a link could lead out of the file."""
+  link = file.get('model_weights', getlink=True)
+  if link is None:
+    return file
+  # Its kinds are h5py's; that of what is in the file has no path.
+  if hasattr(link, 'path'):
+    raise _elsewhere(path, 'model_weights')
+  return file['model_weights']
+
+
+def _arrays(path, group) -> Iterator[tuple[str, str, Any]]:
   """Yields layer, parameter and array of all weights below a group."""
   found = []
 
-  def visit(place, item):
+  def visit(place, item):  # Links to elsewhere are not visited.
+    place = _text(place)
+    if place.count('/') > _DEEPEST:
+      raise errors.SavosError(
+        f'{path}: groups in groups, {place[:60]}....\n  Expected a model of '
+        'Keras: save it again.'
+      )
     if hasattr(item, 'shape'):  # An array, no group.
-      found.append((_text(place), item))
+      found.append((place, item))
 
-  group.visititems(visit)
+  if hasattr(group, 'visititems'):
+    group.visititems(visit)
   for place, dataset in found:
     *_, layer, parameter = ('', *place.split('/'))
-    if layer == 'vars':
+    if layer == 'vars' and parameter.isdecimal():
       yield _numbered(dataset, place, int(parameter))
     else:
       yield layer, parameter.removesuffix(':0'), dataset
@@ -128,7 +175,8 @@ def _arrays(group) -> Iterator[tuple[str, str, Any]]:
 
 def _numbered(dataset, place: str, number: int) -> tuple[str, str, Any]:
   """Names an array of a .weights.h5; without its layer's name, by its place."""
-  layer = _text(dataset.parent.attrs.get('name', place.rpartition('/vars/')[0]))
+  layer = dataset.parent.attrs.get('name', place.rpartition('/vars/')[0])
+  layer = _text(layer) if isinstance(layer, str | bytes) else repr(layer)[:60]
   match = _LAYER.fullmatch(layer)
   names = list(_PARAMETERS[match[4]]) if match else []
   parameter = names[number] if number < len(names) else str(number)
@@ -152,22 +200,30 @@ def _open(path: pathlib.Path) -> Iterator[Any]:
       'import).'
     ) from None
   try:
-    if zipfile.is_zipfile(path):
-      with zipfile.ZipFile(path) as archive:
-        content = io.BytesIO(archive.read(_ARCHIVED))
-    else:
-      content = path
+    content = _unpacked(path) if zipfile.is_zipfile(path) else path
     with h5py.File(content, 'r') as file:
       yield file
-  # h5py raises RuntimeError and ValueError, too, for what it can't decode.
-  except (
-    OSError, KeyError, RuntimeError, ValueError, zipfile.BadZipFile,
-  ) as error:  # fmt: skip
+  except errors.SavosError:
+    raise
+  except Exception as error:  # h5py and zipfile have no common base of theirs.
     raise errors.SavosError(
       f'{path}: not a whole Keras file: {error}.\n'
       '  Expected a .h5, .weights.h5 or .keras as Keras writes it. A download '
       'that was cut short looks like this: get it again.'
     ) from None
+
+
+def _unpacked(path: pathlib.Path) -> io.BytesIO:
+  """Reads the HDF5 out of a zip archive."""
+  budget = bounds.Budget(path)
+  with zipfile.ZipFile(path) as archive:
+    member = archive.getinfo(_ARCHIVED)
+    # Of the others a few bytes may become gigabytes before they can be counted.
+    if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+      raise zipfile.BadZipFile(f'{_ARCHIVED} is compressed as Keras does not')
+    budget.take(member.file_size, _ARCHIVED)
+    with archive.open(member) as file:
+      return io.BytesIO(file.read(member.file_size))
 
 
 def _unknown(path: pathlib.Path, found: str) -> errors.SavosError:

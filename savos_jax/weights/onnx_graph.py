@@ -6,12 +6,15 @@ Operators: https://onnx.ai/onnx/operators/.
 import collections
 from collections.abc import Sequence
 import dataclasses
+import math
 import pathlib
 from typing import Any
 
 import numpy as np
 
 from savos_jax.foundation import errors
+from savos_jax.foundation import files
+from savos_jax.weights import bounds
 
 # float32, float16, float64 and bfloat16 in onnx.TensorProto.DataType.
 _FLOATS = (1, 10, 11, 16)
@@ -39,15 +42,23 @@ class Graph:
 
   def __init__(self, path: pathlib.Path, graph, onnx):
     self.path = path
+    self._onnx = onnx
+    self._budget = bounds.Budget(path)
+    self._beside: set[pathlib.Path] = set()
     self.users: dict[str, list[Node]] = collections.defaultdict(list)
-    self._to_array = onnx.numpy_helper.to_array
     self._constants = {proto.name: proto for proto in graph.initializer}
     # Older files list the constants among the inputs, too.
     self.inputs = [
       value.name for value in graph.input if value.name not in self._constants
     ]
     same: dict[str, str] = {}  # What Identity and Cast renamed.
+    seen = {*self.inputs, *self._constants}
     for proto in graph.node:
+      # Each value is made once, before it is used: nothing leads in circles.
+      seen.update(proto.input)
+      if seen.intersection(filter(None, proto.output)):
+        raise ValueError(f'its nodes are not in order, "{proto.name}"')
+      seen.update(proto.output)
       output = proto.output[0] if proto.output else ''
       inputs = tuple(same.get(name, name) for name in proto.input)
       attributes = {
@@ -55,7 +66,9 @@ class Graph:
       }
       if _renames(proto.op_type, attributes) and inputs:
         same[output] = inputs[0]
-      elif proto.op_type == 'Constant' and 'value' in attributes:
+      elif proto.op_type == 'Constant' and isinstance(
+        attributes.get('value'), onnx.TensorProto
+      ):
         self._constants[output] = attributes['value']
       else:
         domain = proto.domain.removeprefix('ai.onnx')
@@ -126,10 +139,51 @@ class Graph:
       raise self.refusal(
         node, 'parameters that are stored in the file', f'input "{name}"'
       )
+    proto = self._constants[name]
     try:
-      return self._to_array(self._constants[name])
+      self._check_size(name, proto)
+      return self._onnx.numpy_helper.to_array(proto, str(self.path.parent))
+    except errors.SavosError:
+      raise
     except Exception as error:  # Protobuf, NumPy and onnx, each its own.
       raise damaged(self.path, f'tensor "{name}": {error}') from None
+
+  def _check_size(self, name: str, proto) -> None:
+    """Refuses a tensor that is not all in the file, or the one beside it."""
+    dtype = self._onnx.helper.tensor_dtype_to_np_dtype(proto.data_type)
+    if min(proto.dims, default=0) < 0:
+      raise ValueError(f'of shape {list(proto.dims)}')
+    size = math.prod(proto.dims) * dtype.itemsize
+    self._budget.take(size, f'tensor "{name}"')
+    if proto.data_location == self._onnx.TensorProto.EXTERNAL:
+      self._check_beside(name, proto, size)
+
+  def _check_beside(self, name: str, proto, size: int) -> None:
+    """Refuses data that are not those of this very network."""
+    told = {entry.key: entry.value for entry in proto.external_data}
+    location = told.get('location', '')
+    # Else the file could name any other that lies in its folder.
+    if not location.startswith(self.path.stem) or '/' in location:
+      raise errors.SavosError(
+        f'{self.path}: tensor "{name}" is in the file {location[:80]!r}.\n'
+        f'  Expected external data beside it, in a file whose name begins with '
+        f'{self.path.stem!r}. If that one is meant, make one file of both: '
+        'onnx.save(onnx.load(FILE), NEW).'
+      )
+    beside = self.path.with_name(location)
+    found = files.problem(beside)
+    if found or beside.is_symlink():
+      raise ValueError(f'external data {location}: {found or "a link"}')
+    if beside not in self._beside:
+      self._beside.add(beside)
+      self._budget.add(beside)
+    offset = int(told.get('offset', 0))
+    length = int(told.get('length', beside.stat().st_size - offset))
+    if offset < 0 or length != size or offset + size > beside.stat().st_size:
+      raise ValueError(
+        f'external data {location} from byte {offset}, {length}: its shape '
+        f'takes {size}'
+      )
 
   def weights(self, node: Node, index: int, rank: int) -> np.ndarray:
     """Returns an input that must be float weights of a rank.
@@ -289,7 +343,7 @@ def load(path: pathlib.Path) -> Graph:
     ) from None
   try:
     # Whatever the name's ending: onnx takes .json or .txt for text.
-    model = onnx.load_model(path, format='protobuf')
+    model = onnx.load_model(path, format='protobuf', load_external_data=False)
     if not model.graph.node:
       raise ValueError('it has no nodes')
     return Graph(path, model.graph, onnx)

@@ -9,6 +9,7 @@ import pathlib
 
 import numpy as np
 
+from savos_jax.foundation import errors
 from savos_jax.weights import onnx_graph
 from savos_jax.weights import preprocessings
 from savos_jax.weights import source as source_lib
@@ -77,7 +78,16 @@ def read(path: pathlib.Path) -> source_lib.Source:
     SavosError: onnx is not installed, the file is damaged, or the network is
       no ResNet with bottlenecks.
   """
-  graph = onnx_graph.load(path)
+  try:
+    return _read(path, onnx_graph.load(path))
+  except errors.SavosError:
+    raise
+  # An attribute may be anything.
+  except (LookupError, OverflowError, TypeError, ValueError) as error:
+    raise onnx_graph.damaged(path, error) from None
+
+
+def _read(path: pathlib.Path, graph: onnx_graph.Graph) -> source_lib.Source:
   walk = _Walk(graph)
   value, pool_padding = _stem(walk)
   _blocks(walk, value)

@@ -5,7 +5,6 @@ import dataclasses
 import os
 from typing import Any
 
-from flax import traverse_util
 import jax
 import numpy as np
 
@@ -13,6 +12,7 @@ from savos_jax import checkpoints
 from savos_jax.foundation import errors
 from savos_jax.models import fields as fields_lib
 from savos_jax.models import savos_config
+from savos_jax.weights import finite
 from savos_jax.weights import resnet_params
 from savos_jax.weights import source as source_lib
 from savos_jax.weights import tensor_file
@@ -51,8 +51,9 @@ def write_backbone(
     The checksum of the arrays.
 
   Raises:
-    SavosError: it can't be written.
+    SavosError: it can't be written, or a parameter is no finite number.
   """
+  finite.check(name, params)
   description = {
     'architecture': dataclasses.asdict(backbone),
     'source': {'file': name, 'sha256': sha256, 'layout': source.layout},
@@ -70,11 +71,11 @@ def described(
     told: its fields.
 
   Raises:
-    SavosError: a field is unknown or out of its range.
+    SavosError: a field is unknown, of another type or out of its range.
   """
   try:
     return fields_lib.from_fields(told)
-  except (TypeError, ValueError) as error:
+  except ValueError as error:
     raise errors.SavosError(
       f'{path}: its description of the network is not understood: {error}\n'
       '  A later version of savos_jax may have written it.'
@@ -102,7 +103,8 @@ def architecture(
   kind, description = tensor_file.read_description(path)
   # A backbone tells of the encoder alone: the rest is as wanted.
   rest = fields_lib.as_fields(wanted) if kind == 'backbone' else {}
-  found = described(path, rest | description.get('architecture', {}))
+  told = description.get('architecture', {})
+  found = described(path, rest | told if isinstance(told, dict) else told)
   decided = {name: getattr(found, name) for name in DECIDED_BY_FILE}
   merged = dataclasses.replace(wanted, **decided)
   if not found.matching:
@@ -133,53 +135,23 @@ def load(path: str | os.PathLike, params: Any) -> Any:
     which no photograph has trained.
 
   Raises:
-    SavosError: the file is damaged, or its arrays are not the network's.
+    SavosError: the file is damaged, its arrays are not the network's, or no
+      finite numbers.
   """
   path = checkpoints.find(path)
-  kind, _ = tensor_file.read_description(path)
-  loaded = tensor_file.read_params(path)
+  kind, description = tensor_file.read_description(path)
   params = jax.device_get(params)
   if kind == 'backbone':
-    mask_filter = params['encoder']['conv1']['kernel'][:, :, 3:]
+    kernel = params['encoder']['conv1']['kernel']
+    like = {**params['encoder'], 'conv1': {'kernel': kernel[:, :, :3]}}
+    loaded = tensor_file.read_params(path, like)
     loaded['conv1']['kernel'] = np.concatenate(
-      [loaded['conv1']['kernel'], mask_filter], axis=2
+      [loaded['conv1']['kernel'], kernel[:, :, 3:]], axis=2
     )
-    loaded = {**params, 'encoder': loaded}
-  elif 'matching' in params and 'matching' not in loaded:
-    loaded = {**loaded, 'matching': params['matching']}
-  return fit(path, loaded, params)
-
-
-def fit(path: str | os.PathLike, loaded: Any, like: Any) -> Any:
-  """Checks names and shapes of parameters and makes them float32.
-
-  Args:
-    path: of their file, for the message.
-    loaded: nested dictionaries of arrays.
-    like: parameters, or their shapes, as they must be.
-
-  Returns:
-    The parameters, float32.
-
-  Raises:
-    SavosError: a name or a shape differs.
-  """
-  found = traverse_util.flatten_dict(loaded, sep='/')
-  expected = traverse_util.flatten_dict(like, sep='/')
-  problems = [
-    f'{name}: {_shape(found.get(name))} (expected {_shape(expected.get(name))})'
-    for name in sorted(set(found) | set(expected))
-    if _shape(found.get(name)) != _shape(expected.get(name))
-  ]
-  if problems:
-    raise errors.SavosError(
-      f'{path}: its arrays are not those of the network:\n    '
-      + '\n    '.join(problems[:8])
-      + (f'\n    and {len(problems) - 8} more' if len(problems) > 8 else '')
-      + '\n  Make the file again with this version of savos_jax.'
-    )
-  return jax.tree.map(lambda array: np.asarray(array, np.float32), loaded)
-
-
-def _shape(array: Any) -> str:
-  return 'missing' if array is None else str(list(array.shape))
+    return {**params, 'encoder': loaded}
+  found = described(path, description.get('architecture', {}))
+  if found.matching or 'matching' not in params:
+    return tensor_file.read_params(path, params)
+  own = {'matching': params['matching']}
+  like = {name: part for name, part in params.items() if name not in own}
+  return {**tensor_file.read_params(path, like), **own}

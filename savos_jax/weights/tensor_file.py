@@ -10,19 +10,25 @@ import contextlib
 import json
 import os
 import pathlib
+import reprlib
 from typing import Any
 
 from flax import traverse_util
+import jax
 import numpy as np
 import safetensors
 import safetensors.numpy
 
 from savos_jax.foundation import errors
 from savos_jax.foundation import files
+from savos_jax.foundation import typed
 from savos_jax.weights import fingerprints
+from savos_jax.weights import finite
 
 KINDS = ('backbone', 'model')
 FORMAT = 'savos_jax'
+_DTYPES = ('F32', 'F16')  # What is written; safetensors has others.
+_LINE = 120  # Characters of a message.
 _ADVICE = (
   'Expected a file that savos_jax.tools.import_backbone or '
   'savos_jax.tools.export_checkpoint wrote, whole. Weights from elsewhere are '
@@ -79,8 +85,8 @@ def _umask() -> int:
 @contextlib.contextmanager
 def _opened(path: pathlib.Path):
   """Opens a file of ours and yields it with its metadata."""
-  if not path.is_file():
-    found = 'a folder' if path.is_dir() else 'no such file'
+  found = files.problem(path)
+  if found:
     raise errors.SavosError(f'{path}: {found}.\n  {_ADVICE}')
   try:
     with safetensors.safe_open(path, 'numpy') as file:
@@ -112,32 +118,63 @@ def read_description(path: str | os.PathLike) -> tuple[str, dict[str, Any]]:
   path = pathlib.Path(path)
   with _opened(path) as (_, metadata):
     try:
-      return metadata['kind'], json.loads(metadata['description'])
-    except (KeyError, ValueError):
+      if metadata['kind'] not in KINDS:
+        raise ValueError(f'kind {reprlib.repr(metadata["kind"])}')
+      return metadata['kind'], typed.from_json(metadata['description'])
+    except (KeyError, ValueError) as error:
       raise errors.SavosError(
-        f'{path}: its description is damaged.\n  {_ADVICE}'
+        f'{path}: its description is damaged: {error}.\n  {_ADVICE}'
       ) from None
 
 
-def read_params(path: str | os.PathLike) -> dict[str, Any]:
-  """Reads the arrays and compares them with their checksum.
+def read_params(path: str | os.PathLike, like: Any) -> dict[str, Any]:
+  """Reads the arrays, after their names and shapes, and compares the checksum.
 
   Args:
     path: the file.
+    like: nested dictionaries of arrays, or of their shapes, as the file's must
+      be.
 
   Returns:
-    Nested dictionaries of arrays, in the dtype of the file.
+    Nested dictionaries of arrays, float32.
 
   Raises:
-    SavosError: no such file, damaged, or another program's.
+    SavosError: no such file, damaged, another program's, arrays of another
+      network, or of what is no finite number.
   """
   path = pathlib.Path(path)
+  expected = traverse_util.flatten_dict(like, sep='/')
   with _opened(path) as (file, metadata):
-    flat = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
+    _check_arrays(path, file, expected)
+    flat = {name: file.get_tensor(name) for name in expected}
     params = traverse_util.unflatten_dict(flat, sep='/')
     if fingerprints.fingerprint(params) != metadata.get('checksum'):
       raise errors.SavosError(
         f'{path}: its arrays are not those that were written (the checksum '
         f'differs).\n  The file is damaged. Get it or make it again.'
       )
-  return params
+  finite.check(path, params)
+  return jax.tree.map(lambda x: x.astype(np.float32, copy=False), params)
+
+
+def _check_arrays(path: pathlib.Path, file, expected: Mapping) -> None:
+  """Refuses other arrays than are expected, before any is read."""
+  shapes = {name: list(array.shape) for name, array in expected.items()}
+  slices = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
+  found = {
+    name: part.get_shape() if part.get_dtype() in _DTYPES else part.get_dtype()
+    for name, part in slices.items()
+  }
+  problems = [
+    f'{name}: {found.get(name, "missing")} (expected '
+    f'{shapes.get(name, "missing")})'
+    for name in sorted(set(found) | set(shapes))
+    if found.get(name) != shapes.get(name)
+  ]
+  if problems:
+    raise errors.SavosError(
+      f'{path}: its arrays are not those of the network:\n    '
+      + '\n    '.join(problem[:_LINE] for problem in problems[:8])
+      + (f'\n    and {len(problems) - 8} more' if len(problems) > 8 else '')
+      + '\n  Make the file again with this version of savos_jax.'
+    )

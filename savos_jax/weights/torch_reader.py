@@ -4,14 +4,18 @@ Their parameters are named by torchvision (timm does as well) or by Hugging Face
 transformers.
 """
 
+from collections.abc import Callable
+from collections.abc import Sequence
 import pathlib
 import re
 import warnings
+import zipfile
 
 import numpy as np
 import safetensors
 
 from savos_jax.foundation import errors
+from savos_jax.weights import bounds
 from savos_jax.weights import source as source_lib
 from savos_jax.weights import tensor_file
 
@@ -19,11 +23,12 @@ from savos_jax.weights import tensor_file
 _LEFT_OUT = re.compile(r'(^|\.)(fc|classifier)\.|num_batches_tracked$')
 # Where a training's checkpoint keeps the network, beside its optimiser.
 _NESTED = ('state_dict', 'model_state_dict', 'model')
+_FLOATS = ('F16', 'BF16', 'F32', 'F64')  # As safetensors calls them.
 _FIRST_BLOCK = 'layer1.0.conv1.weight'
 _TRANSFORMERS_STEM = 'embedder.embedder.convolution.weight'
 _TRANSFORMERS_BLOCK = re.compile(
-  r'encoder\.stages\.(\d+)\.layers\.(\d+)\.'
-  r'(?:layer\.(\d+)|(shortcut))\.(convolution|normalization)\.(.+)'
+  r'encoder\.stages\.(\d)\.layers\.(\d{1,3})\.'
+  r'(?:layer\.(\d)|(shortcut))\.(convolution|normalization)\.(.+)'
 )
 
 
@@ -46,14 +51,32 @@ def read_safetensors(path: pathlib.Path) -> source_lib.Source:
           f'{path}: written by savos_jax already.\n'
           f'  Nothing to import: --config.model.pretrained={path}'
         )
-      tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
-  except (safetensors.SafetensorError, OSError, TypeError) as error:
+      return from_names(
+        list(file.keys()), lambda name: _stored(path, file, name)
+      )
+  except errors.SavosError:
+    raise
+  except Exception as error:  # safetensors and NumPy have no common base.
     raise errors.SavosError(
       f'{path}: not a whole safetensors file: {error}.\n'
       '  Expected one as timm or Hugging Face publish them; a download that '
       'was cut short looks like this. Get it again.'
     ) from None
-  return from_names(tensors)
+
+
+def _stored(path: pathlib.Path, file, name: str) -> np.ndarray:
+  """Returns an array of floats; its size is that of its bytes in the file."""
+  dtype = file.get_slice(name).get_dtype()
+  if dtype not in _FLOATS:
+    raise _no_floats(path, name, dtype)
+  return file.get_tensor(name)
+
+
+def _no_floats(path, name: str, found) -> errors.SavosError:
+  return errors.SavosError(
+    f'{path}: {name} is of type {found}.\n  Expected float numbers, not '
+    'quantised: take the model in float32, or in half precision.'
+  )
 
 
 def read_pth(path: pathlib.Path) -> source_lib.Source:
@@ -80,9 +103,12 @@ def read_pth(path: pathlib.Path) -> source_lib.Source:
     ) from None
   _check_name(path)
   try:
+    _check_zip(path)
     with warnings.catch_warnings():
       warnings.simplefilter('ignore')  # The error that follows says it all.
       loaded = torch.load(path, map_location='cpu', weights_only=True)
+  except errors.SavosError:
+    raise
   except Exception as error:  # torch has no common base of its errors.
     raise _unreadable(path, error) from None
   for name in _NESTED:
@@ -94,12 +120,36 @@ def read_pth(path: pathlib.Path) -> source_lib.Source:
       f'{path}: holds a {type(loaded).__name__}.\n'
       '  Expected a state dict: names and tensors.'
     )
-  tensors = {
-    str(name): value.detach().float().numpy()
+  budget = bounds.Budget(path)
+  floats = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
+
+  def get(name):
+    tensor = loaded[name]
+    plain = tensor.layout == torch.strided and tensor.device.type == 'cpu'
+    if not plain or tensor.dtype not in floats:
+      raise _no_floats(path, name, f'{tensor.dtype}, {tensor.layout}')
+    # It may repeat a few bytes of the file.
+    budget.take(4 * tensor.numel(), name)
+    return tensor.detach().float().numpy()
+
+  tensors = [
+    name
     for name, value in loaded.items()
-    if isinstance(value, torch.Tensor)
-  }
-  return from_names(tensors)
+    if isinstance(name, str) and isinstance(value, torch.Tensor)
+  ]
+  return from_names(tensors, get)
+
+
+def _check_zip(path: pathlib.Path) -> None:
+  """Refuses an archive that becomes larger when it is read."""
+  if not zipfile.is_zipfile(path):
+    return  # As before version 1.6.
+  budget = bounds.Budget(path)
+  with zipfile.ZipFile(path) as archive:
+    for member in archive.infolist():
+      if member.compress_type != zipfile.ZIP_STORED:  # torch's never are.
+        raise zipfile.BadZipFile(f'{member.filename} in it is compressed')
+      budget.take(member.file_size, member.filename)
 
 
 def _check_name(path: pathlib.Path) -> None:
@@ -141,18 +191,21 @@ def _unreadable(path: pathlib.Path, error: Exception) -> errors.SavosError:
   )
 
 
-def from_names(tensors: dict[str, np.ndarray]) -> source_lib.Source:
+def from_names(
+  names: Sequence[str], get: Callable[[str], np.ndarray]
+) -> source_lib.Source:
   """Brings the names of one of the libraries to torchvision's.
 
   Args:
-    tensors: arrays by name.
+    names: of all arrays.
+    get: name -> array of floats; called for those that an encoder may need.
 
   Returns:
     The ResNet. Names that are not recognised are kept as they are, for
     `resnet_params.fold` to complain about.
   """
-  prefix = _prefix(tensors)
-  bare = {name.removeprefix(prefix): name for name in tensors}
+  prefix = _prefix(names)
+  bare = {name.removeprefix(prefix): name for name in names}
   transformers = any(name.endswith(_TRANSFORMERS_STEM) for name in bare)
   named, left_out = {}, []
   for name, original in bare.items():
@@ -162,7 +215,7 @@ def from_names(tensors: dict[str, np.ndarray]) -> source_lib.Source:
       named[_from_transformers(name) if transformers else name] = original
   return source_lib.Source(
     layout='Hugging Face transformers' if transformers else 'torchvision',
-    tensors={name: _as_float(tensors[o]) for name, o in named.items()},
+    tensors={name: _as_float(get(o)) for name, o in named.items()},
     origins=named,
     left_out=tuple(left_out),
   )
@@ -173,16 +226,14 @@ def _as_float(array: np.ndarray) -> np.ndarray:
   return array if array.dtype == np.float64 else array.astype(np.float32)
 
 
-def _prefix(tensors) -> str:
+def _prefix(names: Sequence[str]) -> str:
   """Returns what wrappers put before every name, as 'module.'.
 
   Only when there is one ResNet in the file: which of two is meant, we can't
   know, and `resnet_params.fold` then lists the names that it found.
   """
   prefixes = {
-    name[: -len(_FIRST_BLOCK)]
-    for name in tensors
-    if name.endswith(_FIRST_BLOCK)
+    name[: -len(_FIRST_BLOCK)] for name in names if name.endswith(_FIRST_BLOCK)
   }
   return prefixes.pop() if len(prefixes) == 1 else ''
 

@@ -1,0 +1,40 @@
+"""Tables as CSV in which a spreadsheet finds nothing to run.
+
+What begins as a formula is one, wherever the text came from; as OWASP advises
+(https://owasp.org/www-community/attacks/CSV_Injection), such a cell gets an
+apostrophe in front.
+"""
+
+from collections.abc import Iterable
+import csv
+import io
+import re
+
+# Full-width signs, too: some spreadsheets take them for the plain ones.
+_FORMULA = re.compile('[=+\\-@\t\r\n＝＋－＠]')
+_NUMBER = re.compile(r'[+-]?(\d+(\.\d+)?(e[+-]?\d+)?|inf)')
+# Elsewhere a cell ends here: the separator is not a comma everywhere.
+_SEPARATORS = re.compile('[;\t\r\n]')
+
+
+def _cell(value: object) -> str:
+  text = str(value)
+  if _FORMULA.match(text) and not _NUMBER.fullmatch(text):
+    return f"'{text}"
+  return text
+
+
+def to_csv(rows: Iterable[Iterable[object]]) -> str:
+  """Returns a table as text, a line a row.
+
+  Args:
+    rows: of cells. What is neither a number nor begins as a formula is written
+      as it is, in quotes where it must be.
+  """
+  text = io.StringIO()
+  for row in rows:
+    cells = list(map(_cell, row))
+    split = any(map(_SEPARATORS.search, cells))
+    quoting = csv.QUOTE_ALL if split else csv.QUOTE_MINIMAL
+    csv.writer(text, lineterminator='\n', quoting=quoting).writerow(cells)
+  return text.getvalue()

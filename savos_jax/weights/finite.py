@@ -1,0 +1,35 @@
+"""Parameters that are numbers: one that is none makes every mask empty."""
+
+import os
+from typing import Any
+
+from flax import traverse_util
+import numpy as np
+
+from savos_jax.foundation import errors
+
+_LISTED = 4  # Names in a message.
+
+
+def check(where: str | os.PathLike, params: Any) -> None:
+  """Refuses parameters that are no finite numbers.
+
+  Args:
+    where: of the file or folder, for the message.
+    params: nested dictionaries of arrays of floats.
+
+  Raises:
+    SavosError: some are infinite or not a number.
+  """
+  broken = [
+    name
+    for name, array in traverse_util.flatten_dict(params, sep='/').items()
+    if not np.isfinite(array).all()
+  ]
+  if broken:
+    more = f' and {len(broken) - _LISTED} more' if len(broken) > _LISTED else ''
+    raise errors.SavosError(
+      f'{where}: not a number, or infinite, in {", ".join(broken[:_LISTED])}'
+      f'{more}.\n  Expected finite parameters: the training diverged, or the '
+      'file was changed. Take another file, or an earlier checkpoint.'
+    )
