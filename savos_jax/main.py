@@ -11,7 +11,6 @@ on the command line: --config.train.steps=1000. Started again with the same
 """
 
 import contextlib
-import json
 import logging
 import os
 import pathlib
@@ -115,8 +114,6 @@ def run(config, workdir: pathlib.Path, mode: str) -> None:
     with contextlib.ExitStack() as stack:
       if distributed.is_first():
         stack.enter_context(files.locked(workdir / '.training'))
-        with files.replacing(workdir / 'config.json') as partial:
-          partial.write_text(json.dumps(config.to_dict(), indent=2) + '\n')
       if not loop.train(config, workdir, validation.Validator):
         sys.exit(_STOPPED)
   if mode != 'train':

@@ -140,3 +140,14 @@ def test_one_process_at_a_time(folder):
     process.start()
     assert 'another process works there' in found.get()
     process.join()
+
+
+def test_processes_of_one_run_know_each_others_files(folder):
+  first, second = manifests.Manifest(folder), manifests.Manifest(folder)
+  path, partial = folder / 'speed.json', folder / 'partial'
+  for manifest, text in ((first, 'one'), (second, 'other')):
+    manifest.check([path])
+    partial.write_text(text)
+    manifest.record(path, partial)
+    os.replace(partial, path)
+  assert first.owns(path)

@@ -42,14 +42,25 @@ class Manifest:
     # The last two of a file: a program may be killed before the file is the
     # last one.
     self._stamps: dict[str, list[Stamp]] = {}
-    if self._path.is_file():
-      for line in self._path.read_text('utf-8', 'replace').splitlines():
-        self._read(line)
+    self._end = 0  # What of the file is read, bytes.
+    self._read()
 
-  def _read(self, line: str) -> None:
+  def _read(self) -> None:
+    """Reads what was added: by this process, or by others of the same run."""
+    if not self._path.is_file() or self._path.stat().st_size == self._end:
+      return
+    with self._path.open('rb') as file:
+      file.seek(self._end)
+      added = file.read()
+    added = added[: added.rfind(b'\n') + 1]  # Whole lines.
+    self._end += len(added)
+    for line in added.decode('utf-8', 'replace').splitlines():
+      self._read_line(line)
+
+  def _read_line(self, line: str) -> None:
     try:
       name, size, digest = json.loads(line)
-    except ValueError:  # Cut off, with the power.
+    except ValueError:
       return
     self._note(str(name), (size, digest))
 
@@ -66,6 +77,7 @@ class Manifest:
     partial = self._path.with_name(f'{FILE}.part')
     partial.write_text(''.join(lines), 'utf-8')
     os.replace(partial, self._path)
+    self._end = self._path.stat().st_size
 
   def protect(self, paths: Iterable[str | os.PathLike]) -> None:
     """Has files and folders that a run reads from never be written to."""
@@ -79,7 +91,9 @@ class Manifest:
 
   def owns(self, path: pathlib.Path) -> bool:
     """Whether a file was written by this program and is unchanged since."""
-    stamps = self._stamps.get(self._name(path))
+    with self._lock:
+      self._read()
+      stamps = self._stamps.get(self._name(path))
     if not stamps or path.is_symlink() or not path.is_file():
       return False
     sizes = [size for size, _ in stamps]
@@ -97,7 +111,7 @@ class Manifest:
         return
       with self._path.open('a', encoding='utf-8') as file:
         file.write(json.dumps([name, *stamp]) + '\n')
-      self._note(name, stamp)
+      self._read()
 
   def check(self, paths: Iterable[pathlib.Path]) -> None:
     """Refuses files that are somebody else's, or that the run reads.

@@ -31,6 +31,7 @@ from savos_jax.models import savos
 from savos_jax.training import checkpoint
 from savos_jax.training import metric_writing
 from savos_jax.training import optimizer as optimizer_lib
+from savos_jax.training import record
 from savos_jax.training import sharding
 from savos_jax.training import state as state_lib
 from savos_jax.training import steps
@@ -165,8 +166,9 @@ def train(
 
   Args:
     config: the configuration.
-    workdir: gets `logs` (TensorBoard), `checkpoints` and, if it validates,
-      `checkpoints_best`; goes on from the newest checkpoint that is there.
+    workdir: gets `config.json`, `logs` (TensorBoard), `checkpoints` and, if it
+      validates, `checkpoints_best`; goes on from the newest checkpoint that is
+      there.
     make_validator: makes what scores the network while it trains; None: nothing
       does.
 
@@ -310,6 +312,8 @@ def _run(
   if start >= total:
     logger.info('all %d steps are done already', total)
     return state, True
+  if checkpoints:
+    record.keep(config, workdir, start)  # Only now nothing refuses it.
   batches = _batches(config, sampler, start, total)
   check = _FiniteCheck(sampler)
   writer = metric_writing.NoWriter()

@@ -1,0 +1,98 @@
+"""The record of how a network was trained: the configuration, part by part.
+
+`config.json` in the --workdir is the configuration of the steps that come. When
+a training goes on with another one, the earlier one is kept beside it, named
+after the last step that it was good for, and the log has a line a field.
+"""
+
+from collections.abc import Mapping
+import json
+import logging
+import os
+import pathlib
+from typing import Any
+
+from ml_collections import config_dict
+
+from savos_jax.foundation import files
+
+logger = logging.getLogger(__name__)
+
+FILE = 'config.json'
+
+
+def _leaves(tree: Mapping[str, Any], prefix: str = '') -> dict[str, Any]:
+  """Returns 'a.b' -> value."""
+  found = {}
+  for name, value in tree.items():
+    if isinstance(value, Mapping):
+      found |= _leaves(value, f'{prefix}{name}.')
+    else:
+      found[prefix + name] = value
+  return found
+
+
+def _read(path: pathlib.Path) -> dict[str, Any] | None:
+  try:
+    earlier = json.loads(path.read_text('utf-8'))
+  except (OSError, ValueError):
+    return None
+  return earlier if isinstance(earlier, dict) else None
+
+
+def differences(
+  earlier: Mapping[str, Any], now: Mapping[str, Any]
+) -> list[str]:
+  """Returns a line for each field that is another one.
+
+  Args:
+    earlier: a configuration, as nested dictionaries.
+    now: another one.
+
+  Returns:
+    Lines as 'train.batch_size 2 -> 1', by name.
+  """
+  before, after = _leaves(earlier), _leaves(now)
+  absent = '(absent)'
+  return [
+    f'{name} {before.get(name, absent)} -> {after.get(name, absent)}'
+    for name in sorted(before.keys() | after.keys())
+    if before.get(name, absent) != after.get(name, absent)
+  ]
+
+
+def keep(
+  config: config_dict.ConfigDict, workdir: pathlib.Path, step: int
+) -> None:
+  """Writes down the configuration of a training that is about to begin.
+
+  Args:
+    config: the configuration.
+    workdir: gets `config.json`; an earlier, different one becomes
+      `config.until_step_<step>.json`.
+    step: how many steps are done.
+
+  Raises:
+    SavosError: the folder can't be written.
+  """
+  path = workdir / FILE
+  # As it is when it is read again: tuples are lists.
+  now = json.loads(json.dumps(config.to_dict()))
+  earlier = _read(path)
+  changed = differences(earlier, now) if earlier is not None else []
+  for line in changed if step else ():
+    logger.info('changed since step %d: %s', step, line)
+  if changed or (earlier is None and path.exists()):
+    os.replace(path, _free(workdir, step))
+  with files.replacing(path) as partial:
+    partial.write_text(json.dumps(now, indent=2) + '\n', 'utf-8')
+
+
+def _free(workdir: pathlib.Path, step: int) -> pathlib.Path:
+  """Returns a name that is not taken."""
+  path = workdir / f'config.until_step_{step}.json'
+  number = 2
+  while path.exists():
+    path = workdir / f'config.until_step_{step}_{number}.json'
+    number += 1
+  return path
