@@ -1,12 +1,15 @@
 # make demo, make test: everything from nothing. make install: the environment.
 # make test-fast: what a change is tried with, all but the trainings.
+# make test-lowest, test-newest: the same with the versions at either end of what
+# pyproject.toml allows; EXTRAS=test without TensorFlow, PYTHON=python3.13.
 PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
+EXTRAS ?= test,tfds
 LIGHT := $(VENV)/.light
 STAMP := $(VENV)/.installed
 
-.PHONY: install demo test test-fast lint clean
+.PHONY: install demo test test-fast test-lowest test-newest lint clean
 
 install: $(STAMP)
 
@@ -35,6 +38,15 @@ test: install lint
 
 test-fast: lint
 	$(BIN)/python -m pytest --numprocesses=2 --dist=loadfile -m 'not slow'
+
+test-lowest: RESOLUTION := lowest-direct
+test-newest: RESOLUTION := highest
+test-lowest test-newest:
+	$(PYTHON) -m venv --clear build/$@
+	build/$@/bin/python -m pip install --quiet uv
+	build/$@/bin/uv pip install --quiet --python=build/$@/bin/python \
+	  --resolution=$(RESOLUTION) --editable '.[$(EXTRAS)]'
+	build/$@/bin/python -m pytest --numprocesses=2 --dist=loadfile -m 'not slow'
 
 lint: install
 	$(BIN)/ruff check .
