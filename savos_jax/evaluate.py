@@ -12,7 +12,7 @@ import tqdm
 from savos_jax import network
 from savos_jax import settings
 from savos_jax import validation
-from savos_jax.data import pipeline
+from savos_jax.data.loaders import tf as tf_loader
 from savos_jax.datasets import masks
 from savos_jax.datasets import sequences
 from savos_jax.evaluation import protocol
@@ -169,7 +169,7 @@ def evaluate(
       f'config.eval.baselines holds {", ".join(map(repr, sorted(unknown)))}.\n'
       f'  Expected names out of {tuple(_BASELINES)}.'
     )
-  pipeline.hide_accelerators()  # TensorFlow writes the logs.
+  tf_loader.hide_accelerators()  # TensorFlow writes the logs.
   inference = settings.inference_config(config)
   side_by_side = settings.videos_at_once(config)
   videos = settings.load_split(config, workdir, config.data.val_split)

@@ -22,6 +22,7 @@ import numpy as np
 from savos_jax import settings
 from savos_jax.data import pipeline
 from savos_jax.data import sampling
+from savos_jax.data.loaders import tf as tf_loader
 from savos_jax.data.scenes import source as scenes_source
 from savos_jax.foundation import distributed
 from savos_jax.foundation import errors
@@ -219,7 +220,7 @@ def train(
     train_config.batch_size, train_config.accumulation, mesh.size
   )
   model_config = settings.model_config(config)
-  pipeline.hide_accelerators()
+  tf_loader.hide_accelerators()
   sampler = settings.make_sampler(config, workdir)
 
   model = savos.SAVOS(model_config)
