@@ -90,6 +90,23 @@ class PackedSequence(sequences.Sequence):
     return image
 
 
+class _Archive(zipfile.ZipFile):
+  """A pack in memory. A process that it is sent to opens the file."""
+
+  def __reduce__(self):
+    return _open_file, (self.filename,)
+
+
+def _open_file(path: str) -> zipfile.ZipFile:
+  try:
+    return zipfile.ZipFile(pathlib.Path(path).expanduser())
+  except (OSError, zipfile.BadZipFile) as error:
+    raise errors.SavosError(
+      f'{path}: cannot be read any more: {error}.\n  Expected the pack that '
+      'the training began with: leave it where it is while it runs.'
+    ) from None
+
+
 class _TooLargeError(Exception):
   """A pack has more bytes than it may have."""
 
@@ -361,7 +378,7 @@ def _read(path: pathlib.Path) -> list[PackedSequence]:
       'savos_jax.tools.pack.'
     ) from None
   try:
-    archive = zipfile.ZipFile(io.BytesIO(content))
+    archive = _Archive(io.BytesIO(content))
     names = archive.namelist()
   except _DAMAGE as error:
     raise errors.SavosError(
