@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from savos_jax.foundation import errors
+from savos_jax.foundation import extras
 
 # float32, float16, float64 and bfloat16 in onnx.TensorProto.DataType.
 _FLOATS = (1, 10, 11, 16)
@@ -279,14 +280,7 @@ def load(path: pathlib.Path) -> Graph:
   Raises:
     SavosError: onnx is not installed, or the file is damaged.
   """
-  try:
-    import onnx
-  except ImportError:
-    raise errors.SavosError(
-      f'{path}: an ONNX file, and onnx is not installed.\n'
-      '  Expected the package that reads it: pip install onnx (once, for the '
-      'import).'
-    ) from None
+  onnx = extras.require('onnx', 'onnx', f'{path}: an ONNX file, which')
   try:
     # Whatever the name's ending: onnx takes .json or .txt for text.
     model = onnx.load_model(path, format='protobuf')
