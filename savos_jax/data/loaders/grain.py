@@ -95,9 +95,6 @@ def _signals_held() -> Iterator[None]:
   They go to all processes of a terminal or of a cluster's job, and a training
   takes a whole step more, with examples. This process gets them afterwards.
   """
-  if not hasattr(signal, 'pthread_sigmask'):  # Windows.
-    yield
-    return
   # If it was begun in the block, it would let both signals through.
   resource_tracker.ensure_running()
   before = signal.pthread_sigmask(
