@@ -67,10 +67,11 @@ def get_config() -> config_dict.ConfigDict:
   data.packs = ()
   # Folder that keeps inpainted backgrounds; runs may share it. '': in workdir.
   data.background_cache = ''
-  # What makes examples in parallel: 'tf' (tf.data) or 'threads', the same ones;
-  # 'auto': tf.data where TensorFlow is installed. Not for scenes.
+  # What makes examples in parallel, the same ones: 'tf' (tf.data), 'threads' or
+  # 'grain' (worker processes); 'auto': tf.data where TensorFlow is installed,
+  # else threads. Not for scenes.
   data.loader = 'auto'
-  data.workers = 2  # Parallel example makers.
+  data.workers = 2  # Parallel example makers: threads, or processes of Grain.
   data.prefetch = 2  # Batches kept ready.
   # Only for source 'embedded': what is generated.
   data.embedded_size = (128, 224)  # Pixels, height and width.

@@ -14,7 +14,7 @@ from savos_jax import network
 from savos_jax import opening
 from savos_jax import settings
 from savos_jax import validation
-from savos_jax.data import pipeline
+from savos_jax.data.loaders import tf as tf_loader
 from savos_jax.datasets import sequences
 from savos_jax.evaluation import categories
 from savos_jax.evaluation import protocol
@@ -156,7 +156,7 @@ def evaluate(
       checkpoint, bad data.
   """
   settings.check(config, 'evaluate')
-  pipeline.hide_accelerators()  # TensorFlow writes the logs.
+  tf_loader.hide_accelerators()  # TensorFlow writes the logs.
   inference = settings.inference_config(config)
   videos = opening.load_split(config, workdir, config.data.val_split)
   described = (

@@ -8,10 +8,12 @@ import sys
 import pytest
 import safetensors.numpy
 
+from savos_jax.data import pipeline
 from savos_jax.evaluation import protocol
 from savos_jax.foundation import errors
 from savos_jax.tools.benchmark import __main__ as benchmark
 from savos_jax.tools.benchmark import evaluation
+from savos_jax.tools.benchmark import loaders
 from savos_jax.tools.benchmark import output
 from savos_jax.tools.benchmark.flags import shared
 from tests import tiny_resnets
@@ -85,12 +87,13 @@ def test_a_json_that_cannot_be_written_is_told(arguments):
     output.Output(arguments).add({'a': 1})
 
 
-def test_data_reports_dreams_steps_and_the_pipeline(capsys, davis_folder):
+def test_data_reports_dreams_steps_and_the_loaders(capsys, davis_folder):
   root = davis_folder(year='2016', splits={'train': 2})
   benchmark.main([
-    'data', f'--root={root}', '--frames=2', '--repeats=1', '--examples=6',
+    'data', f'--root={root}', '--frames=2', '--repeats=1', '--examples=8',
+    '--workers=1',
   ])  # fmt: skip
-  dreams, (pipeline,) = tables(capsys.readouterr().out)
+  dreams, (alone,), rows = tables(capsys.readouterr().out)
   assert [(row['size'], row['merge']) for row in dreams] == [
     ('256x512', 'poisson'), ('256x512', 'feather'),
     ('480x854', 'poisson'), ('480x854', 'feather'),
@@ -100,9 +103,19 @@ def test_data_reports_dreams_steps_and_the_pipeline(capsys, davis_folder):
     assert len(steps) == 7  # Five steps, the inpainting and the previous mask.
     assert min(map(float, steps)) >= 0
     assert float(row['dreams_per_second_and_core']) > 0
-  for loader in ('tf', 'threads'):
-    assert float(pipeline[f'{loader}_examples_per_second']) > 0
-  assert pipeline['clip_ms'] != '-' or pipeline['dream_ms'] != '-'
+  assert alone['clip_ms'] != '-' or alone['dream_ms'] != '-'
+  peaks = {row['loader']: float(row['peak_gib']) for row in rows}
+  assert list(peaks) == pipeline.installed_loaders()
+  # TensorFlow, or a second process, takes more than threads do.
+  assert 0.05 < peaks.pop('threads') < min(peaks.values())
+  for row in rows:
+    assert float(row['examples_per_second']) > 0
+    assert float(row['first_batch_s']) > 0
+
+
+def test_a_loader_that_fails_is_told():
+  with pytest.raises(errors.SavosError, match='max_workers must be'):
+    loaders.measure('threads', len, (6, 8), 4, 2, 0)
 
 
 SCORED = ('--repeats=1', '--workers=2')

@@ -9,6 +9,7 @@ import pytest
 
 from savos_jax.foundation import errors
 from savos_jax.training import checkpoint
+from savos_jax.training import event_files
 from savos_jax.training import state as state_lib
 from tests import tiny_resnets
 
@@ -65,3 +66,17 @@ def test_a_full_disk_is_named_and_the_older_checkpoint_is_whole(tmp_path):
     checkpoints.save(state_of(2))
   with checkpoint.Checkpoints(folder, architecture) as checkpoints:
     assert int(checkpoints.restore_state(state_of(0)).step) == 2
+
+
+def test_curves_on_a_full_disk_are_named(tmp_path):
+  writer = event_files.Writer(tmp_path)
+  writer.write_scalars(1, {'iou': 0.5})
+  picture = np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)
+  with (
+    no_file_above(4096),
+    pytest.raises(errors.SavosError, match=r'events.* could not be written'),
+  ):
+    writer.write_images(2, {'bear': picture})
+  (path,) = tmp_path.iterdir()
+  (found,) = event_files.read_scalars(path)
+  assert (found.step, found.tag, found.value) == (1, 'iou', 0.5)

@@ -17,6 +17,7 @@ import pytest
 
 from savos_jax.datasets import pack
 from savos_jax.synthetic import embedded_clips
+from savos_jax.tools import curves
 from tests import sampling_videos
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
@@ -216,6 +217,7 @@ def test_training_comes_back_in_parts_and_goes_on(tmp_path, packed):
   parts = sorted(out.glob('held_out.safetensors.*'))
   whole.write_bytes(b''.join(part.read_bytes() for part in parts))
   assert (out / 'held_out.log').exists()
+  assert curves.read(out / 'held_out')['iou']
   environment |= {'FROM': str(whole), 'STAGES': 'all'}
   done = run(script, out, packed, WORK=str(tmp_path / 'two'), **environment)
   assert done.returncode == 0, done.stdout + done.stderr

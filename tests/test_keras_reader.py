@@ -9,7 +9,7 @@ import jax
 import numpy as np
 import pytest
 
-from savos_jax.data import pipeline
+from savos_jax.data.loaders import tf as tf_loader
 from savos_jax.foundation import errors
 from savos_jax.models import resnet
 from savos_jax.weights import keras_reader
@@ -305,7 +305,7 @@ def test_a_zip_does_not_fill_the_memory(tmp_path, method):
 def keras_model():
   """Keras' own ResNet50 with drawn statistics, which initially are 0 and 1."""
   keras = pytest.importorskip('keras', reason='keras is not installed')
-  pipeline.hide_accelerators()
+  tf_loader.hide_accelerators()
   model = keras.applications.ResNet50(
     weights=None, include_top=False, input_shape=(64, 64, 3)
   )

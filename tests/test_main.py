@@ -5,6 +5,7 @@ import importlib
 import json
 import os
 import pathlib
+import re
 import subprocess
 import sys
 import types
@@ -123,6 +124,23 @@ def test_scores_are_printed_and_written_in_every_form(smoke_run):
   with (results / 'global_results-val.csv').open() as file:
     (row,) = csv.DictReader(file)
   assert abs(float(row['J-Mean']) - np.mean(means)) < 1e-3
+
+
+def test_processes_of_grain_train_as_tf_data_does(smoke_run, tmp_path):
+  pytest.importorskip('grain')
+  done = start(
+    '--config=smoke', f'--workdir={tmp_path}', '--mode=train',
+    '--config.data.loader=grain',
+  )  # fmt: skip
+  assert done.returncode == 0, done.stdout + done.stderr
+  assert 'Traceback' not in done.stderr
+
+  def losses(workdir):
+    log = (workdir / 'logs' / 'log.txt').read_text()
+    return re.findall(r'step \d/4 .* loss (\S+)', log)
+
+  assert losses(tmp_path) == losses(smoke_run[0])
+  assert len(losses(tmp_path)) == 2
 
 
 def test_evaluate_alone_gives_the_same_scores(smoke_run):

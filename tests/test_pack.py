@@ -1,6 +1,7 @@
 """Packs: what comes back, how large it is, and every damage told by name."""
 
 import json
+import pickle
 import zipfile
 
 import numpy as np
@@ -81,6 +82,22 @@ def test_training_examples_are_those_of_the_folder(tmp_path, records, kind):
       else:
         assert found[name].shape == array.shape
         assert np.abs(found[name].astype(int) - array).mean() < 8
+
+
+def test_another_process_reads_the_file_and_gets_no_copy(tmp_path, records):
+  path = tmp_path / 'a.pack'
+  pack.write(path, records, BOX)
+  opened = pack.read(path)
+  sent = pickle.dumps(opened)
+  assert len(sent) < path.stat().st_size / 2
+  found = pickle.loads(sent)
+  assert len({id(record.archive) for record in found}) == 1
+  for one, other in zip(found, opened, strict=True):
+    check_same(one, other, tolerance=0)
+  path.unlink()
+  assert opened[0].frame(0).size
+  with pytest.raises(errors.SavosError, match=r'a\.pack: cannot be read any'):
+    pickle.loads(sent)
 
 
 def test_merged_objects_stay_merged(tmp_path):

@@ -4,13 +4,14 @@
 #   SECONDS_A_STAGE=240 launch/gpu/train.sh OUT one.pack two.pack
 #
 # OUT gets the networks as float16, in parts of 15 MB (put together again by
-# `cat all.safetensors.* > all.safetensors`), and the curves: each
-# minute what is there by then (of the last checkpoint: FLAGS=
+# `cat all.safetensors.* > all.safetensors`), and the curves, in STAGE/logs (for
+# TensorBoard, and for savos_jax.tools.curves OUT/STAGE): each minute what is
+# there by then (of the last checkpoint: FLAGS=
 # '--config.train.checkpoint_every=400' has one each half minute), and at the
 # end. FROM=FILE goes on from another network than the shipped one; FLAGS are
 # added to those of the training. STAGES='held_out' leaves out the five held-out
 # sequences, from a network that has not seen them either: launch/train_pairs.sh
-# makes one. (Where clu is installed the curves are TensorBoard's, in WORK.)
+# makes one.
 set -euo pipefail
 
 out=${1:?the folder that gets the results}
@@ -24,8 +25,9 @@ export XLA_PYTHON_CLIENT_MEM_FRACTION=${XLA_PYTHON_CLIENT_MEM_FRACTION:-0.9}
 
 # Writes what a stage has come to into OUT. The CPU is enough for that.
 save() {
+  mkdir -p "$out/$1/logs"
+  cp "$work/$1"/logs/events.out.tfevents.* "$out/$1/logs"
   cp "$work/$1/logs/log.txt" "$out/$1.log"
-  cp "$work/$1/logs/metrics.jsonl" "$out/$1.jsonl" 2>/dev/null || true
   JAX_PLATFORMS=cpu "$python" -m savos_jax.tools.export_checkpoint \
     "$work/$1" --dtype=float16 --compute_dtype=float32 \
     --out="$work/$1.safetensors"

@@ -99,6 +99,23 @@ class PackedSequence(sequences.Sequence):
     return image
 
 
+class _Archive(zipfile.ZipFile):
+  """A pack in memory. A process that it is sent to opens the file."""
+
+  def __reduce__(self):
+    return _open_file, (self.filename,)
+
+
+def _open_file(path: str) -> zipfile.ZipFile:
+  try:
+    return zipfile.ZipFile(pathlib.Path(path).expanduser())
+  except (OSError, zipfile.BadZipFile) as error:
+    raise errors.SavosError(
+      f'{path}: cannot be read any more: {error}.\n  Expected the pack that '
+      'the training began with: leave it where it is while it runs.'
+    ) from None
+
+
 class _TooLargeError(Exception):
   """A pack has more bytes than it may have."""
 
@@ -377,7 +394,7 @@ def _content(path: pathlib.Path) -> bytes:
 def _read(path: pathlib.Path) -> list[PackedSequence]:
   content = _content(path)
   try:
-    archive = zipfile.ZipFile(io.BytesIO(content))
+    archive = _Archive(io.BytesIO(content))
     names = archive.namelist()
     if any(i.compress_type != zipfile.ZIP_STORED for i in archive.infolist()):
       # A few bytes may be packed from gigabytes.

@@ -1,22 +1,41 @@
 """How much memory this process has needed."""
 
+import multiprocessing
 import pathlib
 import resource
 import sys
+
+
+def _peak_gib_of(process: int | str) -> float | None:
+  """Returns a process' peak, or None: another system, or it has ended."""
+  try:
+    status = pathlib.Path(f'/proc/{process}/status').read_text('utf-8')
+  except OSError:
+    return None
+  for line in status.splitlines():
+    name, _, value = line.partition(':')
+    if name == 'VmHWM':
+      return int(value.split()[0]) / 2**20
+  return None
 
 
 def peak_gib() -> float:
   """Returns the largest resident size of this process so far, GiB."""
   # On Linux what `getrusage` tells begins at the size of the program that
   # started this one.
-  try:
-    status = pathlib.Path('/proc/self/status').read_text('utf-8')
-  except OSError:
-    status = ''
-  for line in status.splitlines():
-    name, _, value = line.partition(':')
-    if name == 'VmHWM':
-      return int(value.split()[0]) / 2**20
+  peak = _peak_gib_of('self')
+  if peak is not None:
+    return peak
   peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
   # Kilobytes on Linux, bytes on macOS.
   return peak / (2**30 if sys.platform == 'darwin' else 2**20)
+
+
+def peak_with_workers_gib() -> float | None:
+  """Returns the sum of the peaks of this process and of its workers, GiB.
+
+  Workers are what `multiprocessing` has begun and has not ended. None where the
+  system does not tell theirs.
+  """
+  workers = [_peak_gib_of(p.pid) for p in multiprocessing.active_children()]
+  return None if None in workers else peak_gib() + sum(workers)

@@ -4,15 +4,13 @@ r"""Writes the curves of a training as a table and as a picture.
       --csv=curves.csv --png=curves.png
 
 The table has a row a step and a column a curve: all numbers that TensorBoard
-shows of the training, or that it wrote to logs/metrics.jsonl where clu was not
-installed. The picture has the IoU on the training examples and, where the
-training validated, J and F. A metrics.jsonl that came back from another machine
-(launch/gpu/train.sh) does in place of the folder.
+shows of the training. The picture has the IoU on the training examples and,
+where the training validated, J and F. A folder with a copy of the training's
+`logs`, as launch/gpu/train.sh sends one back, does as well.
 """
 
 import argparse
 from collections.abc import Sequence
-import os
 import pathlib
 
 from savos_jax.tools import command
@@ -24,7 +22,7 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
   parser.add_argument(
     'workdir',
     type=pathlib.Path,
-    help='the --workdir of a training, or its metrics.jsonl',
+    help='the --workdir of a training',
   )
   parser.add_argument('--csv', **path, help='the table to write')
   parser.add_argument('--png', **path, help='the picture to write')
@@ -40,9 +38,6 @@ def run(arguments: argparse.Namespace) -> None:
   Raises:
     SavosError: no curves there, or a file can't be written.
   """
-  # TensorFlow only decodes numbers here: its start-up messages are of no use.
-  os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')
-  os.environ.setdefault('TF_ENABLE_ONEDNN_OPTS', '0')
   from savos_jax.report import charts
   from savos_jax.training import curves
 

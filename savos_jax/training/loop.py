@@ -24,6 +24,7 @@ from savos_jax import opening
 from savos_jax import settings
 from savos_jax.data import pipeline
 from savos_jax.data import sampling
+from savos_jax.data.loaders import tf as tf_loader
 from savos_jax.data.scenes import source as scenes_source
 from savos_jax.foundation import distributed
 from savos_jax.foundation import errors
@@ -191,7 +192,7 @@ def train(
       '  Expected one process: scenes are made on its devices.'
     )
   model_config = settings.model_config(config)
-  pipeline.hide_accelerators()
+  tf_loader.hide_accelerators()
   sampler = opening.make_sampler(config, workdir)
 
   model = savos.SAVOS(model_config)
@@ -318,7 +319,8 @@ def _run(
   check = _FiniteCheck(sampler)
   writer = metric_writing.NoWriter()
   if checkpoints:
-    writer = metric_writing.open_writer(workdir / 'logs')
+    again = start + 1 if start else 0
+    writer = metric_writing.open_writer(workdir / 'logs', again)
   if validator:
     validator.begin(state)
   window = _Window()

@@ -1,13 +1,7 @@
-"""Curves of a training: for TensorBoard, or where it is missing as lines.
-
-clu writes what TensorBoard shows; it needs TensorFlow, and TensorBoard itself.
-Where one of the three is missing, `metrics.jsonl` holds the same numbers, a
-JSON object a line.
-"""
+"""Where a training and an evaluation write their curves and pictures."""
 
 from collections.abc import Mapping
 import importlib.util
-import json
 import pathlib
 from typing import Any
 from typing import Protocol
@@ -15,7 +9,7 @@ from typing import Protocol
 import jax
 import numpy as np
 
-FILE = 'metrics.jsonl'
+from savos_jax.training import event_files
 
 
 class Writer(Protocol):
@@ -25,7 +19,7 @@ class Writer(Protocol):
     """Writes numbers of a step."""
 
   def write_images(self, step: int, images: Mapping[str, np.ndarray]) -> None:
-    """Writes pictures of a step, RGB uint8 [H, W, 3] or [N, H, W, 3]."""
+    """Writes pictures of a step, RGB uint8 [H, W, 3]."""
 
   def close(self) -> None:
     """Ends it."""
@@ -44,41 +38,31 @@ class NoWriter:
     """Does nothing."""
 
 
-class LinesWriter(NoWriter):
-  """Writes numbers as lines of JSON; pictures have no place there."""
-
-  def __init__(self, folder: pathlib.Path):
-    """Goes on at the end of the folder's file, if there is one."""
-    folder.mkdir(parents=True, exist_ok=True)
-    self._file = (folder / FILE).open('a')
-
-  def write_scalars(self, step: int, scalars: Mapping[str, Any]) -> None:
-    """Writes a line at once, so that it is there after an end of any kind."""
-    values = {name: float(value) for name, value in scalars.items()}
-    self._file.write(json.dumps({'step': step, **values}) + '\n')
-    self._file.flush()
-
-  def close(self) -> None:
-    """Closes the file."""
-    self._file.close()
-
-
 def _installed(*modules: str) -> bool:
   return all(importlib.util.find_spec(name) for name in modules)
 
 
-def open_writer(folder: pathlib.Path) -> Writer:
-  """Returns clu's writer where it is installed, else one of lines.
+def open_writer(folder: pathlib.Path, step: int = 0) -> Writer:
+  """Returns clu's writer where it is installed, else the one of this package.
+
+  Both write the same.
 
   Args:
-    folder: gets the event files or `metrics.jsonl`.
+    folder: gets a new file for TensorBoard.
+    step: with which a training goes on; what is there of it and of later ones
+      is removed. 0: nothing is.
+
+  Raises:
+    SavosError: it can't be written.
   """
+  if step:
+    event_files.drop_from(folder, step)
   if _installed('clu', 'tensorflow', 'tensorboard'):
     # Slow to import: not for who writes nothing.
     from clu import metric_writers
 
     return metric_writers.SummaryWriter(str(folder))
-  return LinesWriter(folder)
+  return event_files.Writer(folder)
 
 
 def parameter_table(params: Any) -> str:

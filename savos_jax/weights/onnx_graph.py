@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from savos_jax.foundation import errors
+from savos_jax.foundation import extras
 from savos_jax.foundation import files
 from savos_jax.weights import bounds
 
@@ -333,14 +334,7 @@ def load(path: pathlib.Path) -> Graph:
   Raises:
     SavosError: onnx is not installed, or the file is damaged.
   """
-  try:
-    import onnx
-  except ImportError:
-    raise errors.SavosError(
-      f'{path}: an ONNX file, and onnx is not installed.\n'
-      '  Expected the package that reads it: pip install onnx (once, for the '
-      'import).'
-    ) from None
+  onnx = extras.require('onnx', 'onnx', f'{path}: an ONNX file, which')
   try:
     # Whatever the name's ending: onnx takes .json or .txt for text.
     model = onnx.load_model(path, format='protobuf', load_external_data=False)

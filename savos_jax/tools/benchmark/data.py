@@ -1,9 +1,8 @@
-"""Times dreams, their steps, and the pipeline."""
+"""Times dreams, their steps, and the loaders."""
 
 import argparse
 import collections
 from collections.abc import Iterator
-import functools
 import pathlib
 import statistics
 import tempfile
@@ -20,6 +19,7 @@ from savos_jax.data import sampling
 from savos_jax.datasets import davis
 from savos_jax.foundation import threads
 from savos_jax.synthetic import embedded_clips
+from savos_jax.tools.benchmark import loaders
 from savos_jax.tools.benchmark import output
 
 _SIZES = ((256, 512), (480, 854))
@@ -123,25 +123,17 @@ def dreams(videos, count: int, repeats: int) -> Iterator[dict]:
       yield row
 
 
-def make_examples(
-  videos, cache: pathlib.Path, crop_size, count: int, workers: int
-) -> dict:
-  """Times examples one by one on one core, and through the pipeline.
+def make_sampler(videos, cache: pathlib.Path, count: int) -> sampling.Sampler:
+  """Returns a sampler of clips and dreams whose backgrounds are made.
 
   Args:
     videos: records.
     cache: folder for the inpainted backgrounds.
-    crop_size: (height, width), pixels.
-    count: timed, a multiple of the batch size.
-    workers: of the pipeline.
-
-  Returns:
-    Milliseconds of an example by kind, examples a second of the pipeline and
-    its share of what `workers` times the examples alone would give.
+    count: examples for which they are made.
   """
   lucid_config = lucid.LucidConfig(merge='feather')
   config = sampling.SamplingConfig(
-    crop_size=crop_size,
+    crop_size=_CROP_SIZE,
     dream_fraction=0.35,
     dream_only_steps=0,
     lucid=lucid_config,
@@ -150,8 +142,21 @@ def make_examples(
     videos, config, 0, _BATCH_SIZE,
     backgrounds=backgrounds.BackgroundCache(cache, lucid_config),
   )  # fmt: skip
-  for index in range(count):  # Fills the cache.
+  for index in range(count):
     sampler.example(index)
+  return sampler
+
+
+def make_examples(sampler: sampling.Sampler, count: int) -> dict:
+  """Times examples one by one on one core.
+
+  Args:
+    sampler: see `make_sampler`.
+    count: timed.
+
+  Returns:
+    Milliseconds of an example by kind, and examples a second.
+  """
   seconds = collections.defaultdict(list)
   for index in range(count):
     started = time.perf_counter()
@@ -159,32 +164,40 @@ def make_examples(
     elapsed = time.perf_counter() - started
     kind = type(sampler.describe(index))
     seconds[_KINDS[kind]].append(elapsed)
-  alone = sum(map(sum, seconds.values())) / count
-
-  rates = {}
-  for loader in pipeline.installed_loaders():
-    make = functools.partial(
-      pipeline.batches, sampler.example, crop_size, 1, _BATCH_SIZE, 0,
-      workers=workers, prefetch=2, loader=loader,
-    )  # fmt: skip
-    list(make(1))  # Imports TensorFlow.
-    started = time.perf_counter()
-    for _ in make(count // _BATCH_SIZE):
-      pass
-    rate = count / (time.perf_counter() - started)
-    rates[f'{loader}_examples_per_second'] = rate
-    rates[f'{loader}_share_of_workers'] = rate * alone / workers
   row = {
     f'{kind}_ms': 1e3 * statistics.mean(seconds[kind])
     if seconds[kind]
     else None
     for kind in _KINDS.values()
   }
-  return row | {
-    'examples_per_second_one_core': 1 / alone,
-    'workers': workers,
-    **rates,
-  }
+  total = sum(map(sum, seconds.values()))
+  return row | {'examples_per_second_one_core': count / total}
+
+
+def load(
+  sampler: sampling.Sampler, count: int, workers: int, alone: float
+) -> Iterator[dict]:
+  """Times each loader that is installed, in a process of its own.
+
+  Args:
+    sampler: see `make_sampler`.
+    count: examples, a multiple of the batch size.
+    workers: of each loader.
+    alone: examples a second of one core without a loader.
+
+  Yields:
+    A row for each loader: see `loaders.measure`; its share of what `workers`
+    times one core would give.
+  """
+  for loader in pipeline.installed_loaders():
+    found = loaders.measure(
+      loader, sampler.example, _CROP_SIZE, _BATCH_SIZE, count // _BATCH_SIZE,
+      workers,
+    )  # fmt: skip
+    share = found['examples_per_second'] / (workers * alone)
+    yield {
+      'loader': loader, 'workers': workers, **found, 'share_of_workers': share,
+    }  # fmt: skip
 
 
 def _open(arguments, folder: pathlib.Path):
@@ -212,8 +225,10 @@ def run(arguments: argparse.Namespace) -> None:
     out = output.Output(arguments)
     for row in dreams(videos, arguments.frames, arguments.repeats):
       out.add(row)
-    out.add(
-      make_examples(
-        videos, folder / 'cache', _CROP_SIZE, count, arguments.workers
-      )
-    )
+    # The loaders take some batches more than are timed.
+    sampler = make_sampler(videos, folder / 'cache', 2 * count)
+    alone = make_examples(sampler, count)
+    out.add(alone)
+    rate = alone['examples_per_second_one_core']
+    for row in load(sampler, count, arguments.workers, rate):
+      out.add(row)

@@ -1,9 +1,17 @@
-"""Dreams a second and core, every step of a dream, and the pipeline.
+"""Dreams a second and core, every step of a dream, and the loaders.
 
-Everything but the pipeline runs on one core: OpenCV's own threads are off.
+Everything but the loaders runs on one core: OpenCV's own threads are off.
 Frames come from a DAVIS folder, or from the embedded clips. A row for each size
 and way of merging, milliseconds a dream for each step (`inpaint_ms` once a
-frame); then one of examples, alone and through the pipeline.
+frame); one of examples of 256x448; and one for each loader, in a process of its
+own that does nothing else:
+
+  examples_per_second  from the first batch to the last
+  first_batch_s        until the first one, libraries and workers started
+  peak_gib             largest resident sizes of that process (JAX is imported,
+                       as in a training) and of its worker processes, added up:
+                       libraries that they share count for each
+  share_of_workers     of what one core makes alone, times the workers
 """
 
 import argparse
@@ -25,7 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
   for name, default, text in (
     ('frames', 10, 'to dream of'),
     ('repeats', 10, 'dreams of each frame'),
-    ('examples', 200, 'through the pipeline'),
-    ('workers', 2, 'threads of the pipeline'),
+    ('examples', 200, 'from each loader'),
+    ('workers', 2, 'of each loader'),
   ):
     add(f'--{name}', type=shared.positive, default=default, help=text)

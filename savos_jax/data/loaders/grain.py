@@ -1,0 +1,106 @@
+"""Examples made by worker processes of Grain: each has a Python of its own.
+
+So what is Python in an example runs in as many of them as there are cores, and
+no lock is shared with the training. A process takes seconds to start, and
+memory: for its libraries, and for its copy of what `make` holds, which must be
+such that cloudpickle can send it.
+"""
+
+from collections.abc import Iterator
+import contextlib
+import functools
+import multiprocessing
+from multiprocessing import resource_tracker
+import os
+import pickle
+import signal
+import threading
+
+from absl import flags
+import cv2
+import numpy as np
+
+from savos_jax.data.loaders import stacking
+from savos_jax.foundation import errors
+from savos_jax.foundation import extras
+
+
+def batches(
+  make, shapes, numbers, batch_size, workers, prefetch
+) -> Iterator[dict[str, np.ndarray]]:
+  """Yields batches of make(number) for the numbers; see `loaders`."""
+  grain = extras.require(
+    'grain', 'grain', "config.data.loader='grain' (not 'threads')"
+  )
+  if not flags.FLAGS.is_parsed():
+    # Grain reads a flag of absl's, which not every program parses.
+    flags.FLAGS.mark_as_parsed()
+  # So many examples of each worker wait there, and as many here, besides one in
+  # hand on each side.
+  waiting = max(1, (prefetch * batch_size // workers - 1) // 2)
+  examples = iter(
+    grain.MapDataset.range(numbers.start, numbers.stop)
+    .map(functools.partial(_outcome, make))
+    .to_iter_dataset(grain.ReadOptions(num_threads=0, prefetch_buffer_size=0))
+    .mp_prefetch(
+      grain.MultiprocessingOptions(min(workers, len(numbers)), waiting),
+      _begin_worker,
+    )
+  )
+  with contextlib.closing(examples):
+    for start in range(0, len(numbers), batch_size):
+      # The first one starts the workers.
+      with contextlib.nullcontext() if start else _signals_held():
+        batch = [_example(next(examples)) for _ in range(batch_size)]
+      yield stacking.stack(batch, shapes)
+
+
+def _outcome(make, number: int) -> bytes:
+  """Returns an example, or the error: Grain would add its own words to it.
+
+  As bytes, which go through a pipe: arrays Grain would put into shared memory,
+  of which containers often have 64 MB, and a worker ends where it is full.
+  """
+  try:
+    outcome = make(number)
+  except errors.SavosError as error:
+    outcome = error
+  return pickle.dumps(outcome, pickle.HIGHEST_PROTOCOL)
+
+
+def _example(outcome: bytes) -> dict[str, np.ndarray]:
+  example = pickle.loads(outcome)
+  if isinstance(example, errors.SavosError):
+    raise example
+  return example
+
+
+def _begin_worker(index: int, count: int) -> None:
+  """Is called first in each worker."""
+  del index, count
+  cv2.setNumThreads(1)
+  threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+  """Ends this process when the one that started it was killed."""
+  multiprocessing.parent_process().join()
+  os._exit(1)
+
+
+@contextlib.contextmanager
+def _signals_held() -> Iterator[None]:
+  """Keeps Ctrl-C and SIGTERM from processes that are begun in the block.
+
+  They go to all processes of a terminal or of a cluster's job, and a training
+  takes a whole step more, with examples. This process gets them afterwards.
+  """
+  # If it was begun in the block, it would let both signals through.
+  resource_tracker.ensure_running()
+  before = signal.pthread_sigmask(
+    signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM)
+  )
+  try:
+    yield
+  finally:
+    signal.pthread_sigmask(signal.SIG_SETMASK, before)

@@ -1,0 +1,201 @@
+"""The files that TensorBoard shows, written and read without TensorFlow.
+
+A file has a record (TFRecord) for each `Event`, a protobuf: the step, and tags
+with tensors, of numbers or of pictures. TensorFlow's writers and clu's make the
+same form.
+"""
+
+from collections.abc import Iterator
+from collections.abc import Mapping
+import contextlib
+import pathlib
+import socket
+import struct
+import time
+from typing import Any
+from typing import BinaryIO
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+from tensorboardX import record_writer
+from tensorboardX.proto import event_pb2
+from tensorboardX.proto import summary_pb2
+from tensorboardX.proto import tensor_pb2
+from tensorboardX.proto import tensor_shape_pb2
+from tensorboardX.proto import types_pb2
+
+from savos_jax.foundation import errors
+from savos_jax.foundation import files
+
+PATTERN = 'events.out.tfevents.*'
+_VERSION = 'brain.Event:2'
+# Of a record: length and its checksum, the bytes, their checksum.
+_LENGTH = struct.Struct('<Q')
+_CHECKSUM = struct.Struct('<I')
+
+
+class Writer:
+  """Writes a new file. What is written is in it at once."""
+
+  def __init__(self, folder: pathlib.Path):
+    """Makes the file.
+
+    Args:
+      folder: gets it; made if absent.
+
+    Raises:
+      SavosError: it can't be written.
+    """
+    now = time.time_ns()
+    name = f'{now // 10**9}.{socket.gethostname()}.{now}'
+    self._path = folder / PATTERN.replace('*', name)
+    try:
+      folder.mkdir(parents=True, exist_ok=True)
+      self._records = record_writer.RecordWriter(str(self._path))
+    except OSError as error:
+      raise self._unwritten(error) from None
+    self._write(file_version=_VERSION)
+
+  def write_scalars(self, step: int, scalars: Mapping[str, Any]) -> None:
+    """Writes numbers of a step, by tag.
+
+    Raises:
+      SavosError: the disk is full.
+    """
+    self._write_tensors(
+      step,
+      'scalars',
+      {
+        tag: tensor_pb2.TensorProto(
+          dtype=types_pb2.DT_FLOAT, float_val=[float(value)]
+        )
+        for tag, value in scalars.items()
+      },
+    )
+
+  def write_images(self, step: int, images: Mapping[str, np.ndarray]) -> None:
+    """Writes pictures of a step, RGB uint8 [H, W, 3], by tag.
+
+    Raises:
+      SavosError: the disk is full.
+    """
+    self._write_tensors(
+      step, 'images', {tag: _picture(image) for tag, image in images.items()}
+    )
+
+  def close(self) -> None:
+    """Closes the file."""
+    self._records.close()
+
+  def _write_tensors(self, step, plugin, tensors) -> None:
+    data = summary_pb2.SummaryMetadata.PluginData(plugin_name=plugin)
+    metadata = summary_pb2.SummaryMetadata(plugin_data=data)
+    values = [
+      summary_pb2.Summary.Value(tag=tag, metadata=metadata, tensor=tensor)
+      for tag, tensor in tensors.items()
+    ]
+    self._write(step=step, summary=summary_pb2.Summary(value=values))
+
+  def _write(self, **fields) -> None:
+    event = event_pb2.Event(wall_time=time.time(), **fields)
+    try:
+      self._records.write(event.SerializeToString())
+      self._records.flush()
+    except OSError as error:
+      # What is left in its buffer would be tried again, and told again.
+      with contextlib.suppress(OSError):
+        self._records.close()
+      raise self._unwritten(error) from None
+
+  def _unwritten(self, error: OSError) -> errors.SavosError:
+    return errors.SavosError(
+      f'{self._path}: the curves could not be written: {error.strerror}.\n'
+      '  Expected a folder that can be written to and room on its disk.'
+    )
+
+
+def _picture(image: np.ndarray) -> tensor_pb2.TensorProto:
+  """Returns width, height and PNG, as TensorBoard wants them."""
+  height, width, _ = image.shape
+  _, png = cv2.imencode('.png', image[..., ::-1])
+  return tensor_pb2.TensorProto(
+    dtype=types_pb2.DT_STRING,
+    tensor_shape=tensor_shape_pb2.TensorShapeProto(
+      dim=[tensor_shape_pb2.TensorShapeProto.Dim(size=3)]
+    ),
+    string_val=[b'%d' % width, b'%d' % height, png.tobytes()],
+  )
+
+
+class Scalar(NamedTuple):
+  """A number that was written.
+
+  Attributes:
+    time: when, seconds since 1970.
+    step: of the training.
+    tag: what it is called.
+    value: it.
+  """
+
+  time: float
+  step: int
+  tag: str
+  value: float
+
+
+def read_scalars(path: pathlib.Path) -> Iterator[Scalar]:
+  """Yields the numbers of a file in their order, whoever wrote it.
+
+  What lies behind a record that is damaged or cut short is left out: a training
+  that is killed leaves such a one at the end.
+  """
+  for event in _events(path):
+    for value in event.summary.value:
+      tensor = value.tensor
+      if tensor.dtype == types_pb2.DT_FLOAT and not tensor.tensor_shape.dim:
+        (number,) = tensor.float_val or np.frombuffer(
+          tensor.tensor_content, '<f4'
+        )
+        yield Scalar(event.wall_time, event.step, value.tag, float(number))
+
+
+def drop_from(folder: pathlib.Path, step: int) -> None:
+  """Removes what was written of a step and of later ones.
+
+  They are about to be taken again, by a training that goes on from an earlier
+  checkpoint; with both, curves run back.
+
+  Args:
+    folder: with the files.
+    step: the first that is taken again.
+
+  Raises:
+    SavosError: a file can't be written.
+  """
+  for path in sorted(folder.glob(PATTERN)):
+    events = list(_events(path))
+    kept = [event for event in events if event.step < step]
+    if len(kept) == len(events):
+      continue
+    with files.replacing(path) as partial:
+      records = record_writer.RecordWriter(str(partial))
+      for event in kept:
+        records.write(event.SerializeToString())
+      records.close()
+
+
+def _events(path: pathlib.Path) -> Iterator[event_pb2.Event]:
+  with path.open('rb') as file:
+    while head := _checked(file, _LENGTH.size):
+      record = _checked(file, *_LENGTH.unpack(head))
+      if record is None:
+        return
+      yield event_pb2.Event.FromString(record)
+
+
+def _checked(file: BinaryIO, size: int) -> bytes | None:
+  """Reads so many bytes; None where they are not as their checksum says."""
+  data, checksum = file.read(size), file.read(_CHECKSUM.size)
+  expected = _CHECKSUM.pack(record_writer.masked_crc32c(data))
+  return data if checksum == expected else None
