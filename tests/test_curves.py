@@ -2,7 +2,6 @@
 
 import csv
 
-from clu import metric_writers
 import pytest
 
 from savos_jax.foundation import errors
@@ -10,8 +9,16 @@ from savos_jax.tools import curves as tool
 from savos_jax.training import curves
 from savos_jax.training import event_files
 
+
+def _clu(folder):
+  metric_writers = pytest.importorskip(
+    'clu.metric_writers', reason='clu is not installed'
+  )
+  return metric_writers.SummaryWriter(str(folder))
+
+
 WRITERS = {
-  'clu': lambda folder: metric_writers.SummaryWriter(str(folder)),
+  'clu': _clu,
   'own': event_files.Writer,
 }
 

@@ -7,12 +7,16 @@ import time
 import cv2
 import numpy as np
 import pytest
-from tensorboard.backend.event_processing import event_accumulator
-from tensorboard.util import tensor_util
 
 from savos_jax.foundation import errors
 from savos_jax.training import event_files
 from savos_jax.training import metric_writing
+
+event_accumulator = pytest.importorskip(
+  'tensorboard.backend.event_processing.event_accumulator',
+  reason='tensorboard is not installed',
+)
+tensor_util = pytest.importorskip('tensorboard.util.tensor_util')
 
 
 def read(path):

@@ -4,7 +4,6 @@ import struct
 import tracemalloc
 import zipfile
 
-import h5py
 import jax
 import numpy as np
 import pytest
@@ -15,6 +14,8 @@ from savos_jax.models import resnet
 from savos_jax.weights import keras_reader
 from savos_jax.weights import preprocessings
 from savos_jax.weights import resnet_params
+
+h5py = pytest.importorskip('h5py', reason='h5py is not installed')
 
 _CONV = ('kernel', 'bias')
 _NORM = ('gamma', 'beta', 'moving_mean', 'moving_variance')

@@ -17,8 +17,6 @@ import jax
 import numpy as np
 from PIL import Image
 import pytest
-from tensorboard.backend.event_processing import event_accumulator
-from tensorboard.util import tensor_util
 
 from savos_jax import network
 from savos_jax import opening
@@ -161,6 +159,10 @@ def test_the_best_is_kept_and_known_after_an_interruption(
 
 
 def test_tensorboard_gets_the_curves_and_the_strips(whole):
+  pytest.importorskip('tensorboard', reason='tensorboard is not installed')
+  from tensorboard.backend.event_processing import event_accumulator
+  from tensorboard.util import tensor_util
+
   (path,) = (whole / 'logs').glob('events.out.tfevents.*')
   events = event_accumulator.EventAccumulator(str(path)).Reload()
   tags = [f'validation/{name}' for name in ('J', 'F', 'J&F')]

@@ -14,8 +14,6 @@ import cv2
 from ml_collections import config_dict
 import numpy as np
 import pytest
-from tensorboard.backend.event_processing import event_accumulator
-from tensorboard.util import tensor_util
 
 from savos_jax import main
 from savos_jax import opening
@@ -75,6 +73,10 @@ def test_workdir_gets_config_logs_checkpoints_and_results(smoke_run):
 
 
 def test_tensorboard_gets_the_scores_and_strips(smoke_run):
+  pytest.importorskip('tensorboard', reason='tensorboard is not installed')
+  from tensorboard.backend.event_processing import event_accumulator
+  from tensorboard.util import tensor_util
+
   workdir, _ = smoke_run
   scores = json.loads((workdir / 'results' / 'scores.json').read_text())
   # The training writes one file, the evaluation after it another.

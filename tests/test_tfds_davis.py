@@ -54,7 +54,9 @@ def _write_source(root):
 
 def _prepare(folder):
   # Slow to import.
-  import tensorflow_datasets as tfds
+  tfds = pytest.importorskip(
+    'tensorflow_datasets', reason='tensorflow-datasets is not installed'
+  )
   from tensorflow_datasets.video.davis import davis as tfds_source
 
   source = folder / 'source'
