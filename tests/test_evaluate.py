@@ -9,7 +9,7 @@ import pytest
 
 from savos_jax import evaluate
 from savos_jax import network
-from savos_jax import settings
+from savos_jax import opening
 from savos_jax.configs import default
 from savos_jax.datasets import masks
 from tests import davis_folders
@@ -112,7 +112,7 @@ def test_objects_that_appear_later_are_segmented_and_scored(
   np.testing.assert_array_equal(written[2] == 3, drawn)
   page = (tmp_path / 'youtube' / 'results' / 'report.html').read_text()
   assert 'YouTube-VOS' in page
-  (video,) = settings.load_split(config, tmp_path, 'val')
+  (video,) = opening.load_split(config, tmp_path, 'val')
   assert video.appearances == {0: (1,), 2: (3,)}
   assert video.first_frames(2).appearances == {0: (1,)}
 
@@ -128,7 +128,7 @@ def test_training_takes_what_is_annotated(davis_folder, tmp_path):
   config.sampling.dream_fraction = 0.0
   for source in ('davis', 'youtube_vos'):
     config.data.source = source
-    sampler = settings.make_sampler(config, tmp_path)
+    sampler = opening.make_sampler(config, tmp_path)
     assert {str(sampler.describe(index)) for index in range(20)} == {
       f'clip of train0 (object 1, frames {a} -> {b})'
       for a, b in (('00000', '00005'), ('00005', '00000'))
@@ -137,5 +137,5 @@ def test_training_takes_what_is_annotated(davis_folder, tmp_path):
   (root / 'train').mkdir()
   for part in ('JPEGImages', 'Annotations'):
     shutil.move(root / part / '480p', root / 'train' / part)
-  names = [v.name for v in settings.load_split(config, tmp_path, 'train')]
+  names = [v.name for v in opening.load_split(config, tmp_path, 'train')]
   assert names == ['train0', 'train1']
