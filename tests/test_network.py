@@ -305,7 +305,7 @@ TOLD = [
   (('architecture', 'decoder_features'), '8', 'a whole number'),
   (('architecture', 'block_counts'), [10**6] * 4, 'at most 64'),
   (('architecture', 'block_counts'), 3, 'a list'),
-  (('architecture', 'block_counts'), [], 'tuple of 4 values'),
+  (('architecture', 'block_counts'), [], 'block_counts is'),
   (('architecture', 'width_multiplier'), float('inf'), 'at most 16'),
   (('architecture', 'rgb_std'), [[1], [1], [1]], 'a number'),
   (('architecture', 'attention'), 'no', 'true or false'),
