@@ -1,5 +1,8 @@
 """Errors for people: a message, a status, nothing that steers a terminal."""
 
+import subprocess
+import sys
+
 import pytest
 
 from savos_jax.foundation import errors
@@ -30,3 +33,67 @@ def test_a_name_has_an_end(capsys):
   printed = _printed(capsys, error, 2)
   assert len(printed) < 5000
   assert printed.endswith('a...\nExpected b.\n')
+
+
+class JaxRuntimeError(Exception):
+  """Called as JAX's is."""
+
+
+@pytest.mark.parametrize(
+  ('error', 'expected', 'status'),
+  [
+    (errors.Incomplete('half'), 'half', 3),
+    (PermissionError(13, 'Permission denied', '/a/b'), '/a/b: Permission', 2),
+    (OSError(36, 'File name too long', 'x' * 300), 'File name too long', 2),
+    (MemoryError(), '--max_size', 2),
+    (JaxRuntimeError('RESOURCE_EXHAUSTED: 9 GB'), '--chunk', 2),
+  ],
+)
+def test_what_nobody_explained_is_one_message(capsys, error, expected, status):
+  with pytest.raises(SystemExit) as ended, errors.reported():
+    raise error
+  assert ended.value.code == status
+  said = capsys.readouterr().err
+  assert said.startswith('error: ')
+  assert expected in said
+
+
+@pytest.mark.parametrize(
+  'error', [ValueError('ours'), OSError('no path'), JaxRuntimeError('other')]
+)
+def test_a_mistake_of_ours_is_not_hidden(error):
+  with pytest.raises(type(error)), errors.reported():
+    raise error
+
+
+def test_a_reader_that_has_gone_is_no_traceback():
+  code = (
+    'from savos_jax.foundation import errors\n'
+    'with errors.reported():\n'
+    '  for number in range(100000):\n'
+    '    print(number)\n'
+  )
+  with subprocess.Popen(
+    [sys.executable, '-c', code],
+    stdout=subprocess.PIPE,
+    stderr=subprocess.PIPE,
+  ) as program:
+    program.stdout.readline()
+    program.stdout.close()
+    assert program.stderr.read() == b''
+    assert program.wait() == 141
+
+
+def test_names_that_are_not_utf8_are_printed():
+  code = (
+    'from savos_jax.foundation import errors\n'
+    'with errors.reported():\n'
+    '  print("\\udcff.mp4")\n'
+    '  raise errors.SavosError("\\udcfe.png: x")\n'
+  )
+  done = subprocess.run(
+    [sys.executable, '-c', code], capture_output=True, check=False
+  )
+  assert done.returncode == 2
+  assert b'.mp4' in done.stdout
+  assert done.stderr.startswith(b'error: ')

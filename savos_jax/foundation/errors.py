@@ -2,6 +2,8 @@
 
 from collections.abc import Iterator
 import contextlib
+import io
+import os
 import sys
 
 _LONGEST = 4000  # Characters of a line; longer than any path.
@@ -37,18 +39,62 @@ def shown(text: object) -> str:
   )
 
 
+_NO_MEMORY = (
+  'the memory is not enough.\n'
+  '  Expected less at once: --max_size or --chunk of segment; '
+  'config.eval.short_side, chunk or videos; config.train.batch_size, or '
+  'accumulation.'
+)
+
+
+def _explained(error: Exception) -> str | None:
+  """Returns what to say of an error that no part of ours has explained."""
+  if isinstance(error, SavosError):
+    return str(error)
+  # By its name: JAX is slow to import.
+  exhausted = 'RESOURCE_EXHAUSTED' in str(error)
+  if isinstance(error, MemoryError) or (
+    exhausted and type(error).__name__ == 'JaxRuntimeError'
+  ):
+    return _NO_MEMORY
+  if isinstance(error, OSError) and error.filename is not None:
+    return (
+      f'{os.fsdecode(error.filename)}: {error.strerror}.\n'
+      '  Expected a path that can be read, or written to.'
+    )
+  return None
+
+
+def _say(text: str) -> None:
+  with contextlib.suppress(OSError, ValueError):  # Nobody listens.
+    print(text, file=sys.stderr, flush=True)
+
+
 @contextlib.contextmanager
 def reported() -> Iterator[None]:
   """Ends a program that fails as a shell expects: a message, no traceback.
 
-  Exit status 3 after `Incomplete`, 2 after any other `SavosError`, 130 after
-  Ctrl-C.
+  Exit status 3 after `Incomplete`, 2 after any other `SavosError`, a path that
+  the system refuses or too little memory; 130 after Ctrl-C, and 141 where
+  nobody reads what it prints any more, as with `| head`.
   """
+  for stream in (sys.stdout, sys.stderr):
+    if isinstance(stream, io.TextIOWrapper):
+      # Names of files need not be UTF-8.
+      stream.reconfigure(errors='backslashreplace')
   try:
     yield
-  except SavosError as error:
-    print(f'error: {shown(error)}', file=sys.stderr)
-    sys.exit(3 if isinstance(error, Incomplete) else 2)
+    sys.stdout.flush()
   except KeyboardInterrupt:
-    print('interrupted', file=sys.stderr)
+    _say('interrupted')
     sys.exit(130)
+  except BrokenPipeError:
+    # What is left in the buffer would be tried again, and told.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    sys.exit(141)
+  except Exception as error:
+    text = _explained(error)
+    if text is None:
+      raise
+    _say(f'error: {shown(text)}')
+    sys.exit(3 if isinstance(error, Incomplete) else 2)
