@@ -107,9 +107,11 @@ def _relations(config, mode) -> Iterator[tuple[bool, str]]:
     'data.val_split': data.val_split,
     'eval.every_split': config.eval.every_split,
   }
+  # Packs have all sequences; which are held out, who evaluates must say.
+  unused = mode == 'train' and data.packs and not config.eval.every_steps
   for name, split in splits.items():
     yield (
-      bool(data.held_out) or split != HELD_OUT,
+      bool(data.held_out or unused) or split != HELD_OUT,
       f'config.{name} is {HELD_OUT!r}, but config.data.held_out names no '
       f'sequence.\n  Expected names of sequences of {data.train_split!r}.',
     )

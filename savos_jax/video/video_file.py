@@ -14,16 +14,11 @@ import logging
 import pathlib
 from typing import Any
 
-import av
 import numpy as np
 
 from savos_jax.foundation import errors
 
 logger = logging.getLogger(__name__)
-
-# A damaged file makes FFmpeg write a page of its own words to the console; the
-# errors here say it once.
-av.logging.set_level(av.logging.PANIC)
 
 # What holds a video itself. The others are playlists, which name further files
 # and addresses, and what FFmpeg makes a video of: pictures, texts, devices.
@@ -41,6 +36,17 @@ _BELIEVABLE_FPS = (0.1, 480.0)
 # Containers count wrongly by a frame or two; more than this is missing.
 _MISSING_FRAMES = 2
 _MISSING_SHARE = 0.02
+
+
+@functools.cache
+def _av() -> Any:
+  """Returns PyAV: it is not there where only data sets are segmented."""
+  import av
+
+  # A damaged file makes FFmpeg write a page of its own words to the console;
+  # the errors here say it once.
+  av.logging.set_level(av.logging.PANIC)
+  return av
 
 
 @dataclasses.dataclass(frozen=True)
@@ -141,7 +147,7 @@ def _opened(path: pathlib.Path) -> Iterator[Any]:
       # A file, not its name: FFmpeg reads protocols out of names.
       file = stack.enter_context(path.open('rb'))
       container = stack.enter_context(
-        av.open(
+        _av().open(
           file,
           container_options={'format_whitelist': _DEMUXERS},
           buffer_size=_BUFFER,
@@ -149,7 +155,7 @@ def _opened(path: pathlib.Path) -> Iterator[Any]:
           metadata_errors='replace',
         )
       )
-    except av.error.FFmpegError:
+    except _av().error.FFmpegError:
       raise _no_video(path) from None
     except OSError as error:
       raise errors.SavosError(
@@ -158,7 +164,7 @@ def _opened(path: pathlib.Path) -> Iterator[Any]:
     # A cover is a stream of one picture.
     streams = [
       s for s in container.streams.video
-      if not s.disposition & av.stream.Disposition.attached_pic
+      if not s.disposition & _av().stream.Disposition.attached_pic
     ]  # fmt: skip
     if not streams:
       raise _no_video(path)
@@ -174,12 +180,12 @@ def _no_video(path: pathlib.Path, found: str = 'no video in it'):
   )
 
 
-def _rgb(frame: av.VideoFrame) -> np.ndarray:
+def _rgb(frame: Any) -> np.ndarray:
   """Returns a frame as it is shown, RGB uint8 [H, W, 3]."""
   matrix = frame.colorspace
   if matrix == _UNSPECIFIED:
     large = min(frame.height, frame.width) >= _LARGE
-    colours = av.video.reformatter.Colorspace
+    colours = _av().video.reformatter.Colorspace
     matrix = colours.ITU709 if large else colours.ITU601
   image = frame.reformat(format='rgb24', src_colorspace=matrix).to_ndarray()
   # Degrees, against the clock: as phones store what they were held at.
@@ -187,9 +193,9 @@ def _rgb(frame: av.VideoFrame) -> np.ndarray:
   return np.ascontiguousarray(np.rot90(image, turns))
 
 
-def _decoded(packet) -> Iterator[av.VideoFrame]:
+def _decoded(packet) -> Iterator[Any]:
   """Yields what a packet completes; nothing where it is damaged."""
-  with contextlib.suppress(av.error.InvalidDataError):
+  with contextlib.suppress(_av().error.InvalidDataError):
     yield from packet.decode()
 
 
@@ -225,7 +231,7 @@ def _claimed(container, stream, fps: float) -> int:
   if stream.duration:
     seconds = float(stream.duration * stream.time_base)
   elif container.duration:
-    seconds = container.duration / av.time_base
+    seconds = container.duration / _av().time_base
   return max(0, round(seconds * fps))
 
 
@@ -276,9 +282,7 @@ def index(path: pathlib.Path) -> Index | None:
   return _index(path, facts.st_size, facts.st_mtime_ns)
 
 
-def _jump(
-  path: pathlib.Path, start: int
-) -> Iterator[tuple[int, av.VideoFrame]]:
+def _jump(path: pathlib.Path, start: int) -> Iterator[tuple[int, Any]]:
   """Yields frame `start` and those after it, from the key frame before it.
 
   Nothing is yielded where the demuxer or the decoder lands elsewhere: then the

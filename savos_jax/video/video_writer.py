@@ -10,8 +10,8 @@ import contextlib
 import fractions
 import os
 import pathlib
+from typing import Any
 
-import av
 import numpy as np
 
 from savos_jax.foundation import errors
@@ -108,10 +108,14 @@ class VideoWriter:
     elif frame.shape != self._shape:
       raise ValueError(f'a frame {frame.shape} after frames {self._shape}')
     picture = np.ascontiguousarray(_even(frame))
+    import av
+
     self._encode(av.VideoFrame.from_ndarray(picture, format='rgb24'))
     self.count += 1
 
   def _start(self, shape: tuple[int, ...]) -> None:
+    import av
+
     self._container = av.open(str(self._partial), 'w', options=_MUXER)
     self._stream = self._container.add_stream(
       'libx264', rate=self._rate, options=_ENCODER
@@ -119,7 +123,7 @@ class VideoWriter:
     self._stream.height, self._stream.width = shape[:2]
     self._stream.pix_fmt = 'yuv420p'
 
-  def _encode(self, picture: av.VideoFrame | None) -> None:
+  def _encode(self, picture: Any) -> None:
     for packet in self._stream.encode(picture):
       self._container.mux(packet)
 
@@ -174,6 +178,8 @@ def join(parts: Sequence[str | os.PathLike], path: str | os.PathLike) -> None:
   Raises:
     SavosError: the file can't be written.
   """
+  import av
+
   with (
     files.replacing(path) as partial,
     av.open(str(partial), 'w', options=_MUXER) as joined,
