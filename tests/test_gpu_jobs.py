@@ -17,7 +17,7 @@ import pytest
 
 from savos_jax.datasets import pack
 from savos_jax.synthetic import embedded_clips
-from savos_jax.tools import curves
+from savos_jax.training import curves
 from tests import sampling_videos
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
