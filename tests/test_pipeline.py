@@ -26,19 +26,20 @@ from tests import sampling_videos
 
 SIZE, FRAMES = (6, 8), 3
 REPOSITORY = pathlib.Path(__file__).parents[1]
-GRAIN = pytest.param(
-  'grain',
-  marks=pytest.mark.skipif(
-    importlib.util.find_spec('grain') is None, reason='grain is not installed'
-  ),
-)
 
 
-in_this_process = pytest.mark.parametrize('loader', ['tf', 'threads'])
+def _of(loader, library):
+  missing = importlib.util.find_spec(library) is None
+  skip = pytest.mark.skipif(missing, reason=f'{library} is not installed')
+  return pytest.param(loader, marks=skip)
+
+
+TF, GRAIN = _of('tf', 'tensorflow'), _of('grain', 'grain')
+in_this_process = pytest.mark.parametrize('loader', [TF, 'threads'])
 in_others = pytest.mark.parametrize('loader', [GRAIN])
 
 
-@pytest.fixture(params=['tf', 'threads', GRAIN])
+@pytest.fixture(params=[TF, 'threads', GRAIN])
 def loader(request):
   """Each test that asks for it is of all loaders."""
   return request.param
