@@ -214,6 +214,19 @@ def test_leaving_early_ends_the_workers(loader):
   assert not multiprocessing.active_children()
 
 
+@in_others
+def test_a_worker_that_is_killed_is_told(loader):
+  def killed(index):
+    if index == 5:
+      os.kill(os.getpid(), signal.SIGKILL)
+    return make_example(index)
+
+  iterator = batches(loader, killed, workers=1)
+  assert next(iterator)['index'].tolist() == [0, 1, 2, 3]
+  with pytest.raises(errors.SavosError, match=r'exit code -9\.\n.*memory'):
+    next(iterator)
+
+
 # Each worker takes a lock; each line read is a batch more.
 _TRAINING = """
 import fcntl, functools, signal, sys

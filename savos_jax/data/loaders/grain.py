@@ -51,7 +51,7 @@ def batches(
     for start in range(0, len(numbers), batch_size):
       # The first one starts the workers.
       with contextlib.nullcontext() if start else _signals_held():
-        batch = [_example(next(examples)) for _ in range(batch_size)]
+        batch = [_next_example(examples) for _ in range(batch_size)]
       yield stacking.stack(batch, shapes)
 
 
@@ -68,7 +68,19 @@ def _outcome(make, number: int) -> bytes:
   return pickle.dumps(outcome, pickle.HIGHEST_PROTOCOL)
 
 
-def _example(outcome: bytes) -> dict[str, np.ndarray]:
+def _next_example(examples: Iterator[bytes]) -> dict[str, np.ndarray]:
+  try:
+    outcome = next(examples)
+  except RuntimeError as error:
+    # The first line of Grain's message; what `make` raises is another one.
+    what, _, _ = str(error).partition('. ')
+    if 'was terminated unexpectedly' not in what:
+      raise
+    raise errors.SavosError(
+      f"config.data.loader='grain': {what}.\n  Expected memory for all worker "
+      'processes (-9 is how the system ends one that takes too much): lower '
+      "config.data.workers, or set config.data.loader='threads'."
+    ) from None
   example = pickle.loads(outcome)
   if isinstance(example, errors.SavosError):
     raise example
