@@ -16,6 +16,7 @@ from savos_jax.tools.benchmark import evaluation
 from savos_jax.tools.benchmark import loaders
 from savos_jax.tools.benchmark import output
 from savos_jax.tools.benchmark.flags import shared
+from tests import sampling_videos
 from tests import tiny_resnets
 
 
@@ -113,9 +114,13 @@ def test_data_reports_dreams_steps_and_the_loaders(capsys, davis_folder):
     assert float(row['first_batch_s']) > 0
 
 
-def test_a_loader_that_fails_is_told():
-  with pytest.raises(errors.SavosError, match='max_workers must be'):
-    loaders.measure('threads', len, (6, 8), 4, 2, 0)
+def test_a_damaged_frame_is_told_by_a_loader(tmp_path):
+  video = sampling_videos.open_video(tmp_path, 'video', 3)
+  for path in video.frames:
+    path.write_bytes(b'nothing')
+  sampler = sampling_videos.make([video])
+  with pytest.raises(errors.SavosError, match=rf'^{video.frames[0].parent}'):
+    loaders.measure('threads', sampler.example, (64, 96), 4, 2, 1)
 
 
 SCORED = ('--repeats=1', '--workers=2')

@@ -209,10 +209,29 @@ def test_an_example_of_another_size_is_an_error(loader):
 
 @in_others
 def test_leaving_early_ends_the_workers(loader):
-  with contextlib.closing(batches(loader, batch_size=1, stop=99)) as iterator:
+  """Soon, though examples wait that are larger than what a pipe holds."""
+
+  def large(index):
+    return make_example(index) | {'more': np.zeros(2**20, np.uint8)}
+
+  with contextlib.closing(batches(loader, large, stop=99)) as iterator:
     next(iterator)
+    time.sleep(1)  # Until no more are made ahead.
     assert multiprocessing.active_children()
+    leaving = time.monotonic()
   assert not multiprocessing.active_children()
+  assert time.monotonic() - leaving < 15  # After 25 s Grain kills them.
+
+
+@in_others
+def test_a_worker_that_is_killed_is_told(loader):
+  def killed(index):
+    if index == 9:
+      os.kill(os.getpid(), signal.SIGKILL)
+    return make_example(index)
+
+  with pytest.raises(errors.SavosError, match=r'exit code -9\.\n.*memory'):
+    list(batches(loader, killed))
 
 
 # Each worker takes a lock; each line read is a batch more.

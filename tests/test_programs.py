@@ -13,9 +13,9 @@ from savos_jax.tools.benchmark import __main__ as benchmark
 ROOT = pathlib.Path(__file__).parents[1]
 # What takes long to import, and what only the extras bring.
 HEAVY = (
-  'av', 'clu', 'cv2', 'flax', 'h5py', 'jax', 'libtpu', 'numpy', 'onnx', 'optax',
-  'orbax', 'skimage', 'tensorboard', 'tensorflow', 'tensorflow_datasets',
-  'torch',
+  'av', 'clu', 'cv2', 'flax', 'grain', 'h5py', 'jax', 'libtpu', 'numpy', 'onnx',
+  'optax', 'orbax', 'skimage', 'tensorboard', 'tensorboardX', 'tensorflow',
+  'tensorflow_datasets', 'torch',
 )  # fmt: skip
 MODULES = sorted({
   f'savos_jax.{module.removesuffix(".__main__")}'

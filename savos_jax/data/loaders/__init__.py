@@ -10,5 +10,5 @@ Each has a function `batches` of the same parameters:
   prefetch: batches kept ready.
 
 It yields a dictionary of arrays with a leading axis of batch_size. Closed
-early, it leaves no thread and no process behind.
+early, it leaves no worker behind.
 """

@@ -51,24 +51,37 @@ def batches(
     for start in range(0, len(numbers), batch_size):
       # The first one starts the workers.
       with contextlib.nullcontext() if start else _signals_held():
-        batch = [_example(next(examples)) for _ in range(batch_size)]
+        batch = [_next_example(examples) for _ in range(batch_size)]
       yield stacking.stack(batch, shapes)
 
 
-def _outcome(make, number: int) -> bytes:
+def _outcome(make, number: int) -> np.ndarray:
   """Returns an example, or the error: Grain would add its own words to it.
 
-  As bytes, which go through a pipe: arrays Grain would put into shared memory,
-  of which containers often have 64 MB, and a worker ends where it is full.
+  Pickled, uint8 [...]: so it goes through one piece of shared memory. A pipe
+  would hold up the end of a worker that has put more into it than is fetched.
   """
   try:
     outcome = make(number)
   except errors.SavosError as error:
     outcome = error
-  return pickle.dumps(outcome, pickle.HIGHEST_PROTOCOL)
+  return np.frombuffer(pickle.dumps(outcome, pickle.HIGHEST_PROTOCOL), np.uint8)
 
 
-def _example(outcome: bytes) -> dict[str, np.ndarray]:
+def _next_example(examples: Iterator[np.ndarray]) -> dict[str, np.ndarray]:
+  try:
+    outcome = next(examples)
+  except RuntimeError as error:
+    # The first line of Grain's message; what `make` raises is another one.
+    what, _, _ = str(error).partition('. ')
+    if 'was terminated unexpectedly' not in what:
+      raise
+    raise errors.SavosError(
+      f"config.data.loader='grain': {what}.\n  Expected memory for all worker "
+      'processes (-9: the system ends one that takes too much), and for their '
+      'examples in /dev/shm (-7: docker run --shm-size=1g). Make room, lower '
+      "config.data.workers, or set config.data.loader='threads'."
+    ) from None
   example = pickle.loads(outcome)
   if isinstance(example, errors.SavosError):
     raise example
