@@ -15,6 +15,7 @@ from savos_jax.configs import shipped as recipes
 from savos_jax.foundation import errors
 from savos_jax.models import fields
 from savos_jax.tools import segment
+from savos_jax.tools import segmenting
 from savos_jax.weights import pretrained
 from tests import tiny_resnets
 
@@ -73,17 +74,17 @@ def test_any_program_finds_it_by_default():
 
 def test_videos_are_segmented_as_its_card_was_scored(shipped):
   arguments = segment._parse(['--video=a', '--mask=b', '--out=c'])
-  found = segment._options(arguments, shipped)
+  found = segmenting.inference_config(arguments, shipped)
   assert found == settings.inference_config(recipes.get_config())
   arguments.zoom = 3.0
-  assert segment._options(arguments, shipped).zoom == 3.0
+  assert segmenting.inference_config(arguments, shipped).zoom == 3.0
 
 
 def test_a_network_that_remembers_does_so_in_any_program(shipped):
   stored = {**shipped.config['eval'], 'memory_frames': 3, 'memory_every': 9}
   trained = dataclasses.replace(shipped, config={'eval': stored})
   arguments = segment._parse(['--video=a', '--mask=b', '--out=c'])
-  found = segment._options(arguments, trained)
+  found = segmenting.inference_config(arguments, trained)
   assert (found.memory_frames, found.memory_every) == (3, 9)
 
 

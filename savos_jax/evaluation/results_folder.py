@@ -180,7 +180,7 @@ def begin(
   folders = [manifest.folder / 'masks' / video.name for video in videos]
   manifest.check(p for folder in folders for p in folder.glob('*'))
   manifest.check(p for name in _WRITTEN for p in manifest.folder.glob(name))
-  manifest.remove(manifest.written())
+  manifest.clear()
 
 
 def _write(path: pathlib.Path, content: dict[str, Any]) -> None:

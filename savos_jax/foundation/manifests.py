@@ -156,7 +156,17 @@ class Manifest:
     Raises:
       SavosError: a file can't be removed, or the run reads it.
     """
-    owned = [path for path in paths if self.owns(path)]
+    self._remove([path for path in paths if self.owns(path)])
+
+  def clear(self) -> None:
+    """Removes all files of this program; leaves all others.
+
+    Raises:
+      SavosError: as `remove`.
+    """
+    self._remove(self.written())
+
+  def _remove(self, owned: list[pathlib.Path]) -> None:
     self._check_inputs(owned)
     for path in owned:
       try:

@@ -13,37 +13,17 @@ Ctrl-C keeps what is done; the same command with --resume goes on from there.
 
 import argparse
 from collections.abc import Sequence
-import dataclasses
 import functools
-import hashlib
 import pathlib
-import sys
-
-import tqdm
 
 from savos_jax import checkpoints
-from savos_jax.foundation import errors
-from savos_jax.foundation import files
-from savos_jax.foundation import memory
 from savos_jax.inference import options
 from savos_jax.tools import command
 from savos_jax.tools import flags
 
-_FOLDER_FPS = 24.0  # Of videos made from a folder of images.
 _CUTOUTS = ('png', 'green')
-_FEATHER = 1.5  # Width of a cutout's soft edge, pixels.
-# What it writes into --out, beside its progress.
-_WRITTEN = ('masks/*', 'overlay.mp4', 'cutout.mp4', 'cutout/*')
+# Fields that are asked for as they are; of others the network may tell.
 _AS_ASKED = ('scales', 'flip', 'aggregation', 'background', 'chunk')
-# As the network was evaluated in its training, where no flag says otherwise.
-_AS_EVALUATED = (
-  'zoom',
-  'lost_confidence',
-  'stray',
-  'memory_frames',
-  'memory_every',
-  'memory_confidence',
-)
 
 
 def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -98,155 +78,15 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
   return parser.parse_args(argv)
 
 
-def _options(arguments, trained) -> options.InferenceConfig:
-  """Returns how to segment: as the flags say, or as the network is used best.
-
-  Raises:
-    SavosError: the network tells of an evaluation that can't be.
-  """
-  stored = trained.config.get('eval', {})
-  chosen = {
-    'short_side': stored.get('short_side') or 480,
-    **{name: stored[name] for name in _AS_EVALUATED if name in stored},
-    **flags.values(arguments, ('short_side', 'zoom', *_AS_ASKED)),
-  }
-  try:
-    return options.InferenceConfig(**chosen)
-  except ValueError as error:
-    raise errors.SavosError(f'{arguments.checkpoint}: {error}') from None
-
-
-def _check_out(arguments, manifest) -> None:
-  """Raises SavosError where files are that nobody asked to touch."""
-  from savos_jax.video import progress
-
-  out = arguments.out
-  written = (*_WRITTEN, progress.FILE)
-  manifest.check(path for name in written for path in out.glob(name))
-  held = list((out / 'masks').glob('*.png'))
-  if held and not (arguments.resume or arguments.overwrite):
-    raise errors.SavosError(
-      f'{out}: holds {len(held)} masks of an earlier run.\n'
-      '  --resume goes on from there, --overwrite begins anew; or name '
-      'another --out.'
-    )
-
-
-def _setting(video, labels, trained, config) -> dict:
-  """What two runs must share for one to go on from the other."""
-  from savos_jax.weights import fingerprints
-
-  return {
-    'video': f'{video.name}, {video.width}x{video.height}',
-    'mask': hashlib.sha256(labels.tobytes()).hexdigest()[:16],
-    'checkpoint': fingerprints.fingerprint(trained.params)[:16],
-    **{
-      name: list(value) if isinstance(value, tuple) else value
-      for name, value in dataclasses.asdict(config).items()
-    },
-  }
-
-
-def _before_green(frame, labels):
-  from savos_jax.pictures import cutout
-
-  return cutout.green_screen(frame, cutout.matte(labels, _FEATHER))
-
-
-def _sinks(arguments, video) -> tuple:
-  """Returns what draws the pictures that were asked for."""
-  from savos_jax.pictures import cutout
-  from savos_jax.pictures import overlay
-  from savos_jax.video import sinks
-
-  out, fps = arguments.out, video.fps or _FOLDER_FPS
-  found = []
-  if arguments.overlay:
-    found.append(sinks.Film(out / 'overlay.mp4', fps, overlay.draw))
-  if arguments.cutout == 'png':
-    draw = functools.partial(cutout.rgba, feather=_FEATHER)
-    found.append(sinks.Pictures(out / 'cutout', video.names, draw))
-  if arguments.cutout == 'green':
-    found.append(sinks.Film(out / 'cutout.mp4', fps, _before_green))
-  return tuple(found)
-
-
-def _segment(arguments, video, labels, trained, config) -> None:
-  """Writes the results, with a progress bar, and prints where the time went."""
-  from savos_jax.inference import tracker as tracker_lib
-  from savos_jax.video import engine
-  from savos_jax.video import marks
-  from savos_jax.video import progress
-  from savos_jax.video import sinks
-
-  job = engine.Job(
-    video,
-    marks.of_labels({0: labels}),
-    sinks.Masks(arguments.out / 'masks', video.names),
-    _sinks(arguments, video),
-    progress.Progress(arguments.out, _setting(video, labels, trained, config)),
-  )
-  tracker = tracker_lib.Tracker(trained.model, trained.params, config)
-  with tqdm.tqdm(
-    total=video.length or None, unit='frame', desc='segmenting', disable=None
-  ) as bar:
-    timing = engine.segment([tracker], [job], lambda _, done: bar.update(done))
-  if timing.steady_frames:
-    print(
-      f'{1 / timing.seconds_a_frame:.2f} frames/s in the network '
-      f'({100 * timing.steady / (timing.total - timing.first):.0f} % of the '
-      f'time after the first), first frame with compilation '
-      f'{timing.first:.1f} s, {timing.total:.1f} s in all, peak memory '
-      f'{memory.peak_gib():.2f} GiB'
-    )
-
-
 def run(arguments: argparse.Namespace) -> None:
   """Segments a video.
 
   Raises:
     SavosError: something that the user can put right.
   """
-  from savos_jax import network
-  from savos_jax.foundation import compilation_cache
-  from savos_jax.video import first_masks
-  from savos_jax.video import sources
+  from savos_jax.tools import segmenting
 
-  compilation_cache.enable()
-  if arguments.out.exists() and not arguments.out.is_dir():
-    raise errors.SavosError(
-      f'{arguments.out}: a file.\n  Expected a folder for the results, or a '
-      'path that is free.'
-    )
-  video = sources.open_video(arguments.video)
-  labels, _ = first_masks.read(
-    arguments.mask,
-    (video.height, video.width),
-    colours=arguments.colours,
-    resize=arguments.resize_mask,
-  )
-  trained = network.load(arguments.checkpoint)
-  config = _options(arguments, trained)
-  inputs = [arguments.video, *arguments.mask, arguments.checkpoint]
-  with files.claimed(arguments.out, inputs) as manifest:
-    _check_out(arguments, manifest)
-    if arguments.overwrite and not arguments.resume:
-      manifest.remove(manifest.written())
-    try:
-      _segment(arguments, video, labels, trained, config)
-    except errors.Incomplete:
-      print(f'results are in {arguments.out}; they are not whole')
-      raise
-    except (KeyboardInterrupt, errors.SavosError):
-      held = len(list((arguments.out / 'masks').glob('*.png')))
-      if held:
-        print(
-          f'\n{held} masks are in {arguments.out / "masks"}; the same command '
-          'with --resume goes on.',
-          file=sys.stderr,
-        )
-      raise
-  print(f'results are in {arguments.out}')
+  segmenting.run(arguments)
 
 
 main = command.main(_parse, run)

@@ -116,8 +116,7 @@ class _Run:
     index: so many frames are done.
     shown: the frame that comes; None: there are no more.
     lost: numbers of frames that could not be decoded.
-    resumed_lost: whether there were some before an interruption.
-    note: what the source says of them in the end.
+    note: what is said of them in the end.
     fresh: no frame was segmented since it was begun.
     done: what is to be saved of it, if anything; one name for all of it, so
       that an interruption never sees a part.
@@ -132,7 +131,6 @@ class _Run:
   shown: video_file.Shown | None = None
   fresh: bool = True
   lost: list[int] = dataclasses.field(default_factory=list)
-  resumed_lost: bool = False
   note: str = ''
   done: progress_lib.Done | None = None
 
@@ -211,7 +209,10 @@ class _Engine:
     whole = before.sinks if before.whole else ()
     run = _Run(self._idle.pop(), job, tuple(begins), whole, frames, start)
     run.lost += before.lost
-    run.resumed_lost = bool(before.lost)
+    if before.lost and not before.whole:
+      # The source tells of those from `start` on.
+      lost = video_file.incomplete(job.video.path, before.frames, before.lost)
+      run.note = f'{lost}\n'
     self._next(run)
     self._tell_again(run, begins, before.frames)
     if not before.whole:
@@ -226,7 +227,7 @@ class _Engine:
     try:
       run.shown = next(run.frames, None)
     except errors.Incomplete as error:
-      run.note, run.shown = str(error), None
+      run.note, run.shown = run.note + str(error), None
 
   def _tell_again(self, run: _Run, begins, done: int) -> None:
     """Tells sinks of frames that are done, from the masks on disk."""
@@ -313,10 +314,6 @@ class _Engine:
   def _finish_if_ended(self, run: _Run) -> None:
     if run.shown:
       return
-    if run.resumed_lost and not run.whole:
-      # The source told of those that came after the interruption.
-      error = video_file.incomplete(run.job.video.path, run.index, run.lost)
-      run.note = str(error)
     for sink in run.sinks:
       self._writer.submit(sink.finish)
     if run.job.progress:

@@ -69,10 +69,10 @@ class Sink(contextlib.AbstractContextManager):
 
   @abc.abstractmethod
   def begin(self, done: int) -> int:
-    """Removes what it made of frame `done` and later ones.
+    """Goes on after so many frames; what it made of others is made again.
 
     Args:
-      done: so many frames are segmented; 0: a new video, nothing is kept.
+      done: so many frames are segmented; 0: a new video, nothing is trusted.
 
     Returns:
       The first frame that it must be told, 0..done.

@@ -70,8 +70,8 @@ class Video(abc.ABC):
       start: 0 or more.
 
     Raises:
-      Incomplete: after the last frame, if some were left out, or a file ends
-        before its header says.
+      Incomplete: after the last frame, if some from `start` on were left out,
+        or a file ends before its header says.
       SavosError: where it happens, after the frames before: an image is
         damaged or of another size.
     """
@@ -142,7 +142,7 @@ def open_video(path: str | os.PathLike) -> Video:
   """Opens a video file or a folder of images and looks at its first frame.
 
   Args:
-    path: what OpenCV's FFmpeg can read (mp4, mov, avi, webm, mkv, ...), or a
+    path: what PyAV's FFmpeg can read (mp4, mov, avi, webm, mkv, ...), or a
       folder with JPEG, PNG, BMP or WebP files, one a frame, ordered by name
       with numbers as numbers (2 before 10). Other files there are ignored.
 

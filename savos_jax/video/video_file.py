@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from savos_jax.foundation import errors
+from savos_jax.video import pyav
 
 logger = logging.getLogger(__name__)
 
@@ -36,17 +37,6 @@ _BELIEVABLE_FPS = (0.1, 480.0)
 # Containers count wrongly by a frame or two; more than this is missing.
 _MISSING_FRAMES = 2
 _MISSING_SHARE = 0.02
-
-
-@functools.cache
-def _av() -> Any:
-  """Returns PyAV: it is not there where only data sets are segmented."""
-  import av
-
-  # A damaged file makes FFmpeg write a page of its own words to the console;
-  # the errors here say it once.
-  av.logging.set_level(av.logging.PANIC)
-  return av
 
 
 @dataclasses.dataclass(frozen=True)
@@ -147,7 +137,7 @@ def _opened(path: pathlib.Path) -> Iterator[Any]:
       # A file, not its name: FFmpeg reads protocols out of names.
       file = stack.enter_context(path.open('rb'))
       container = stack.enter_context(
-        _av().open(
+        pyav.get().open(
           file,
           container_options={'format_whitelist': _DEMUXERS},
           buffer_size=_BUFFER,
@@ -155,7 +145,7 @@ def _opened(path: pathlib.Path) -> Iterator[Any]:
           metadata_errors='replace',
         )
       )
-    except _av().error.FFmpegError:
+    except pyav.get().error.FFmpegError:
       raise _no_video(path) from None
     except OSError as error:
       raise errors.SavosError(
@@ -164,7 +154,7 @@ def _opened(path: pathlib.Path) -> Iterator[Any]:
     # A cover is a stream of one picture.
     streams = [
       s for s in container.streams.video
-      if not s.disposition & _av().stream.Disposition.attached_pic
+      if not s.disposition & pyav.get().stream.Disposition.attached_pic
     ]  # fmt: skip
     if not streams:
       raise _no_video(path)
@@ -185,7 +175,7 @@ def _rgb(frame: Any) -> np.ndarray:
   matrix = frame.colorspace
   if matrix == _UNSPECIFIED:
     large = min(frame.height, frame.width) >= _LARGE
-    colours = _av().video.reformatter.Colorspace
+    colours = pyav.get().video.reformatter.Colorspace
     matrix = colours.ITU709 if large else colours.ITU601
   image = frame.reformat(format='rgb24', src_colorspace=matrix).to_ndarray()
   # Degrees, against the clock: as phones store what they were held at.
@@ -195,7 +185,7 @@ def _rgb(frame: Any) -> np.ndarray:
 
 def _decoded(packet) -> Iterator[Any]:
   """Yields what a packet completes; nothing where it is damaged."""
-  with contextlib.suppress(_av().error.InvalidDataError):
+  with contextlib.suppress(pyav.get().error.InvalidDataError):
     yield from packet.decode()
 
 
@@ -231,7 +221,7 @@ def _claimed(container, stream, fps: float) -> int:
   if stream.duration:
     seconds = float(stream.duration * stream.time_base)
   elif container.duration:
-    seconds = container.duration / _av().time_base
+    seconds = container.duration / pyav.get().time_base
   return max(0, round(seconds * fps))
 
 
@@ -316,7 +306,7 @@ def frames(path: pathlib.Path, facts: Facts, start: int) -> Iterator[Shown]:
     start: 0 or more.
 
   Raises:
-    Incomplete: after the last frame: some are missing.
+    Incomplete: after the last frame: some are missing, from `start` on.
     SavosError: it can't be read.
   """
   if start:
@@ -338,7 +328,8 @@ def frames(path: pathlib.Path, facts: Facts, start: int) -> Iterator[Shown]:
       if number >= start:
         yield Shown(number, frame.time, _rgb(frame))
   count = order.end()
-  _check_whole(path, facts, count, order.missing, last)
+  missing = [number for number in order.missing if number >= start]
+  _check_whole(path, facts, count, missing, last)
 
 
 def _check_whole(

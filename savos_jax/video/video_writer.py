@@ -16,12 +16,13 @@ import numpy as np
 
 from savos_jax.foundation import errors
 from savos_jax.foundation import files
+from savos_jax.video import pyav
 
 _SUFFIX = '.mp4'
 _MAX_FPS = 1000
-# Constant quality, hardly told from the frames; fast, for what is looked at.
 # The index in front: a browser plays it before all is loaded.
 _MUXER = {'movflags': 'faststart'}
+# Constant quality, hardly told from the frames; fast, for what is looked at.
 # Without mbtree: with AVX-512 x264's reads memory that nobody has written, and
 # the same frames become other bytes each time.
 _ENCODER = {'preset': 'veryfast', 'crf': '20', 'x264-params': 'mbtree=0'}
@@ -108,15 +109,11 @@ class VideoWriter:
     elif frame.shape != self._shape:
       raise ValueError(f'a frame {frame.shape} after frames {self._shape}')
     picture = np.ascontiguousarray(_even(frame))
-    import av
-
-    self._encode(av.VideoFrame.from_ndarray(picture, format='rgb24'))
+    self._encode(pyav.get().VideoFrame.from_ndarray(picture, format='rgb24'))
     self.count += 1
 
   def _start(self, shape: tuple[int, ...]) -> None:
-    import av
-
-    self._container = av.open(str(self._partial), 'w', options=_MUXER)
+    self._container = pyav.get().open(str(self._partial), 'w', options=_MUXER)
     self._stream = self._container.add_stream(
       'libx264', rate=self._rate, options=_ENCODER
     )
@@ -178,15 +175,13 @@ def join(parts: Sequence[str | os.PathLike], path: str | os.PathLike) -> None:
   Raises:
     SavosError: the file can't be written.
   """
-  import av
-
   with (
     files.replacing(path) as partial,
-    av.open(str(partial), 'w', options=_MUXER) as joined,
+    pyav.get().open(str(partial), 'w', options=_MUXER) as joined,
   ):
     stream, start = None, 0
     for part in parts:
-      with av.open(str(part)) as container:
+      with pyav.get().open(str(part)) as container:
         (source,) = container.streams.video
         stream = stream or joined.add_stream_from_template(source)
         for packet in container.demux(source):
