@@ -1,5 +1,6 @@
 """Errors for people: a message, a status, nothing that steers a terminal."""
 
+import os
 import subprocess
 import sys
 
@@ -92,7 +93,10 @@ def test_names_that_are_not_utf8_are_printed():
     '  raise errors.SavosError("\\udcfe.png: x")\n'
   )
   done = subprocess.run(
-    [sys.executable, '-c', code], capture_output=True, check=False
+    [sys.executable, '-c', code],
+    capture_output=True,
+    check=False,
+    env={**os.environ, 'PYTHONIOENCODING': 'utf-8:strict'},
   )
   assert done.returncode == 2
   assert b'.mp4' in done.stdout

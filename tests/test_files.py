@@ -2,6 +2,7 @@
 
 from concurrent import futures
 import os
+import pathlib
 import socket
 import threading
 
@@ -88,3 +89,23 @@ def test_what_is_no_file_is_named(tmp_path):
   with socket.socket(socket.AF_UNIX) as opened:
     opened.bind(str(tmp_path / 's'))
     assert files.problem(tmp_path / 's') == 'a socket'
+
+
+def test_what_is_written_survives_a_power_cut(tmp_path, monkeypatch):
+  """The file is on the disk before it has its name, the name after that."""
+  path, done = tmp_path / 'scores.json', []
+  sync, rename = os.fsync, os.replace
+
+  def fsync(descriptor):
+    done.append(pathlib.Path(os.readlink(f'/proc/self/fd/{descriptor}')))
+    sync(descriptor)
+
+  def replace(source, target):
+    done.append('renamed')
+    rename(source, target)
+
+  monkeypatch.setattr(os, 'fsync', fsync)
+  monkeypatch.setattr(os, 'replace', replace)
+  with files.replacing(path) as partial:
+    partial.write_text('text')
+  assert done == [partial, 'renamed', tmp_path]

@@ -28,6 +28,7 @@ from savos_jax.inference import compiled
 from savos_jax.models import savos
 from savos_jax.training import best
 from savos_jax.training import checkpoint
+from savos_jax.training import event_files
 from savos_jax.training import loop
 from savos_jax.training import state as state_lib
 from savos_jax.training import steps
@@ -122,8 +123,18 @@ def test_resumed_run_equals_the_validated_one_bit_for_bit(
   config = validating(config)
   config.eval.every_steps = 0
   resumed = interrupted(whole, tmp_path)
+  shutil.copytree(whole / 'logs', resumed / 'logs')
   assert loop.train(config, resumed, validation.Validator)
   assert not (resumed / best.FOLDER).exists()
+  # Curves do not run back: what was written of later steps is gone.
+  scalars = [
+    scalar
+    for path in (resumed / 'logs').glob(event_files.PATTERN)
+    for scalar in event_files.read_scalars(path)
+  ]
+  losses = sorted(s for s in scalars if s.tag == 'loss')
+  assert [s.step for s in losses] == sorted({s.step for s in losses})
+  assert losses[-1].step == 6
 
   for use_ema in (False, True):
     step, expected = params_of(whole, config, 6, use_ema)

@@ -390,6 +390,12 @@ def test_a_video_with_holes_is_done_and_says_so_each_time(
     with pytest.raises(errors.Incomplete, match='decoded: 2 to 3'):
       segment(tracker, damaged, labels, folder, more=films(folder, video))
   assert files_in(folders[0]) == files_in(folders[1])
+  # With masks alone nothing is decoded again: what is lost is remembered.
+  alone = tmp_path / 'alone'
+  with pytest.raises(KeyboardInterrupt):
+    segment(tracker, damaged, labels, alone, interrupt_after(count))
+  with pytest.raises(errors.Incomplete, match='decoded: 2 to 3'):
+    segment(tracker, damaged, labels, alone)
   found = sorted(path.stem for path in (folders[0] / 'masks').iterdir())
   assert found == [f'frame{i}' for i in (0, 1, 4, 5, 6)]
   # Where frames are missing the film stands still.
@@ -410,7 +416,9 @@ def test_later_marks_are_kept_over_an_interruption(
   late = np.where(labels == 4, 9, 0).astype(np.uint8)
   given = marks.of_labels({0: labels, 3: late})
   segment(tracker, video, given, tmp_path / 'whole')
+  probabilities = np.asarray(tracker.probabilities)
   with pytest.raises(KeyboardInterrupt):
     segment(tracker, video, given, tmp_path / 'out', interrupt_after(count))
   segment(tracker, video, given, tmp_path / 'out')
   assert files_in(tmp_path / 'out') == files_in(tmp_path / 'whole')
+  np.testing.assert_array_equal(tracker.probabilities, probabilities)

@@ -386,6 +386,7 @@ ALONE = {'data.train_split': ''}
     ({'data.source': 'embedded'}, 'evaluate', None),
     ({}, 'train', r'config\.data\.root is not set'),
     (PACKS, 'train', None),
+    (PACKS | {'data.val_split': 'held_out'}, 'train', None),
     (PACKS, 'train_and_evaluate', r'config\.data\.root is not set'),
     (PACKS | VALIDATED, 'train', r'config\.data\.root is not set'),
     (ALONE, 'train', 'nothing to train on'),

@@ -259,6 +259,8 @@ def test_frames_behind_an_edit_list_are_not_missing(tmp_path, caplog):
   path.write_bytes(content)
   seen = [_index(frame) for frame in sources.open_video(path).frames()]
   assert seen == list(range(10, 20))
+  later = [_index(frame) for frame in sources.open_video(path).frames(3)]
+  assert later == list(range(13, 20))
   assert '10 frames came out of the 20' in caplog.text
 
 
@@ -382,6 +384,56 @@ def test_a_jump_saves_decoding(tmp_path, monkeypatch):
   calls.clear()
   opened.frame(50)
   assert len(calls) < 20
+
+
+def test_what_is_missing_before_the_start_is_not_told(tmp_path, monkeypatch):
+  path = _h264(tmp_path / 'clip.mp4')
+  with av.open(str(path)) as container:
+    packets = [p for p in container.demux(video=0) if p.size]
+  content = bytearray(path.read_bytes())
+  for at in range(packets[20].pos, packets[20].pos + packets[20].size):
+    content[at] ^= 0xFF
+  path.write_bytes(content)
+  _error(path, 'could not be decoded')
+  for jumps in (True, False):
+    if not jumps:
+      monkeypatch.setattr(video_file, 'index', lambda path: None)
+    found = [s.index for s in sources.open_video(path).numbered(40)]
+    assert found == list(range(40, 60))
+
+
+def test_no_other_file_is_opened_even_where_a_list_is_read(
+  tmp_path, monkeypatch
+):
+  clip = _encoded(
+    tmp_path / 'clip.ts', 'libx264', {'g': '15'}, list(range(20)), 25
+  )
+  path = tmp_path / 'list.mp4'
+  path.write_text(
+    '#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\n'
+    f'file://{clip}\n#EXT-X-ENDLIST\n'
+  )
+  monkeypatch.setattr(video_file, '_DEMUXERS', 'hls,mpegts')
+  with pytest.raises(errors.SavosError):
+    video_file.probe(path)
+
+
+@pytest.mark.parametrize('size', [(720, 1280), (480, 640)])
+def test_colours_are_as_players_show_them(size):
+  """Where a file does not tell: BT.709 if large, BT.601 if not.
+
+  Y 100, Cb 90, Cr 160 by either matrix, of limited range.
+  """
+  frame = av.VideoFrame(size[1], size[0], 'yuv420p')
+  for plane, value in zip(frame.planes, (100, 90, 160), strict=True):
+    plane.update(bytes([value]) * plane.buffer_size)
+  luma, blue, red = 255 / 219 * (100 - 16), 90 - 128, 160 - 128
+  kr, kb = (0.2126, 0.0722) if size[0] >= 720 else (0.299, 0.114)
+  scale = 255 / 112
+  r, b = luma + scale * (1 - kr) * red, luma + scale * (1 - kb) * blue
+  g = (luma - kr * r - kb * b) / (1 - kr - kb)
+  found = video_file._rgb(frame)[10, 10]
+  np.testing.assert_allclose(found, np.clip((r, g, b), 0, 255), atol=3)
 
 
 def test_ranges_are_short():

@@ -209,10 +209,11 @@ class _Engine:
     whole = before.sinks if before.whole else ()
     run = _Run(self._idle.pop(), job, tuple(begins), whole, frames, start)
     run.lost += before.lost
-    if before.lost and not before.whole:
-      # The source tells of those from `start` on.
-      lost = video_file.incomplete(job.video.path, before.frames, before.lost)
-      run.note = f'{lost}\n'
+    # The source tells of those from `start` on.
+    lost = [index for index in before.lost if index < start]
+    if lost:
+      error = video_file.incomplete(job.video.path, before.frames, lost)
+      run.note = f'{error}\n'
     self._next(run)
     self._tell_again(run, begins, before.frames)
     if not before.whole:
