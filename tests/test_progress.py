@@ -410,7 +410,7 @@ def test_later_marks_are_kept_over_an_interruption(
   """An object enters at frame 3, with the union as the background."""
   tracker = tracker_lib.Tracker(
     MODEL,
-    tiny_resnets.network_params(MODEL),
+    tiny_resnets.drawn_params(),
     options.InferenceConfig(background='merged'),
   )
   late = np.where(labels == 4, 9, 0).astype(np.uint8)

@@ -261,6 +261,7 @@ def test_frames_behind_an_edit_list_are_not_missing(tmp_path, caplog):
   assert seen == list(range(10, 20))
   later = [_index(frame) for frame in sources.open_video(path).frames(3)]
   assert later == list(range(13, 20))
+  assert len(video_file.index(path).stamps) == 10
   assert '10 frames came out of the 20' in caplog.text
 
 
@@ -405,17 +406,15 @@ def test_what_is_missing_before_the_start_is_not_told(tmp_path, monkeypatch):
 def test_no_other_file_is_opened_even_where_a_list_is_read(
   tmp_path, monkeypatch
 ):
-  clip = _encoded(
-    tmp_path / 'clip.ts', 'libx264', {'g': '15'}, list(range(20)), 25
-  )
+  _make(tmp_path / 'clip.mp4', 'mp4v', 3)
   path = tmp_path / 'list.mp4'
-  path.write_text(
-    '#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\n'
-    f'file://{clip}\n#EXT-X-ENDLIST\n'
-  )
-  monkeypatch.setattr(video_file, '_DEMUXERS', 'hls,mpegts')
-  with pytest.raises(errors.SavosError):
+  path.write_text('ffconcat version 1.0\nfile clip.mp4\n')
+  monkeypatch.chdir(tmp_path)
+  monkeypatch.setattr(video_file, '_DEMUXERS', 'concat,mov')
+  with pytest.raises(errors.SavosError, match='no video in it'):
     video_file.probe(path)
+  monkeypatch.setattr(video_file, '_ALONE', {})
+  assert video_file.probe(path).height == HEIGHT
 
 
 @pytest.mark.parametrize('size', [(720, 1280), (480, 640)])

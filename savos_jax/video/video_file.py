@@ -27,6 +27,8 @@ _DEMUXERS = (
   'mov,matroska,avi,mpegts,mpeg,mpegvideo,m4v,h264,hevc,obu,ivf,flv,live_flv,'
   'ogg,asf,dv,mxf,rm,nut,wtv,gif,yuv4mpegpipe,mjpeg,vc1,3gp,swf,dxa,nsv,gxf'
 )
+# No demuxer may open another file: it would need one of these to do so.
+_ALONE = {'protocol_whitelist': 'none'}
 _BUFFER = 1 << 20  # Bytes that are read at once.
 # Where a file does not tell: players take the one for large frames.
 _LARGE = 720  # Pixels.
@@ -121,10 +123,6 @@ class Order:
     return count
 
 
-def _refuse(url: str, flags: int, options: dict) -> Any:
-  raise OSError(f'{url}: a video may not have others opened')
-
-
 @contextlib.contextmanager
 def _opened(path: pathlib.Path) -> Iterator[Any]:
   """Lends the container and its first stream of pictures.
@@ -139,9 +137,8 @@ def _opened(path: pathlib.Path) -> Iterator[Any]:
       container = stack.enter_context(
         pyav.get().open(
           file,
-          container_options={'format_whitelist': _DEMUXERS},
+          container_options=_ALONE | {'format_whitelist': _DEMUXERS},
           buffer_size=_BUFFER,
-          io_open=_refuse,
           metadata_errors='replace',
         )
       )
