@@ -14,7 +14,7 @@ python=${PYTHON:-python3}
 here=$(dirname "$0")
 mkdir -p "$out"
 # What one job has compiled another may need.
-export JAX_COMPILATION_CACHE_DIR=${JAX_COMPILATION_CACHE_DIR:-/tmp/savos_xla}
+export JAX_COMPILATION_CACHE_DIR=${JAX_COMPILATION_CACHE_DIR:-${TMPDIR:-/tmp}/savos_xla}
 failed=()
 
 # Runs a job: NUMBER SECONDS COMMAND...

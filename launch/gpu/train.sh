@@ -18,7 +18,7 @@ out=${1:?the folder that gets the results}
 shift
 packs=("${@:?files of savos_jax.tools.pack}")
 python=${PYTHON:-python3}
-work=${WORK:-/tmp/savos_rivals}
+work=${WORK:-${TMPDIR:-/tmp}/savos_rivals}
 seconds=${SECONDS_A_STAGE:?seconds of each stage}
 mkdir -p "$out" "$work"
 export XLA_PYTHON_CLIENT_MEM_FRACTION=${XLA_PYTHON_CLIENT_MEM_FRACTION:-0.9}
