@@ -121,7 +121,7 @@ def test_masks_are_the_trackers(tracker, video, labels, whole, tmp_path):
   assert begun_with == 0
   assert_whole(tmp_path, whole)
   # Done: called again, it finds so, and holds nothing large.
-  assert (tmp_path / 'progress.npz').stat().st_size < 2500
+  assert (tmp_path / 'progress.npz').stat().st_size < 3500
   assert segment(tracker, video, labels, tmp_path)[0] == FRAMES
   assert_whole(tmp_path, whole)
   assert timing.steady_frames == FRAMES - 2
@@ -194,6 +194,35 @@ def test_a_damaged_frame_keeps_what_is_done(
   assert_whole(out, whole)
 
 
+class Table(sinks.Sink):
+  """Is told all frames each time."""
+
+  name = 'table'
+
+  def __init__(self):
+    self.rows = []
+
+  def begin(self, done):
+    return 0
+
+  def write(self, segmented):
+    self.rows.append((segmented.index, segmented.confidence))
+
+
+def test_confidence_is_told_again(tracker, video, labels, tmp_path):
+  once, first, second, third = Table(), Table(), Table(), Table()
+  segment(tracker, video, labels, tmp_path / 'once', more=(once,))
+  assert once.rows[0] == (0, {1: 1.0, 4: 1.0})
+  assert all(0 <= s < 1 for _, sure in once.rows[1:] for s in sure.values())
+  with pytest.raises(KeyboardInterrupt):
+    segment(tracker, video, labels, tmp_path, interrupt_after(4), (first,))
+  segment(tracker, video, labels, tmp_path, more=(second,))
+  assert second.rows == once.rows
+  third.name = 'another'
+  segment(tracker, video, labels, tmp_path, more=(third,))
+  assert third.rows == once.rows
+
+
 def test_another_way_is_refused(tracker, video, labels, tmp_path):
   with pytest.raises(KeyboardInterrupt):
     segment(tracker, video, labels, tmp_path, interrupt_after(3))
@@ -210,13 +239,15 @@ def test_another_way_is_refused(tracker, video, labels, tmp_path):
     {'sinks': '3'},
     {'done': np.inf},
     {'lost': np.zeros(1, object)},
+    {'objects': np.zeros(2, np.uint8)},
+    {'ids': np.zeros(0, np.uint8)},
     {'state_0': np.zeros(1, object)},
     {'whole': np.ones(2)},
   ],
 )
 def test_progress_is_not_believed(tmp_path, changed):
   kept = progress.Progress(tmp_path, SETTING)
-  kept.save(progress.Done(3, ('masks',), [np.ones(2)]))
+  kept.save(progress.Done(3, ('masks',), [np.ones(2)], sure=[{}, {}, {1: 0.5}]))
   with np.load(tmp_path / progress.FILE) as stored:
     np.savez(tmp_path / progress.FILE, **{**stored, **changed})
   with pytest.raises(errors.SavosError, match=r'progress\.npz: damaged'):

@@ -7,6 +7,7 @@ threads, while the network computes.
 from collections.abc import Callable
 from collections.abc import Hashable
 from collections.abc import Iterator
+from collections.abc import Mapping
 from collections.abc import Sequence
 import contextlib
 import dataclasses
@@ -116,7 +117,8 @@ class _Run:
     index: so many frames are done.
     shown: the frame that comes; None: there are no more.
     lost: numbers of frames that could not be decoded.
-    note: what is said of them in the end.
+    sure: how sure each object was, a frame.
+    note: what is said of lost frames in the end.
     fresh: no frame was segmented since it was begun.
     done: what is to be saved of it, if anything; one name for all of it, so
       that an interruption never sees a part.
@@ -131,6 +133,7 @@ class _Run:
   shown: video_file.Shown | None = None
   fresh: bool = True
   lost: list[int] = dataclasses.field(default_factory=list)
+  sure: list[Mapping[int, float]] = dataclasses.field(default_factory=list)
   note: str = ''
   done: progress_lib.Done | None = None
 
@@ -209,6 +212,7 @@ class _Engine:
     whole = before.sinks if before.whole else ()
     run = _Run(self._idle.pop(), job, tuple(begins), whole, frames, start)
     run.lost += before.lost
+    run.sure += before.sure
     # The source tells of those from `start` on.
     lost = [index for index in before.lost if index < start]
     if lost:
@@ -234,7 +238,9 @@ class _Engine:
     """Tells sinks of frames that are done, from the masks on disk."""
     while run.shown and run.shown.index < done:
       index = run.shown.index
-      told = sinks_lib.Segmented(run.shown, run.job.masks.read(index))
+      told = sinks_lib.Segmented(
+        run.shown, run.job.masks.read(index), confidence=run.sure[index]
+      )
       for sink, begin in begins.items():
         if begin <= index:
           self._writer.submit(sink.write, told)
@@ -292,18 +298,21 @@ class _Engine:
     """Hands a frame to the sinks, and takes the next."""
     job, tracker = run.job, run.tracker
     soft = tracker.object_ids and any(sink.soft for sink in run.sinks)
+    values = tracker.confidences.tolist() if tracker.object_ids else ()
+    sure = dict(zip(tracker.object_ids, values, strict=True))
     segmented = sinks_lib.Segmented(
-      run.shown, labels, tracker.probabilities if soft else None
+      run.shown, labels, tracker.probabilities if soft else None, sure
     )
     for sink in run.sinks:
       self._writer.submit(sink.write, segmented)
     before, run.index = run.index, run.shown.index + 1
     run.lost += range(before, run.index - 1)
+    run.sure += [*[{}] * (run.index - 1 - before), sure]
     if job.progress:
       names = tuple(sink.name for sink in job.all_sinks)
       state = tracker.state() if tracker.object_ids else ()
       run.done = progress_lib.Done(
-        run.index, names, state, lost=tuple(run.lost)
+        run.index, names, state, lost=tuple(run.lost), sure=run.sure
       )
       if run.index // _SAVE_EVERY > before // _SAVE_EVERY:
         self._writer.flush()
@@ -321,7 +330,7 @@ class _Engine:
       self._writer.flush()
       names = (*run.whole, *(sink.name for sink in run.sinks))
       done = progress_lib.Done(
-        run.index, names, (), True, tuple(run.lost), run.note
+        run.index, names, (), True, tuple(run.lost), run.note, run.sure
       )
       run.job.progress.save(done)
     if run.note and not run.whole:

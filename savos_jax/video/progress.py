@@ -4,8 +4,10 @@
 made of them, and until all are, what the tracker needs to know for the next.
 """
 
+from collections.abc import Mapping
 from collections.abc import Sequence
 import dataclasses
+import itertools
 import json
 import pathlib
 from typing import Any
@@ -32,6 +34,7 @@ class Done:
     whole: whether it is.
     lost: numbers of frames among these that could not be decoded.
     note: what is to be said of a whole video that is not complete.
+    sure: how sure each object was in each of these frames, by its id, 0..1.
   """
 
   frames: int = 0
@@ -40,6 +43,7 @@ class Done:
   whole: bool = False
   lost: tuple[int, ...] = ()
   note: str = ''
+  sure: Sequence[Mapping[int, float]] = ()
 
 
 class Progress:
@@ -62,6 +66,7 @@ class Progress:
       SavosError: it can't be written.
     """
     arrays = {f'state_{i}': np.asarray(x) for i, x in enumerate(done.state)}
+    arrays |= _flat(done.sure[: done.frames])
     with files.replacing(self._path) as partial:
       np.savez(
         partial,
@@ -115,6 +120,9 @@ def _read(path: pathlib.Path) -> tuple[dict[str, Any], Done]:
   with path.open('rb') as file, np.load(file) as stored:
     setting = typed.from_json(str(stored['setting']))
     count = sum(name.startswith('state_') for name in stored.files)
+    sure = _unflat(stored['objects'], stored['ids'], stored['sure'])
+    if len(sure) != stored['done']:
+      raise ValueError(f'{len(sure)} frames, {stored["done"]} done')
     return setting, Done(
       int(stored['done']),
       tuple(json.loads(str(stored['sinks']))),
@@ -122,4 +130,20 @@ def _read(path: pathlib.Path) -> tuple[dict[str, Any], Done]:
       bool(stored['whole']),
       tuple(stored['lost'].tolist()),
       str(stored['note']),
+      sure,
     )
+
+
+def _flat(sure: Sequence[Mapping[int, float]]) -> dict[str, np.ndarray]:
+  """Returns arrays: how many objects a frame, their ids, how sure they are."""
+  return {
+    'objects': np.array([len(frame) for frame in sure], np.uint8),
+    'ids': np.array([i for frame in sure for i in frame], np.uint8),
+    'sure': np.array([s for frame in sure for s in frame.values()], np.float32),
+  }
+
+
+def _unflat(objects, ids, sure) -> list[dict[int, float]]:
+  """Undoes `_flat`."""
+  pairs = iter(zip(ids.tolist(), sure.tolist(), strict=True))
+  return [dict(itertools.islice(pairs, count)) for count in objects.tolist()]

@@ -7,6 +7,7 @@ byte, what it had made without one.
 
 import abc
 from collections.abc import Callable
+from collections.abc import Mapping
 import contextlib
 import dataclasses
 import pathlib
@@ -37,11 +38,14 @@ class Segmented:
     probabilities: each object's, float32 [K, h, w] at the size at which the
       network saw the frame; None where no sink asks for them (`Sink.soft`),
       before the first mark, and where labels are told again from their files.
+    confidence: how sure each object's mask is, by its id, 0..1: see
+      `Tracker.confidences`; no object before its first mark.
   """
 
   shown: video_file.Shown
   labels: np.ndarray
   probabilities: Any = None
+  confidence: Mapping[int, float] = dataclasses.field(default_factory=dict)
 
   @property
   def index(self) -> int:
