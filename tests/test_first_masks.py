@@ -103,6 +103,27 @@ def test_white_on_nothing(path):
   _assert_read(_save(path, white), _labels() > 0)
 
 
+@pytest.mark.parametrize('mode', ['LA', 'RGBA'])
+def test_black_on_nothing(path, mode):
+  """The alpha channel is the mask; its soft edge is cut at half."""
+  alpha = _ellipse()
+  soft = cv2.GaussianBlur(alpha, (5, 5), 0)
+  for opacity in (alpha, soft):
+    black = np.zeros((*SIZE, len(mode)), np.uint8)
+    black[..., -1] = opacity
+    _assert_read(_save(path, black), opacity > 127)
+  black[..., -1] = 255
+  _error(_save(path, black), 'all background')
+
+
+@pytest.mark.parametrize('value', [65535, 256])
+def test_sixteen_bits_of_one_value(path, value):
+  wide = _binary(_labels()).astype(np.uint16) // 255 * np.uint16(value)
+  _assert_read(_save(path, wide), _labels() > 0, (1,))
+  wide[0, 0] = 1000
+  _error(_save(path, wide), f'values up to {max(value, 1000)}')
+
+
 def test_colours_are_numbered_by_their_value(path):
   """Not by place: the mirrored picture has the same ids."""
   picture = _paint(_labels(), RED, GREEN)

@@ -114,10 +114,14 @@ def _read_one(path, colours: bool, binary: bool = False) -> np.ndarray:
   image = masks.open_image(path)
   if image.format in _JPEG:
     return _jpeg_labels(path, np.asarray(image.convert('RGB')))
-  if image.mode in ('L', 'LA'):
-    grey = np.asarray(image.getchannel(0))
-  elif image.mode in ('RGB', 'RGBA'):
+  if image.mode.startswith('I'):
+    return _wide_labels(path, np.asarray(image))
+  if image.mode == 'L':
+    grey = np.asarray(image)
+  elif image.mode in ('LA', 'RGB', 'RGBA'):
     opaque, pixels = _opaque(image)
+    if not opaque.all() and not pixels[opaque].any():
+      return _cut_out(image)
     grey = np.where(opaque, pixels[..., 0], 0).astype(np.uint8)
     if (np.ptp(pixels, axis=-1)[opaque] != 0).any():
       return _colour_labels(path, pixels, opaque, colours)
@@ -128,8 +132,21 @@ def _read_one(path, colours: bool, binary: bool = False) -> np.ndarray:
   return masks.grey_to_labels(path, grey)
 
 
+def _wide_labels(path, values: np.ndarray) -> np.ndarray:
+  """Reads 16 or 32 bits [H, W]: ids, or one value for the object."""
+  found = np.unique(values)
+  if found[-1] > masks.VOID and found[found != 0].size == 1:
+    return (values > 0).astype(np.uint8)
+  return masks.read_mask(path)
+
+
+def _cut_out(image: Image.Image) -> np.ndarray:
+  """Reads a black object on nothing; an edge is cut at half."""
+  return (np.asarray(image.getchannel('A')) > 127).astype(np.uint8)
+
+
 def _opaque(image: Image.Image) -> tuple[np.ndarray, np.ndarray]:
-  """Returns (bool [H, W], RGB uint8 [H, W, 3]) of an RGB or RGBA image.
+  """Returns (bool [H, W], RGB uint8 [H, W, 3]) of an image without palette.
 
   Fully transparent pixels hold any colour, white often: they're background.
   """
@@ -223,6 +240,8 @@ def read(
 
   One file holds all objects, in the forms of `masks.read_mask` or as
 
+  - grey of 16 bits with 0 and one other value, 65535 say: that is the object;
+  - a black picture with an alpha channel: what is opaque is the object;
   - RGB or RGBA with equal channels: read as grey;
   - RGB or RGBA with `colours`: every colour but black is an object, numbered
     1, 2, ... in ascending order of (R, G, B), wherever they are in the
