@@ -305,6 +305,15 @@ def _squeeze_and_excite(model):
     model.graph.node.insert(_index(model, 'Add', 0), node)
 
 
+def _scaling_by_nothing(model):
+  """A Mul before a Relu, of a channel's factor that is left out."""
+  relu = model.graph.node[_index(model, 'Relu', 1)]
+  factor = model.graph.initializer[0].name
+  node = helper.make_node('Mul', [relu.input[0], '', factor], ['scaled'])
+  relu.input[0] = 'scaled'
+  return node
+
+
 def _two_epsilons(model):
   node = model.graph.node[_index(model, 'BatchNormalization', 3)]
   node.attribute[0].f = 1e-3
@@ -367,6 +376,13 @@ _CHANGES = {
   'cut off behind the first node': (
     lambda m: m.graph.node.__delitem__(slice(1, None)),
     "the graph's end(?s:.)*behind the first convolution",
+  ),
+  'a scaling by nothing': (
+    lambda m: m.graph.node.insert(
+      _index(m, 'Relu', 1),
+      _scaling_by_nothing(m),
+    ),
+    r'Mul(?s:.)*Found: none(?s:.)*a number for each',
   ),
   'another block at the end': (
     lambda m: setattr(

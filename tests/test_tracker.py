@@ -294,6 +294,7 @@ def mistakes(video):
   frame, mask = video.frame(0), video.labels(0) == 2
   return {
     'no object yet': (lambda t: t.step(frame), 'nothing to segment'),
+    'nothing found yet': (lambda t: t.probabilities, 'nothing to segment'),
     'empty mask': (lambda t: t.add_object(frame, mask & False), 'up to 0'),
     'wrong mask': (lambda t: t.add_object(frame, mask[1:]), r'\(44, 70\)'),
     'percent': (lambda t: t.add_object(frame, mask * 100.0), 'up to 100'),
@@ -311,8 +312,8 @@ def mistakes(video):
 
 
 MISTAKES = (
-  'no object yet', 'empty mask', 'wrong mask', 'percent', 'grey frame',
-  'float frame', 'id', 'unknown', 'taken', 'another size',
+  'no object yet', 'nothing found yet', 'empty mask', 'wrong mask', 'percent',
+  'grey frame', 'float frame', 'id', 'unknown', 'taken', 'another size',
 )  # fmt: skip
 
 

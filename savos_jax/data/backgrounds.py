@@ -41,13 +41,11 @@ _PNG_LEVEL = 3  # Higher ones take several times as long for some per cent.
 
 
 class Task(Protocol):
-  """A frame whose backgrounds are wanted.
+  """A frame whose backgrounds are wanted."""
 
-  Attributes:
-    name: for the progress bar.
-  """
-
-  name: str
+  @property
+  def name(self) -> str:
+    """Says which it is, for the progress bar."""
 
   def load(
     self,
@@ -65,8 +63,8 @@ def _content(frame: np.ndarray, labels: np.ndarray):
   content = hashlib.blake2b(digest_size=_NAME_BYTES)
   # The shape tells the arrays' bytes apart.
   content.update(repr((_LAYOUT, frame.shape)).encode())
-  content.update(np.ascontiguousarray(frame))
-  content.update(np.ascontiguousarray(labels))
+  content.update(np.ascontiguousarray(frame).data)
+  content.update(np.ascontiguousarray(labels).data)
   return content
 
 
@@ -117,6 +115,7 @@ def _unpack(path, payload: bytes, frame: np.ndarray) -> np.ndarray:
   png = payload[_CORNER.size :]
   masks.check_image(png, path)
   box = cv2.imdecode(np.frombuffer(png, np.uint8), cv2.IMREAD_COLOR)
+  assert box is not None  # Its checksum was right.
   background = frame.copy()
   background[top : top + box.shape[0], left : left + box.shape[1]] = box
   return background

@@ -124,8 +124,9 @@ def build(records: Iterable[sequences.Sequence], workers: int = 2) -> Bank:
   frames = [(record, i) for record in records for i in range(len(record))]
 
   def fill(one, image):
+    record, index = one
     begin, height, width = (int(value) for value in image[:3])
-    return _read(*one, pixels[begin : begin + height * width])
+    return _read(record, index, pixels[begin : begin + height * width])
 
   with (
     threads.one_opencv_thread(),
@@ -152,7 +153,8 @@ def build(records: Iterable[sequences.Sequence], workers: int = 2) -> Bank:
 def _place(records) -> tuple[np.ndarray, int]:
   """Returns the bank's table of images, and how many pixels they have."""
   groups = {name: i for i, name in enumerate(sorted(set(map(_group, records))))}
-  images, end = [], 0
+  images: list[tuple[int, ...]] = []
+  end = 0
   for record in records:
     height, width = shrinking.fitted_size(
       record.height, record.width, training_images.BOX
@@ -197,11 +199,11 @@ def _with_lists(pixels, images, objects, counts) -> Bank:
     pixels=pixels,
     images=images,
     objects=objects,
-    first_object=np.int32(np.cumsum(counts) - counts),
+    first_object=(np.cumsum(counts) - counts).astype(np.int32),
     object_count=counts,
     image_boxes=_boxes_of(images, objects),
-    video_objects=np.int32(np.flatnonzero(of_video)),
-    photo_objects=np.int32(photos),
-    paste_objects=np.int32(pasted),
-    group_paste=np.int32(np.stack([begins, per_group], axis=1)),
+    video_objects=np.flatnonzero(of_video).astype(np.int32),
+    photo_objects=photos.astype(np.int32),
+    paste_objects=pasted.astype(np.int32),
+    group_paste=np.stack([begins, per_group], axis=1).astype(np.int32),
   )

@@ -126,11 +126,11 @@ def moving_subsets(
   """
   ids = [int(i) for i in np.flatnonzero(object_areas(labels))]
   if len(ids) <= 2:
-    singles = [(i,) for i in ids]
+    singles: list[tuple[int, ...]] = [(i,) for i in ids]
     return [*singles, tuple(ids)] if len(ids) == 2 else singles
   # Python's hash() of a string is another one in every process.
   rng = np.random.default_rng((seed, zlib.crc32(name.encode())))
-  drawn = set()
+  drawn: set[tuple[int, ...]] = set()
   # Some come twice; of few objects there may be fewer sets than wanted.
   for _ in range(4 * count):
     if len(drawn) == count:

@@ -198,7 +198,7 @@ class Sampler:
       arrays = self._make_dream(rng)
     else:
       arrays = self._make_clip(index, rng)
-    return {'index': np.int64(index), **arrays}
+    return {'index': np.array(index, np.int64), **arrays}
 
   def _generator(self, index: int) -> np.random.Generator:
     return np.random.default_rng((self._seed, index))

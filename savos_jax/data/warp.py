@@ -149,7 +149,8 @@ def _warp(image, warp, size, interpolation, border, value):
   warp = np.asarray(warp)
   if warp.ndim == 3:
     grid = np.ascontiguousarray(warp, np.float32)
-    return cv2.remap(
+    # Its types do not know that a map of two channels stands alone.
+    return cv2.remap(  # type: ignore[call-overload]
       image, grid, None, interpolation, None, _BORDERS[border], value
     )
   height, width = image.shape[:2] if size is None else size

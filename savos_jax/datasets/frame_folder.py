@@ -91,7 +91,7 @@ def numbers(keys: Iterable[Key]) -> list[int] | None:
   around = {(each[:-2], each[-1]) for each in keys}
   if len(around) > 1 or len(keys[0]) < 3:
     return None
-  return [each[-2] for each in keys]
+  return [int(each[-2]) for each in keys]  # It is one: see `key`.
 
 
 def gaps(row: Sequence[int]) -> tuple[int, list[int]]:

@@ -118,22 +118,37 @@ def _decode(source, where, use: Callable[[Image.Image], _Made]) -> _Made:
     ) from None
 
 
-def open_image(
-  path: str | os.PathLike, use: Callable[[Image.Image], _Made] = _whole
-) -> _Made:
+def open_image(path: str | os.PathLike) -> Image.Image:
   """Opens an image file and decodes it whole.
 
   Args:
     path: the file, of one of `FORMATS`, whatever its name ends in.
-    use: makes something of the image, in place of decoding it; what Pillow
-      raises in it is an image's damage.
 
   Returns:
-    The decoded PIL image, or what was made.
+    The decoded PIL image.
 
   Raises:
     SavosError: the file is missing, is no file or no image, ends early, has
       more than `MOST_PIXELS`, or several pictures.
+  """
+  return use_image(path, _whole)
+
+
+def use_image(
+  path: str | os.PathLike, use: Callable[[Image.Image], _Made]
+) -> _Made:
+  """Opens an image file and makes something of it.
+
+  Args:
+    path: see `open_image`.
+    use: makes something of the image, not yet decoded; what Pillow raises in
+      it is an image's damage.
+
+  Returns:
+    What was made.
+
+  Raises:
+    SavosError: as `open_image`.
   """
   found = files.problem(path)
   if found:
@@ -176,7 +191,7 @@ def image_size(path: str | os.PathLike) -> tuple[int, int]:
   Raises:
     SavosError: as `open_image`, except damage past the header.
   """
-  return open_image(path, lambda image: (image.height, image.width))
+  return use_image(path, lambda image: (image.height, image.width))
 
 
 def read_frame(path: str | os.PathLike) -> np.ndarray:
@@ -191,7 +206,7 @@ def read_frame(path: str | os.PathLike) -> np.ndarray:
   Raises:
     SavosError: as `open_image`.
   """
-  return open_image(path, lambda image: np.asarray(image.convert('RGB')))
+  return use_image(path, lambda image: np.asarray(image.convert('RGB')))
 
 
 def _without_void(values: np.ndarray) -> np.ndarray:

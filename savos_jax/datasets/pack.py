@@ -63,8 +63,8 @@ class PackedSequence(sequences.Sequence):
     archive: the pack.
   """
 
-  archive: zipfile.ZipFile | None = dataclasses.field(
-    default=None, compare=False, repr=False
+  archive: zipfile.ZipFile = dataclasses.field(
+    kw_only=True, compare=False, repr=False
   )
 
   def frame(self, index: int) -> np.ndarray:
@@ -76,7 +76,7 @@ class PackedSequence(sequences.Sequence):
 
   def labels(self, index: int) -> np.ndarray:
     """Returns the labels of frame `index`, uint8 [H, W]."""
-    path = self.masks[index]
+    path = self.mask_file(index)
     labels = self._read(path, cv2.IMREAD_UNCHANGED)
     if labels.ndim != 2 or labels.dtype != np.uint8:
       raise errors.SavosError(

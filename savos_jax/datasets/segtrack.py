@@ -185,7 +185,9 @@ def _files(folder: pathlib.Path, stems: list[str] | None) -> list[pathlib.Path]:
       f'{folder}: no images.\n  Expected a {" or ".join(frame_folder.FRAMES)} '
       'file a frame. Unpack the data again.'
     )
-  keys = {stem: frame_folder.key(stem) for stem in stems or ()}
+  if not stems:
+    return [*found.values()]
+  keys = {stem: frame_folder.key(stem) for stem in stems}
   absent = [stem for stem, key in keys.items() if key not in found]
   if absent:
     raise errors.SavosError(
@@ -195,7 +197,7 @@ def _files(folder: pathlib.Path, stems: list[str] | None) -> list[pathlib.Path]:
       f'{_shown([path.stem for path in found.values()])}. Unpack the data '
       'again.'
     )
-  return [found[keys[stem]] for stem in stems] if stems else [*found.values()]
+  return [found[keys[stem]] for stem in stems]
 
 
 def _object_folders(folder: pathlib.Path) -> dict[int, pathlib.Path]:
@@ -251,7 +253,9 @@ def _open_one(root: pathlib.Path, truth, name: str, with_frames: bool):
   return dataclasses.replace(opened, object_ids=ids)
 
 
-def load(root: str | pathlib.Path, split: str = 'all') -> list:
+def load(
+  root: str | pathlib.Path, split: str = 'all'
+) -> list[sequences.Sequence]:
   """Opens the sequences of a list.
 
   Args:
@@ -284,7 +288,7 @@ def load(root: str | pathlib.Path, split: str = 'all') -> list:
 
 def load_annotations(
   truth: str | pathlib.Path, names: list[str]
-) -> list[SegTrackSequence]:
+) -> list[sequences.Sequence]:
   """Opens masks alone; frames are not looked for.
 
   Args:
@@ -293,7 +297,7 @@ def load_annotations(
     names: of the sequences.
 
   Returns:
-    One record a sequence, without frames.
+    One `SegTrackSequence` a sequence, without frames.
 
   Raises:
     SavosError: as `load`.

@@ -129,7 +129,19 @@ class Sequence:
 
   def frame_name(self, index: int) -> str:
     """Returns the name of frame `index`: its file's, without suffix."""
-    return (self.frames or self.masks)[index].stem
+    path = self.frames[index] if self.frames else self.mask_file(index)
+    return path.stem
+
+  def mask_file(self, index: int) -> pathlib.Path:
+    """Returns the mask file of frame `index`.
+
+    Raises:
+      ValueError: the frame is not annotated.
+    """
+    path = self.masks[index]
+    if path is None:
+      raise ValueError(f'{self.name}: frame {index} has no mask')
+    return path
 
   def truth(self, index: int) -> Truth:
     """Returns what the objects should be in frame `index`, an annotated one.
@@ -160,10 +172,9 @@ class Sequence:
       SavosError: the file is damaged, no mask, or of another size.
       ValueError: the frame is not annotated.
     """
-    if self.masks[index] is None:
-      raise ValueError(f'{self.name}: frame {index} has no mask')
-    labels = masks.read_mask(self.masks[index])
-    self.check_size(self.masks[index], labels)
+    path = self.mask_file(index)
+    labels = masks.read_mask(path)
+    self.check_size(path, labels)
     return (labels > 0).view(np.uint8) if self.merge_objects else labels
 
   def first_frames(self, count: int) -> Self:
@@ -176,11 +187,11 @@ class Sequence:
     """Returns a sequence of the annotated frames: training needs masks."""
     if len(self.annotated) == len(self):
       return self
-    frames, mask_files = (
-      tuple(files[i] for i in self.annotated)
-      for files in (self.frames, self.masks)
+    return dataclasses.replace(
+      self,
+      frames=tuple(self.frames[i] for i in self.annotated),
+      masks=tuple(self.masks[i] for i in self.annotated),
     )
-    return dataclasses.replace(self, frames=frames, masks=mask_files)
 
   def check_size(self, path: pathlib.Path, image: np.ndarray) -> None:
     """Raises SavosError if an image is not of the sequence's size."""

@@ -35,7 +35,8 @@ def shrink(
   Returns:
     Both, each pixel the mean of its area, and the label that covers most of it.
   """
-  size = fitted_size(*labels.shape, box)
+  height, width = labels.shape
+  size = fitted_size(height, width, box)
   if size == labels.shape:
     return frame, labels
   frame = cv2.resize(frame, size[::-1], interpolation=cv2.INTER_AREA)

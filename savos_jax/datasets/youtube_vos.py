@@ -35,7 +35,8 @@ class Video(sequences.Sequence):
     Raises:
       SavosError: as `labels`, or no mask shows an object.
     """
-    found, seen = {}, set()
+    found: dict[int, tuple[int, ...]] = {}
+    seen: set[int] = set()
     for index in self.annotated:
       ids = sequences.ids_of(self.labels(index))
       fresh = tuple(i for i in ids if i not in seen)
@@ -43,7 +44,7 @@ class Video(sequences.Sequence):
         found[index] = fresh
         seen.update(fresh)
     if not found:
-      first = self.masks[self.annotated[0]]
+      first = self.mask_file(self.annotated[0])
       raise errors.SavosError(
         f'{first.parent}: all {len(self.annotated)} masks are empty.\n'
         '  Expected at least one object: a value other than 0. Leave '

@@ -159,7 +159,8 @@ def _dilate_by_disk(maps: np.ndarray, radius: int) -> np.ndarray:
   # The margin keeps what leaves a row from entering the next one.
   margin = (radius,) * 4
   padded = cv2.copyMakeBorder(maps, *margin, cv2.BORDER_CONSTANT, value=0)
-  row, wider = padded.ravel(), np.zeros(padded.size, np.uint8)
+  row: np.ndarray = padded.ravel()
+  wider: np.ndarray = np.zeros(padded.size, np.uint8)
   dilated = np.zeros((height, padded.shape[1]), np.uint8)
   reach = 0
   for dy in range(radius, -1, -1):

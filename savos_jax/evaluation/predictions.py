@@ -62,6 +62,7 @@ def open_files(
   path = pathlib.Path(folder) / sequence.name
   folders: dict[int | None, pathlib.Path] = {None: path}
   if sequence.protocol == 'segtrack':
+    own: dict[int | None, pathlib.Path]
     own = {i: path / str(i) for i in sequence.scored_ids}
     folders = own if any(map(pathlib.Path.is_dir, own.values())) else folders
   found = {
@@ -108,7 +109,7 @@ def by_object(
 
 def _separate(predicted: Files, index: int) -> dict[int, np.ndarray]:
   found = {}
-  for object_id in predicted.folders:
+  for object_id in predicted.sequence.scored_ids:
     path = predicted.path(index, object_id)
     labels = masks.read_mask(path)
     _check_size(predicted.sequence, path, labels, index)
@@ -158,7 +159,7 @@ def _check_size(sequence, source, labels, index) -> None:
 
 
 def _first_mask(sequence: sequences.Sequence) -> pathlib.Path:
-  return sequence.masks[sequence.annotated[0]]
+  return sequence.mask_file(sequence.annotated[0])
 
 
 def _check_ids(sequence, source, labels) -> None:

@@ -17,7 +17,6 @@ import dataclasses
 import functools
 import os
 import pathlib
-from typing import NamedTuple
 
 import numpy as np
 import tqdm
@@ -193,7 +192,8 @@ BASELINES = {
 }
 
 
-class _Frame(NamedTuple):
+@dataclasses.dataclass(frozen=True)
+class _Frame:
   """The scores of a frame.
 
   Attributes:

@@ -5,6 +5,7 @@ import json
 import math
 import os
 import pathlib
+from typing import Any
 
 from savos_jax.evaluation import measures
 from savos_jax.evaluation import protocol
@@ -70,7 +71,7 @@ def _videos_dict(scores: protocol.Scores) -> dict:
     name: {
       **_means_dict(video.j, video.f),
       'objects': [score.name for score in video.objects],
-      'frames': list(max((o.frames for o in video.objects), key=len)),
+      'frames': [*max((o.frames for o in video.objects), key=len)],
     }
     for name, video in scores.by_sequence.items()
   }
@@ -136,7 +137,7 @@ def to_json_dict(
     'attributes': {code: as 'global', and 'sequences': names of the videos that
     have it, 'without': as 'global', of all others}.
   """
-  content = {
+  content: dict[str, Any] = {
     'global': _means_dict(scores.j, scores.f),
     'sequences': {score.name: _object_dict(score) for score in scores.objects},
   }

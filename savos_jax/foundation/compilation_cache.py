@@ -14,7 +14,8 @@ def enable() -> None:
   Does nothing where the user has chosen a folder (JAX_COMPILATION_CACHE_DIR),
   or where there is no home to write to.
   """
-  if jax.config.jax_compilation_cache_dir:
+  # JAX defines its settings as it runs: their types are not known.
+  if jax.config.jax_compilation_cache_dir:  # type: ignore[attr-defined]
     return
   base = os.environ.get('XDG_CACHE_HOME') or '~/.cache'
   try:

@@ -41,7 +41,7 @@ def problem(path: str | os.PathLike) -> str:
   except (FileNotFoundError, NotADirectoryError, ValueError):  # A null in it.
     return 'no such file'
   except OSError as error:
-    return error.strerror
+    return error.strerror or str(error)
   return '' if stat.S_ISREG(mode) else _OTHERS.get(stat.S_IFMT(mode), 'no file')
 
 

@@ -6,7 +6,7 @@ import resource
 import sys
 
 
-def _peak_gib_of(process: int | str) -> float | None:
+def _peak_gib_of(process: str) -> float | None:
   """Returns a process' peak, or None: another system, or it has ended."""
   try:
     status = pathlib.Path(f'/proc/{process}/status').read_text('utf-8')
@@ -37,5 +37,10 @@ def peak_with_workers_gib() -> float | None:
   Workers are what `multiprocessing` has begun and has not ended. None where the
   system does not tell theirs.
   """
-  workers = [_peak_gib_of(p.pid) for p in multiprocessing.active_children()]
-  return None if None in workers else peak_gib() + sum(workers)
+  total = peak_gib()
+  for worker in multiprocessing.active_children():
+    peak = _peak_gib_of(str(worker.pid))
+    if peak is None:
+      return None
+    total += peak
+  return total

@@ -35,6 +35,9 @@ def to_csv(rows: Iterable[Iterable[object]]) -> str:
   for row in rows:
     cells = list(map(_cell, row))
     split = any(map(_SEPARATORS.search, cells))
-    quoting = csv.QUOTE_ALL if split else csv.QUOTE_MINIMAL
-    csv.writer(text, lineterminator='\n', quoting=quoting).writerow(cells)
+    csv.writer(
+      text,
+      lineterminator='\n',
+      quoting=csv.QUOTE_ALL if split else csv.QUOTE_MINIMAL,
+    ).writerow(cells)
   return text.getvalue()

@@ -5,9 +5,16 @@ import dataclasses
 import json
 import reprlib
 from typing import Any
+from typing import ClassVar
+from typing import Protocol
 from typing import TypeVar
 
-_Kind = TypeVar('_Kind')
+
+class _Dataclass(Protocol):
+  __dataclass_fields__: ClassVar[dict[str, Any]]
+
+
+_Kind = TypeVar('_Kind', bound=_Dataclass)
 _MOST = 1 << 14  # Of a number, unless said otherwise.
 _LONGEST = 16  # Of a list.
 _WORDS = {

@@ -6,6 +6,7 @@ objects, and [K+1, H, W] with the background in front.
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 # Odds of 0 and 1 are not finite.
 _EPSILON = 1e-7
@@ -29,6 +30,7 @@ def background(
     return jnp.prod(1.0 - objects, axis=0)
   if kind == 'max':
     return 1.0 - objects.max(axis=0)
+  assert merged is not None
   return 1.0 - merged
 
 
@@ -90,7 +92,7 @@ def aggregate(
   return softmax(objects, behind)[1:]
 
 
-def confidence(objects: jax.Array, size: jax.Array) -> jax.Array:
+def confidence(objects: jax.Array, size: jax.Array | np.ndarray) -> jax.Array:
   """Tells how sure each object's mask is.
 
   Args:

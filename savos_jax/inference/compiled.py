@@ -8,10 +8,12 @@ need the true size when they are compiled, as `static_size`; windows do not.
 from collections.abc import Sequence
 import dataclasses
 import functools
+import operator
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from savos_jax.inference import aggregation
 from savos_jax.inference import scales
@@ -30,7 +32,7 @@ class Memory(NamedTuple):
   """
 
   views: tuple[matching.Memory, ...]
-  slot: jax.Array
+  slot: jax.Array | np.integer
 
 
 class Outputs(NamedTuple):
@@ -52,10 +54,10 @@ class Outputs(NamedTuple):
 
 # Of a video, as `step` takes them: frame, guidance, references, size, memory.
 Inputs = tuple[
-  jax.Array,
+  jax.Array | np.ndarray,
   jax.Array,
   Sequence[savos.Reference],
-  jax.Array,
+  jax.Array | np.ndarray,
   Memory | None,
 ]
 
@@ -167,7 +169,7 @@ def _probabilities(
   frames = frame[None].astype(jnp.float32) / 255.0
   sight = _Sight(guidance, size, static_size, windows)
   remembered = memory.views if memory else (None,) * len(views)
-  total, traces = 0.0, []
+  found, traces = [], []
   for view, reference, seen in zip(views, references, remembered, strict=True):
     logits, trace = model.apply(
       {'params': params},
@@ -179,10 +181,10 @@ def _probabilities(
       method=savos.SAVOS.segment_traced,
     )
     # The softmax of two.
-    found = jax.nn.sigmoid(logits[..., 1] - logits[..., 0])
-    total += sight.back(found, view)
+    own = jax.nn.sigmoid(logits[..., 1] - logits[..., 0])
+    found.append(sight.back(own, view))
     traces.append(trace)
-  return total / len(views), tuple(traces)
+  return functools.reduce(operator.add, found) / len(views), tuple(traces)
 
 
 @functools.partial(jax.jit, static_argnames='frames', keep_unused=True)
@@ -327,10 +329,10 @@ _jit_step = functools.partial(
 def step(
   model,
   params,
-  frame: jax.Array,
+  frame: jax.Array | np.ndarray,
   guidance: jax.Array,
-  references: Sequence[jax.Array],
-  size: jax.Array,
+  references: Sequence[savos.Reference],
+  size: jax.Array | np.ndarray,
   memory: Memory | None = None,
   *,
   views: tuple[scales.View, ...],
@@ -388,10 +390,10 @@ def step(
 def step_in_chunks(
   model,
   params,
-  frame: jax.Array,
+  frame: jax.Array | np.ndarray,
   guidance: jax.Array,
   references: Sequence[savos.Reference],
-  size: jax.Array,
+  size: jax.Array | np.ndarray,
   memory: Memory | None = None,
   *,
   chunk: int,

@@ -59,19 +59,19 @@ class Tracker:
 
   def reset(self) -> None:
     """Forgets the video: all objects and the size of its frames."""
-    self._geometry: geometry_lib.Geometry | None = None
+    self._opened: geometry_lib.Geometry | None = None
     self._ids: list[int] = []
     self._frame: np.ndarray | None = None  # The last one, as prepared.
     # For every view, [K, ...]; and [K, H, W].
     self._references: tuple[savos.Reference, ...] = ()
-    self._guidance: jax.Array | None = None
+    self._guidance = jnp.zeros((0, 0, 0))
+    self._confidences = jnp.zeros(0)
     # Of the union of all objects, where the background is 'merged'; None after
     # the objects have changed.
     self._merged: tuple[savos.Reference, ...] | None = None
     # Frames besides the reference; None where the network does not look back.
     self._memory: compiled.Memory | None = None
     self._steps = 0  # Frames since the first.
-    self._confidences: jax.Array | None = None
 
   @property
   def object_ids(self) -> tuple[int, ...]:
@@ -80,7 +80,11 @@ class Tracker:
 
   @property
   def probabilities(self) -> jax.Array:
-    """Each object's in the last frame, float32 [K, h, w], as it was shrunk."""
+    """Each object's in the last frame, float32 [K, h, w], as it was shrunk.
+
+    Raises:
+      SavosError: no object was ever added.
+    """
     height, width = self._geometry.size
     return self._guidance[:, :height, :width]
 
@@ -91,8 +95,6 @@ class Tracker:
     The mean probability of its pixels, those above one half; 0 where it has
     none: it is lost, or out of sight. 1 in a frame whose mask was given.
     """
-    if self._confidences is None:
-      return np.ones(len(self._ids), np.float32)
     return np.asarray(self._confidences)
 
   def state(self) -> list[jax.Array | np.ndarray]:
@@ -189,9 +191,9 @@ class Tracker:
       SavosError: the mask is empty, of another size than the frame, or the
         frame of another size than the video's; or the id is taken.
     """
-    free = set(range(1, _MOST_OBJECTS + 1)) - set(self._ids)
-    if object_id is None and free:
-      object_id = min(free)
+    if object_id is None:
+      free = set(range(1, _MOST_OBJECTS + 1)) - set(self._ids)
+      object_id = min(free, default=0)  # Which is refused.
     self._add(frame, [mask], [object_id])
     return object_id
 
@@ -210,7 +212,7 @@ class Tracker:
     """
     order = list(self._ids)
     if object_id in order:  # Else `drop_object` says so.
-      self._check_frame(frame)
+      _check_frame(frame, self._geometry)
       _prepare_mask(mask, self._geometry)
     self.drop_object(object_id)
     self._add(frame, [mask], [object_id])
@@ -243,7 +245,7 @@ class Tracker:
       SavosError: the frame is of another size, no object was ever added, or
         what the network finds is no number: `reset` before the next video.
     """
-    self._check_step(frame)
+    _check_frame(frame, self._geometry)
     if not self._ids:
       self._frame = self._geometry.prepare(frame)
       return np.zeros(self._geometry.shape, np.uint8)
@@ -277,32 +279,20 @@ class Tracker:
 
   # --- Inside. ---------------------------------------------------------------
 
-  def _check_frame(self, frame: np.ndarray) -> None:
-    if frame.ndim != 3 or frame.shape[2] != 3 or frame.dtype != np.uint8:
+  @property
+  def _geometry(self) -> geometry_lib.Geometry:
+    """The video's; SavosError before the first object."""
+    if self._opened is None:
       raise errors.SavosError(
-        f'a frame of shape {frame.shape}, {frame.dtype}.\n'
-        '  Expected RGB, uint8 [height, width, 3].'
+        'there is nothing to segment yet.\n  Expected an object: add_object '
+        'with the first frame and its mask.'
       )
-    if self._geometry and frame.shape[:2] != self._geometry.shape:
-      height, width = self._geometry.shape
-      raise errors.SavosError(
-        f'a frame of {frame.shape[1]}x{frame.shape[0]} pixels (width x '
-        f'height).\n  Expected {width}x{height}, as the first frame: begin '
-        'another video with start or reset.'
-      )
+    return self._opened
 
   @property
   def _kind(self) -> Hashable:
     kind = self._geometry.kind, len(self._ids)
     return self._model, self._config, kind
-
-  def _check_step(self, frame: np.ndarray) -> None:
-    if self._geometry is None:
-      raise errors.SavosError(
-        'there is nothing to segment yet.\n  Expected an object: add_object '
-        'with the first frame and its mask.'
-      )
-    self._check_frame(frame)
 
   def _add(self, frame, masks, ids) -> None:
     """Adds objects; nothing changes if one of them is refused."""
@@ -312,25 +302,25 @@ class Tracker:
         f'objects {ids} cannot be added to {self._ids}.\n'
         '  Expected at least one, each with an id of its own.'
       )
-    if not all(i is not None and 1 <= i <= _MOST_OBJECTS for i in ids):
+    if not all(1 <= i <= _MOST_OBJECTS for i in ids):
       raise errors.SavosError(
         f'object ids {ids}.\n  Expected numbers from 1 to {_MOST_OBJECTS}.'
       )
-    self._check_frame(frame)
-    geometry = geometry_lib.of(frame.shape[:2], self._config)
+    _check_frame(frame, self._opened)
+    height, width, _ = frame.shape
+    geometry = geometry_lib.of((height, width), self._config)
     prepared = np.stack([_prepare_mask(mask, geometry) for mask in masks])
-    self._geometry, self._frame = geometry, geometry.prepare(frame)
+    self._opened, self._frame = geometry, geometry.prepare(frame)
     references, guidance = self._encode(prepared)
     memory = self._empty_memory(references)
     sure = jnp.ones(len(ids), jnp.float32)
     if self._ids:
-      if memory is not None:
+      if memory is not None and self._memory is not None:
         views = _concatenate(self._memory.views, memory.views)
         memory = compiled.Memory(views, self._memory.slot)
       references = _concatenate(self._references, references)
       guidance = _concatenate(self._guidance, guidance)
-      if self._confidences is not None:
-        sure = _concatenate(self._confidences, sure)
+      sure = _concatenate(self._confidences, sure)
     self._ids += ids
     self._references, self._guidance = references, guidance
     self._memory, self._confidences = memory, sure
@@ -397,10 +387,8 @@ class Tracker:
   def _begin(self, frame: np.ndarray) -> compiled.Inputs:
     """Takes the next frame and returns what the network is to see."""
     references = self._all_references()  # May need the frame before.
-    self._frame = self._geometry.prepare(frame)
-    return (
-      self._frame, self._guidance, references, self._size, self._next_memory(),
-    )  # fmt: skip
+    self._frame = seen = self._geometry.prepare(frame)
+    return seen, self._guidance, references, self._size, self._next_memory()
 
   def _next_memory(self) -> compiled.Memory | None:
     """Returns the memory, told where the next frame goes."""
@@ -426,8 +414,8 @@ class Tracker:
         'dtype of its computation. Take another network.'
       )
     height, width = self._geometry.shape
-    ids = np.array([0, *self._ids], np.uint8)
-    return ids[np.asarray(labels)[:height, :width]]
+    table = np.array([0, *self._ids], np.uint8)
+    return table[np.asarray(labels)[:height, :width]]
 
 
 def step_together(
@@ -451,7 +439,7 @@ def step_together(
       tracker has stepped then, unless the network found what is no number.
   """
   for tracker, frame in zip(trackers, frames, strict=True):
-    tracker._check_step(frame)
+    _check_frame(frame, tracker._geometry)
   first = trackers[0]
   for tracker in trackers[1:]:
     if tracker._kind != first._kind or tracker._params is not first._params:
@@ -474,6 +462,24 @@ def step_together(
 def _concatenate(a: Any, b: Any) -> Any:
   """Puts the objects of two trees of arrays [K, ...] behind each other."""
   return jax.tree.map(lambda x, y: jnp.concatenate([x, y]), a, b)
+
+
+def _check_frame(
+  frame: np.ndarray, geometry: geometry_lib.Geometry | None
+) -> None:
+  """Refuses what is no frame, or none of a video that has begun."""
+  if frame.ndim != 3 or frame.shape[2] != 3 or frame.dtype != np.uint8:
+    raise errors.SavosError(
+      f'a frame of shape {frame.shape}, {frame.dtype}.\n'
+      '  Expected RGB, uint8 [height, width, 3].'
+    )
+  if geometry and frame.shape[:2] != geometry.shape:
+    height, width = geometry.shape
+    raise errors.SavosError(
+      f'a frame of {frame.shape[1]}x{frame.shape[0]} pixels (width x '
+      f'height).\n  Expected {width}x{height}, as the first frame: begin '
+      'another video with start or reset.'
+    )
 
 
 def _prepare_mask(

@@ -8,6 +8,8 @@ the kernel is larger and the stride 1; which is faster there is not measured.
 
 from collections.abc import Mapping
 from collections.abc import Sequence
+import functools
+import operator
 from typing import Any
 
 import jax
@@ -34,7 +36,7 @@ def _check(
   """Raises ValueError for what `nn.Conv` may ask for and is not done here."""
   sides = kernel.shape[:2]
   layout = jax.lax.conv_dimension_numbers(x.shape, kernel.shape, _LAYOUT)
-  done = {
+  done: dict[str, list[Any]] = {
     'strides': [(1, 1)],
     'padding': ['SAME', tuple((side // 2, side // 2) for side in sides)],
     'lhs_dilation': [None, (1, 1)],
@@ -63,11 +65,12 @@ def _products(x: jax.Array, kernel: jax.Array) -> jax.Array:
   ends = [(side // 2, side // 2) for side in (height, width)]
   products = jnp.pad(products, [(0, 0), *ends] + [(0, 0)] * 3)
   rows, columns = x.shape[1:3]
-  return sum(
+  moved = (
     products[:, i : i + rows, j : j + columns, i, j]
     for i in range(height)
     for j in range(width)
   )
+  return functools.reduce(operator.add, moved)
 
 
 def by_products(
@@ -181,7 +184,7 @@ def convolve_7x7_stride_2(x: jax.Array, kernel: jax.Array) -> jax.Array:
   )
 
 
-def max_pool_3x3_stride_2(x: jax.Array, padding: Sequence[int]) -> jax.Array:
+def max_pool_3x3_stride_2(x: jax.Array, padding: tuple[int, int]) -> jax.Array:
   """Takes the maximum of each 3x3, one axis after the other.
 
   Args:
@@ -193,7 +196,7 @@ def max_pool_3x3_stride_2(x: jax.Array, padding: Sequence[int]) -> jax.Array:
   """
   low = jnp.array(-jnp.inf, x.dtype)
   for axis in (1, 2):
-    ends = [(0, 0, 0)] * x.ndim
+    ends: list[tuple[int, int, int]] = [(0, 0, 0)] * x.ndim
     ends[axis] = (*padding, 0)
     half = x.shape[axis] // 2
     padded = jax.lax.pad(x, low, ends)

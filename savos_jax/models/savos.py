@@ -26,7 +26,7 @@ def padding_to_multiple(height: int, width: int) -> tuple[int, int]:
   return -height % SIZE_MULTIPLE, -width % SIZE_MULTIPLE
 
 
-def _inside(shape: tuple[int, int], size: jax.Array) -> jax.Array:
+def _inside(shape: tuple[int, ...], size: jax.Array) -> jax.Array:
   """Tells the pixels [1, H, W, 1] of the upper left corner of a size (h, w)."""
   rows = jnp.arange(shape[0]).reshape(1, -1, 1, 1) < size[0]
   columns = jnp.arange(shape[1]).reshape(1, 1, -1, 1) < size[1]
@@ -195,6 +195,7 @@ class SAVOS(nn.Module):
     x = self.global_convolution(features['res5'], reference.share)
     trace = matched = None
     if self.config.matching:
+      assert reference.remembered is not None  # See `encode_reference`.
       trace = self.matching.trace(features['res4'])
       matched = self.matching(trace, reference.remembered, memory)
     logits = self.decoder(x, features, matched)

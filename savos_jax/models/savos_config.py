@@ -52,7 +52,7 @@ class SavosConfig:
   stem_features: int = ranges.field(
     0, ranges.whole(1, 8192, zero='64 * width_multiplier')
   )
-  stem_pool_padding: tuple[int, ...] = ranges.field(
+  stem_pool_padding: tuple[int, int] = ranges.field(
     (1, 1), ranges.choice(*STEM_POOL_PADDINGS)
   )
   gcb_kernel_size: int = ranges.field(7, _KERNEL)

@@ -87,7 +87,7 @@ def draw(
   return picture
 
 
-def _font(height: int) -> ImageFont.ImageFont:
+def _font(height: int) -> ImageFont.ImageFont | ImageFont.FreeTypeFont:
   return ImageFont.load_default(max(10, height // 12))
 
 

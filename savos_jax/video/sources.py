@@ -186,7 +186,7 @@ def read_image(path: str | os.PathLike) -> np.ndarray:
   Raises:
     SavosError: as `masks.open_image`.
   """
-  return masks.open_image(path, _as_seen)
+  return masks.use_image(path, _as_seen)
 
 
 def _as_seen(image: Image.Image) -> np.ndarray:

@@ -24,7 +24,7 @@ _KNOWN = {
 
 def _stage_lines(source, params) -> list[str]:
   """One line a stage: how much came, and under which names."""
-  counts = collections.Counter()
+  counts: collections.Counter[str] = collections.Counter()
   for path, leaf in traverse_util.flatten_dict(params).items():
     stage = path[0].split('_')[0]
     counts[stage if stage.startswith('res') else 'stem'] += leaf.size

@@ -110,7 +110,7 @@ class Graph:
     users = self.users[value]
     strangers = [node for node in users if node.op not in ops]
     if strangers or len(users) != 1:
-      node = (strangers or users[1:] or [None])[0]
+      node = next(iter(strangers or users[1:]), None)
       raise self.refusal(node, f'only {" or ".join(ops)} {where}')
     return users[0]
 

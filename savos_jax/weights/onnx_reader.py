@@ -160,7 +160,7 @@ def _blocks(walk: _Walk, value: str) -> None:
   strangers = [node for node in users if node.op not in _HEADS]
   if strangers or stage < _STAGES:
     raise walk.graph.refusal(
-      (strangers or users or [None])[0],
+      next(iter(strangers or users), None),
       'the next block (a convolution, and another one or a sum) or, after '
       f'{_STAGES} stages, the classifier',
       f'it is behind stage {stage}, block {block}',
@@ -330,10 +330,11 @@ def _fold(walk: _Walk, node: onnx_graph.Node, convolution: str) -> None:
   bias = tensors.get(f'{convolution}.bias', np.zeros(len(weight)))
   if f'{_norm(convolution)}.weight' in tensors:
     raise graph.refusal(node, f'one BatchNorm behind {convolution}')
+  expected = f'a number for each of {len(weight)} channels'
+  if array is None:
+    raise graph.refusal(node, expected, 'none')
   if array.shape[-3:] != (len(weight), 1, 1) or array.size != len(weight):
-    raise graph.refusal(
-      node, f'a number for each of {len(weight)} channels', f'{array.shape}'
-    )
+    raise graph.refusal(node, expected, f'{array.shape}')
   array = array.astype(np.float64).ravel()
   if node.op == 'Mul':
     tensors[f'{convolution}.weight'] = weight * array.reshape(-1, 1, 1, 1)

@@ -35,7 +35,7 @@ class Backbone:
   width_multiplier: float
   stem_features: int
   stride_variant: str
-  stem_pool_padding: tuple[int, ...]
+  stem_pool_padding: tuple[int, int]
   rgb_mean: tuple[float, ...]
   rgb_std: tuple[float, ...]
 

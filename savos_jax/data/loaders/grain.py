@@ -82,7 +82,7 @@ def _next_example(examples: Iterator[np.ndarray]) -> dict[str, np.ndarray]:
       'examples in /dev/shm (-7: docker run --shm-size=1g). Make room, lower '
       "config.data.workers, or set config.data.loader='threads'."
     ) from None
-  example = pickle.loads(outcome)
+  example = pickle.loads(outcome.data)
   if isinstance(example, errors.SavosError):
     raise example
   return example
@@ -97,7 +97,9 @@ def _begin_worker(index: int, count: int) -> None:
 
 def _end_with_parent() -> None:
   """Ends this process when the one that started it was killed."""
-  multiprocessing.parent_process().join()
+  parent = multiprocessing.parent_process()
+  assert parent is not None  # A worker has one.
+  parent.join()
   os._exit(1)
 
 

@@ -52,7 +52,7 @@ def thin_parts(mask: np.ndarray, radius: int) -> np.ndarray:
   """
   kernel = disk(radius)
   opened = cv2.dilate(cv2.erode(mask, kernel), kernel)
-  return cv2.dilate(mask & ~opened, kernel) > 0
+  return cv2.dilate(mask & (opened == 0), kernel) > 0
 
 
 def outline_band(mask: np.ndarray, radius: int) -> np.ndarray:

@@ -72,7 +72,7 @@ def _shrink(image, factor, interpolation):
 
 
 def draw_moving(
-  ids: Sequence[int], rng: np.random.Generator
+  ids: Sequence[int] | np.ndarray, rng: np.random.Generator
 ) -> tuple[int, ...]:
   """Draws which objects move: a random non-empty subset.
 

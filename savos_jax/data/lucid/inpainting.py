@@ -94,7 +94,7 @@ def _plan(
   avoided = _patch_sums(avoid, side)
   usable &= avoided == avoided[usable].min()
   image, known = image.copy(), ~hole
-  plan = []
+  plan: list[tuple[int, ...]] = []
   while not known.all():
     top, left = _next_patch(known, hole)
     match = _find_match(image, known, usable, top, left)

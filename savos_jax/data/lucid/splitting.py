@@ -133,7 +133,7 @@ def _cut_out(frame, labels, object_id) -> Cutout | None:
 def _find_cuts(mask) -> tuple[np.ndarray | None, ...]:
   """Returns the lines on which the picture's border cuts a mask."""
   right, bottom = mask.shape[1] - 1, mask.shape[0] - 1
-  cuts = []
+  cuts: list[np.ndarray | None] = []
   for vertical, at in ((True, 0), (False, 0), (True, right), (False, bottom)):
     on = np.flatnonzero(mask[:, at] if vertical else mask[at])
     if not on.size:

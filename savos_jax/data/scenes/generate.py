@@ -6,6 +6,8 @@ waiting.
 """
 
 from collections.abc import Mapping
+import functools
+import operator
 
 import jax
 import jax.numpy as jnp
@@ -164,7 +166,7 @@ def example(
     numbers = [
       jnp.where(label == chosen[k], k + 1, 0) for k in range(config.objects)
     ]
-    return sum(numbers).astype(jnp.uint8)
+    return functools.reduce(operator.add, numbers).astype(jnp.uint8)
 
   first = labels[1:2]
   masks = (first == chosen[:, None, None]).astype(jnp.float32)

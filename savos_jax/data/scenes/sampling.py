@@ -112,7 +112,8 @@ def take(
   top, left = jnp.floor(ys), jnp.floor(xs)
   part_y, part_x = ys - top, xs - left
   top, left = top.astype(jnp.int32), left.astype(jnp.int32)
-  rgb, share, label, most = 0.0, 0.0, None, None
+  rgb, label = jnp.zeros((*ys.shape, 3)), jnp.zeros(ys.shape, jnp.int32)
+  share, most = jnp.zeros(ys.shape), jnp.zeros(ys.shape)
   for down in (0, 1):
     for right in (0, 1):
       weight = (part_y if down else 1 - part_y) * (
@@ -122,11 +123,8 @@ def take(
       tap_rgb, tap_label = unpack(pixels[offset + y * width + x])
       rgb += weight[..., None] * tap_rgb
       share += jnp.where(tap_label == only, weight, 0.0)
-      if label is None:
-        label, most = tap_label, weight
-      else:
-        label = jnp.where(weight > most, tap_label, label)
-        most = jnp.maximum(weight, most)
+      label = jnp.where(weight > most, tap_label, label)
+      most = jnp.maximum(weight, most)
   rows, columns = height.astype(jnp.float32), width.astype(jnp.float32)
   inside = (ys > -0.5) & (ys < rows - 0.5) & (xs > -0.5) & (xs < columns - 0.5)
   return Taken(rgb, label, jnp.where(inside, share, 0.0))

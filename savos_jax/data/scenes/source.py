@@ -36,7 +36,7 @@ class Scenes:
 
   def batches(
     self, start_step: int, stop_step: int, batch_size: int
-  ) -> Iterator[dict[str, jax.Array]]:
+  ) -> Iterator[dict[str, jax.Array | np.ndarray]]:
     """Iterates over the batches of steps start_step .. stop_step - 1.
 
     The batch of step s holds the examples s * batch_size to (s + 1) *
