@@ -394,6 +394,9 @@ class Damaged:
   def names(self, index):
     return self.video.names(index)
 
+  def number(self, index):
+    return index
+
   def frame(self, index):
     return self.video.frame(index)
 

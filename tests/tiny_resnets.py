@@ -81,6 +81,19 @@ def network_params(model, seed=0):
   )
 
 
+def decided_params():
+  """Parameters of `MODEL` with masks that depend on what guides them.
+
+  The last layer of `network_params` is made larger, and centred so that about
+  half of a frame of noise is an object.
+  """
+  params = network_params(MODEL)
+  last = params['decoder']['predict']
+  last['kernel'] *= 100
+  last['bias'][:] = 0.0, -3.25
+  return params
+
+
 @functools.cache
 def drawn_params():
   """Parameters of `MODEL` as a training draws them: they see the picture."""

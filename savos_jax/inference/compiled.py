@@ -304,14 +304,19 @@ def _finish(probabilities, mode, background, labels_size):
   if mode == 'softmax' and background == 'merged':
     probabilities, merged = probabilities[:-1], probabilities[-1]
   guidance = aggregation.aggregate(probabilities, mode, background, merged)
-  full = guidance
+  return guidance, _label(guidance, mode, labels_size)
+
+
+def _label(guidance, mode, labels_size):
+  """Labels [K, H, W] at its own size or, enlarged, at another."""
   if labels_size is not None:
     shape = (guidance.shape[0], *labels_size)
-    full = jax.image.resize(full, shape, 'bilinear', antialias=False)
-  return guidance, aggregation.labels(full, mode)
+    guidance = jax.image.resize(guidance, shape, 'bilinear', antialias=False)
+  return aggregation.labels(guidance, mode)
 
 
 finish = jax.jit(_finish, static_argnames=('mode', 'background', 'labels_size'))
+label = jax.jit(_label, static_argnames=('mode', 'labels_size'))
 remember = jax.jit(_remember, static_argnames=_SEEING)
 confidence = jax.jit(aggregation.confidence)
 

@@ -264,6 +264,27 @@ class Tracker:
       )
     return self._end(found)
 
+  def label(
+    self, probabilities: np.ndarray, object_ids: Sequence[int]
+  ) -> tuple[np.ndarray, np.ndarray]:
+    """Labels a frame of this video by probabilities that were made elsewhere.
+
+    Args:
+      probabilities: each object's, float32 [K, h, w], as the property of this
+        name has them; they may come from several trackers.
+      object_ids: whose they are, K.
+
+    Returns:
+      Labels, uint8 [H, W], and how sure each object is, float32 [K], both as
+      after `step`.
+    """
+    labels = compiled.label(
+      probabilities, self._config.aggregation, self._geometry.labels_size
+    )
+    sure = compiled.confidence(probabilities, self._size)
+    ids = np.array([0, *object_ids], np.uint8)
+    return ids[np.asarray(labels)], np.asarray(sure)
+
   def kind_of(self, height: int, width: int, objects: int) -> Hashable:
     """Tells which videos `step_together` can take.
 

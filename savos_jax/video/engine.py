@@ -11,8 +11,10 @@ from collections.abc import Mapping
 from collections.abc import Sequence
 import contextlib
 import dataclasses
+import functools
 import logging
 import pathlib
+import sys
 import time
 
 import numpy as np
@@ -20,6 +22,8 @@ import numpy as np
 from savos_jax.datasets import sequences
 from savos_jax.foundation import errors
 from savos_jax.inference import tracker as tracker_lib
+from savos_jax.video import both_ways
+from savos_jax.video import excerpts
 from savos_jax.video import marks as marks_lib
 from savos_jax.video import overlapped
 from savos_jax.video import progress as progress_lib
@@ -44,18 +48,49 @@ class Job:
     sinks: the others.
     progress: where it is kept how far the video is; None: an interrupted one
       begins anew.
+    forwards: whether what is marked is followed after its marks.
+    backwards: whether it is followed before them: a folder for what is found
+      so, until it is joined; None: it is not. See `both_ways`.
+    stop_when_lost: the video ends after so many frames behind the last mark in
+      which no object is seen; 0: it does not.
   """
 
   video: sources.Video
   marks: marks_lib.Marks
-  masks: sinks_lib.Masks
+  masks: sinks_lib.Record
   sinks: tuple[sinks_lib.Sink, ...] = ()
   progress: progress_lib.Progress | None = None
+  forwards: bool = True
+  backwards: pathlib.Path | None = None
+  stop_when_lost: int = 0
 
   @property
   def all_sinks(self) -> tuple[sinks_lib.Sink, ...]:
     """That of the masks, and the others."""
     return self.masks, *self.sinks
+
+  @property
+  def begins(self) -> int:
+    """The frame from which on it is followed forwards."""
+    return self.marks.first if self.forwards else sys.maxsize
+
+  @property
+  def aside(self) -> both_ways.Aside | None:
+    """Where it is kept what is found backwards."""
+    if self.backwards is None:
+      return None
+    return both_ways.Aside(self.backwards, self.marks.last, self.begins)
+
+  def turned(self) -> 'Job':
+    """Returns the job of segmenting it backwards, into `aside`."""
+    return Job(
+      excerpts.backwards(self.video, self.marks.last),
+      self.marks.backwards(),
+      self.aside,
+      (),
+      self.progress and self.progress.at(self.backwards),
+      stop_when_lost=self.stop_when_lost,
+    )
 
 
 def of_sequence(
@@ -137,6 +172,11 @@ class _Run:
   note: str = ''
   done: progress_lib.Done | None = None
 
+  @functools.cached_property
+  def aside(self) -> both_ways.Aside | None:
+    """What was found backwards."""
+    return self.job.aside
+
   @property
   def place(self) -> str:
     """The coming frame, for messages."""
@@ -164,7 +204,7 @@ def _slots(running: int, most: int) -> int:
 class _Engine:
   """Holds what is common to the videos of one `segment`."""
 
-  def __init__(self, trackers, advance, writer, opened):
+  def __init__(self, trackers, advance, writer, opened, timing):
     self._idle = list(trackers)
     self._most = len(self._idle)
     self._kind_of = self._idle[0].kind_of
@@ -173,7 +213,7 @@ class _Engine:
     self._opened = opened
     self._seen: set[Hashable] = set()
     self.running: list[_Run] = []
-    self.timing = Timing()
+    self.timing = timing
     self.incomplete: list[errors.Incomplete] = []
 
   def choose(self, waiting: list[Job]) -> Job | None:
@@ -216,7 +256,8 @@ class _Engine:
     # The source tells of those from `start` on.
     lost = [index for index in before.lost if index < start]
     if lost:
-      error = video_file.incomplete(job.video.path, before.frames, lost)
+      numbers = [job.video.number(index) for index in lost]
+      error = video_file.incomplete(job.video.path, before.frames, numbers)
       run.note = f'{error}\n'
     self._next(run)
     self._tell_again(run, begins, before.frames)
@@ -224,7 +265,7 @@ class _Engine:
       _restore(run, before)
     self.running.append(run)
     self._finish_if_ended(run)
-    while run.shown and run.shown.index <= job.marks.first:
+    while run.shown and run.shown.index <= job.begins:
       self._lead(run)
 
   def _next(self, run: _Run) -> None:
@@ -233,6 +274,8 @@ class _Engine:
       run.shown = next(run.frames, None)
     except errors.Incomplete as error:
       run.note, run.shown = run.note + str(error), None
+    if run.shown:
+      _check_marks(run)
 
   def _tell_again(self, run: _Run, begins, done: int) -> None:
     """Tells sinks of frames that are done, from the masks on disk."""
@@ -244,19 +287,20 @@ class _Engine:
       for sink, begin in begins.items():
         if begin <= index:
           self._writer.submit(sink.write, told)
+      run.index = index + 1
       self._next(run)
     run.index = done
 
   def _lead(self, run: _Run) -> None:
     """Takes a frame up to the first mark."""
-    marks, shown = run.job.marks, run.shown
-    if shown.index < marks.first:
+    shown = run.shown
+    if shown.index < run.job.begins:
       self._take(run, np.zeros(shown.image.shape[:2], np.uint8))
       return
     started = time.perf_counter()
-    labels = marks_lib.give(run.tracker, marks, shown.index, shown.image)
+    given = marks_lib.give(run.tracker, run.job.marks, shown.index, shown.image)
     self.timing.first += time.perf_counter() - started
-    self._take(run, labels)
+    self._take(run, given, given)
 
   def step(self) -> None:
     """Segments the coming frame of all that are running."""
@@ -288,26 +332,38 @@ class _Engine:
       self.timing.steady_frames += len(runs)
     for run, labels in zip(runs, found, strict=True):
       run.fresh = False
-      marks, index = run.job.marks, run.shown.index
-      if index in marks.objects:
-        given = marks_lib.give(run.tracker, marks, index, run.shown.image)
-        labels = marks_lib.over(labels, given, marks.objects[index])
-      self._take(run, labels)
+      given = None
+      if run.shown.index in run.job.marks.objects:
+        given = marks_lib.give(
+          run.tracker, run.job.marks, run.shown.index, run.shown.image
+        )
+      self._take(run, labels, given)
 
-  def _take(self, run: _Run, labels: np.ndarray) -> None:
-    """Hands a frame to the sinks, and takes the next."""
+  def _take(
+    self, run: _Run, labels: np.ndarray, given: np.ndarray | None = None
+  ) -> None:
+    """Hands a frame to the sinks, and takes the next.
+
+    Args:
+      run: the video.
+      labels: as found forwards, uint8 [H, W].
+      given: the mark's, where the frame has one.
+    """
     job, tracker = run.job, run.tracker
-    soft = tracker.object_ids and any(sink.soft for sink in run.sinks)
-    values = tracker.confidences.tolist() if tracker.object_ids else ()
-    sure = dict(zip(tracker.object_ids, values, strict=True))
+    found = _found(run, labels)
+    labels = found.labels
+    if given is not None:
+      ids = job.marks.objects[run.shown.index]
+      labels = marks_lib.over(labels, given, ids)
     segmented = sinks_lib.Segmented(
-      run.shown, labels, tracker.probabilities if soft else None, sure
+      run.shown, labels, found.probabilities, found.confidence
     )
     for sink in run.sinks:
       self._writer.submit(sink.write, segmented)
     before, run.index = run.index, run.shown.index + 1
-    run.lost += range(before, run.index - 1)
-    run.sure += [*[{}] * (run.index - 1 - before), sure]
+    skipped = range(before, run.index - 1)
+    run.lost += skipped
+    run.sure += [*[{}] * len(skipped), found.confidence]
     if job.progress:
       names = tuple(sink.name for sink in job.all_sinks)
       state = tracker.state() if tracker.object_ids else ()
@@ -319,6 +375,12 @@ class _Engine:
         job.progress.save(run.done)
     self._advance(job, run.index - before)
     self._next(run)
+    if run.shown and _is_lost(run):
+      logger.warning(
+        '%s: no object was seen in %d frames up to %s: it ends there',
+        job.video.path, job.stop_when_lost, job.video.names(run.index - 1),
+      )  # fmt: skip
+      run.shown = None
     self._finish_if_ended(run)
 
   def _finish_if_ended(self, run: _Run) -> None:
@@ -362,12 +424,54 @@ def _before(job: Job) -> progress_lib.Done:
   return before
 
 
+def _found(run: _Run, labels: np.ndarray) -> both_ways.Found:
+  """Returns what is known of the coming frame.
+
+  Args:
+    run: the video.
+    labels: as found forwards, uint8 [H, W].
+  """
+  tracker, aside = run.tracker, run.aside
+  backwards = aside and aside.found(run.shown.index)
+  values = tracker.confidences.tolist() if tracker.object_ids else ()
+  sure = dict(zip(tracker.object_ids, values, strict=True))
+  if backwards and not sure:
+    return backwards
+  soft = backwards or any(sink.soft for sink in run.sinks)
+  probabilities = tracker.probabilities if sure and soft else None
+  forwards = both_ways.Found(labels, sure, probabilities)
+  if not backwards:
+    return forwards
+  marks = run.job.marks
+  return both_ways.joined(tracker, marks, run.shown.index, forwards, backwards)
+
+
+def _check_marks(run: _Run) -> None:
+  """Raises SavosError where a frame with a mark could not be decoded."""
+  video = run.job.video
+  for index in sorted(run.job.marks.objects):
+    if run.index <= index < run.shown.index:
+      raise errors.SavosError(
+        f'{video.path}: frame {video.number(index)} has a mask, and can not be '
+        'decoded.\n  Expected the mask of one that can: draw it on a frame '
+        'near by.'
+      )
+
+
+def _is_lost(run: _Run) -> bool:
+  """Whether no object was seen for as long as the job waits."""
+  wait, last = run.job.stop_when_lost, run.job.marks.last
+  recent = [sure for sure in run.sure[last + 1 :][-wait:] if sure]
+  seen = any(value > 0 for sure in recent for value in sure.values())
+  return 0 < wait <= len(recent) and not seen
+
+
 def _restore(run: _Run, before: progress_lib.Done) -> None:
   """Brings a tracker to where it was after the frames that are done."""
   run.tracker.reset()
   marks = run.job.marks
   for index in sorted(marks.objects):
-    if index < before.frames:
+    if run.job.begins <= index < before.frames:
       frame = run.job.video.frame(index)
       marks_lib.give(run.tracker, marks, index, frame)
   if before.state:
@@ -384,14 +488,16 @@ def segment(
   As many as there are trackers go on side by side, if they are of one kind
   (`Tracker.kind_of`). When one ends, the next of its kind takes its place, so
   that what is compiled is used again; other kinds wait until none is left.
-  With one tracker the order is that of the list.
+  With one tracker the order is that of the list. Where videos are segmented
+  backwards, too, that comes first, for all of them.
 
   Args:
     trackers: at least one, all of one network and config; videos in progress
       are dropped.
     jobs: the videos.
     advance: called with a job and how many more of its frames are done: those
-      of an earlier run when it is begun, then one after each frame.
+      of an earlier run when it is begun, then one after each frame. Frames
+      done backwards count as well, under another job.
 
   Returns:
     Where the time went.
@@ -403,9 +509,28 @@ def segment(
       as after Ctrl-C.
   """
   began = time.perf_counter()
+  timing = Timing()
+  turned = [
+    job.turned() for job in jobs if job.backwards and not _before(job).whole
+  ]
+  if turned:
+    # Frames that are missing are told by the way forwards.
+    _pass(trackers, turned, advance, timing)
+  incomplete = _pass(trackers, jobs, advance, timing)
+  for job in jobs:
+    if job.aside:
+      job.aside.remove()
+  timing.total = time.perf_counter() - began
+  if incomplete:
+    raise errors.Incomplete('\n'.join(map(str, incomplete)))
+  return timing
+
+
+def _pass(trackers, jobs, advance, timing: Timing) -> list[errors.Incomplete]:
+  """Segments videos one way, adds to the timing, returns what is missing."""
   waiting = list(jobs)
   with contextlib.ExitStack() as opened, overlapped.write_behind() as writer:
-    engine = _Engine(trackers, advance, writer, opened)
+    engine = _Engine(trackers, advance, writer, opened, timing)
     opened.callback(engine.save)  # Whatever happens; after the last write.
     while waiting or engine.running:
       job = engine.choose(waiting)
@@ -414,7 +539,4 @@ def segment(
       else:
         waiting.remove(job)
         engine.start(job)
-  engine.timing.total = time.perf_counter() - began
-  if engine.incomplete:
-    raise errors.Incomplete('\n'.join(map(str, engine.incomplete)))
-  return engine.timing
+  return engine.incomplete

@@ -34,6 +34,20 @@ class Marks:
     """The first frame with a mark."""
     return min(self.objects)
 
+  @property
+  def last(self) -> int:
+    """The last frame with a mark."""
+    return max(self.objects)
+
+  def backwards(self) -> 'Marks':
+    """Returns them as a video is marked that begins at the last one.
+
+    Its frame 0 is `last`; see `excerpts.backwards`.
+    """
+    last = self.last
+    turned = sorted((last - index, ids) for index, ids in self.objects.items())
+    return Marks(dict(turned), lambda index: self.labels(last - index))
+
 
 def of_labels(labels: Mapping[int, np.ndarray]) -> Marks:
   """Returns marks that are at hand.

@@ -59,6 +59,10 @@ class Progress:
     self._folder, self._setting = folder, setting
     self._path = folder / FILE
 
+  def at(self, folder: pathlib.Path) -> 'Progress':
+    """Returns that of another part of the same work, in another folder."""
+    return Progress(folder, self._setting)
+
   def save(self, done: Done) -> None:
     """Replaces the file.
 

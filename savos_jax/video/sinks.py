@@ -100,7 +100,19 @@ class Sink(contextlib.AbstractContextManager):
     return None
 
 
-class Masks(Sink):
+class Record(Sink):
+  """A sink that keeps labels, to be read again after an interruption."""
+
+  @abc.abstractmethod
+  def path(self, index: int) -> pathlib.Path:
+    """Returns the file of a frame."""
+
+  @abc.abstractmethod
+  def read(self, index: int) -> np.ndarray:
+    """Returns what was written of a frame, uint8 [H, W]."""
+
+
+class Masks(Record):
   """An indexed PNG a frame."""
 
   name = 'masks'

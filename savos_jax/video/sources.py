@@ -59,6 +59,20 @@ class Video(abc.ABC):
     """Returns the stem of the files that belong to frame `index`, from 0."""
     return f'{index:05d}'
 
+  def number(self, index: int) -> int:
+    """Returns the number that frame `index` has in the file or folder."""
+    return index
+
+  def count(self) -> int:
+    """Returns how many frames there are, decodable or not: exactly.
+
+    A file may have to be read for it.
+
+    Raises:
+      SavosError: it can't be read.
+    """
+    return self.length
+
   @abc.abstractmethod
   def numbered(self, start: int = 0) -> Iterator[Shown]:
     """Yields frame `start` and all after it, with number and time.
@@ -241,6 +255,9 @@ class _File(Video):
   """A video file."""
 
   facts: video_file.Facts
+
+  def count(self) -> int:
+    return video_file.count(self.path)
 
   def numbered(self, start: int = 0) -> Iterator[Shown]:
     for shown in video_file.frames(self.path, self.facts, start):

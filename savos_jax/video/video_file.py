@@ -79,7 +79,7 @@ class Shown:
 
   Attributes:
     index: its number, from 0.
-    seconds: when it is shown; None where the file does not tell.
+    seconds: when it is shown, as its file tells; None where it does not.
     image: RGB uint8 [H, W, 3].
   """
 
@@ -267,6 +267,22 @@ def index(path: pathlib.Path) -> Index | None:
   """
   facts = path.stat()
   return _index(path, facts.st_size, facts.st_mtime_ns)
+
+
+def count(path: pathlib.Path) -> int:
+  """Returns how many frames a file has, decodable or not.
+
+  Raises:
+    SavosError: as `probe`.
+  """
+  found = index(path)
+  if found is not None:
+    return len(found.stamps)
+  order = Order()
+  with _opened(path) as (container, stream):
+    for _ in _frames(container, stream, order):
+      pass
+  return order.end()
 
 
 def _jump(path: pathlib.Path, start: int) -> Iterator[tuple[int, Any]]:

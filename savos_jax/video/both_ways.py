@@ -1,0 +1,164 @@
+"""A video segmented backwards, and joined with itself forwards.
+
+Backwards comes first: it is segmented as any video is (`excerpts.backwards`),
+from its last mark to its first frame, and what is found is put aside. Then the
+video passes forwards, and its sinks are told of both.
+"""
+
+import dataclasses
+import pathlib
+
+import numpy as np
+
+from savos_jax.foundation import errors
+from savos_jax.foundation import files
+from savos_jax.foundation import manifests
+from savos_jax.inference import tracker as tracker_lib
+from savos_jax.video import marks as marks_lib
+from savos_jax.video import sinks
+
+_LEVELS = 255  # A probability is put aside as one of so many, and 0.
+_LEAST = 1e-6  # What counts one that has lost the object, where both have.
+
+
+@dataclasses.dataclass(frozen=True)
+class Found:
+  """What was found in a frame.
+
+  Attributes:
+    labels: uint8 [H, W].
+    confidence: how sure each object is, by its id, in the order of the
+      probabilities.
+    probabilities: float32 [K, h, w]; None where nothing is joined with them.
+  """
+
+  labels: np.ndarray
+  confidence: dict[int, float]
+  probabilities: np.ndarray | None = None
+
+
+class Aside(sinks.Record):
+  """Keeps what is found backwards, a file a frame."""
+
+  name = 'aside'
+  soft = True
+
+  def __init__(self, folder: pathlib.Path, last: int, joined_from: int):
+    """Nothing is written yet.
+
+    Args:
+      folder: gets the files.
+      last: the number of the frame at which backwards begins.
+      joined_from: from this frame on it is joined with what is found forwards.
+    """
+    self.folder = folder
+    self._last, self._joined_from = last, joined_from
+
+  def path(self, index: int) -> pathlib.Path:
+    """Returns the file of a frame, counted backwards."""
+    return self.folder / f'{self._last - index:06d}.npz'
+
+  def begin(self, done: int) -> int:
+    """Keeps the files of frames that are done."""
+    if not done:
+      manifests.remove_own(list(self.folder.glob('*[0-9].npz')))
+    return done
+
+  def write(self, segmented: sinks.Segmented) -> None:
+    """Writes a file."""
+    confidence = segmented.confidence
+    arrays = {
+      'labels': segmented.labels,
+      'ids': np.array(list(confidence), np.uint8),
+      'sure': np.array(list(confidence.values()), np.float32),
+    }
+    if self._last - segmented.index >= self._joined_from:
+      soft = np.asarray(segmented.probabilities)
+      arrays['soft'] = np.rint(soft * _LEVELS).astype(np.uint8)
+    with files.replacing(self.path(segmented.index)) as partial:
+      np.savez_compressed(partial, **arrays)
+
+  def read(self, index: int) -> np.ndarray:
+    """Returns the labels of a frame, counted backwards, uint8 [H, W]."""
+    return self.found(self._last - index).labels
+
+  def found(self, index: int) -> Found | None:
+    """Returns what is known of a frame, counted forwards; None if nothing.
+
+    Raises:
+      SavosError: its file is damaged.
+    """
+    path = self.path(self._last - index)
+    if index > self._last or not path.is_file():
+      return None
+    try:
+      with path.open('rb') as file, np.load(file) as stored:
+        sure = dict(
+          zip(stored['ids'].tolist(), stored['sure'].tolist(), strict=True)
+        )
+        soft = None
+        if 'soft' in stored:
+          soft = stored['soft'].astype(np.float32) / _LEVELS
+        return Found(stored['labels'], sure, soft)
+    except Exception as error:  # NumPy and zipfile have no common base.
+      raise errors.SavosError(
+        f'{path}: damaged: {error}.\n  Remove {self.folder} and segment the '
+        'video again.'
+      ) from None
+
+  def remove(self) -> None:
+    """Removes the files, and the folder if it is empty then."""
+    manifests.remove_own(list(self.folder.glob('*.npz')))
+    if self.folder.is_dir() and not any(self.folder.iterdir()):
+      self.folder.rmdir()
+
+
+def _nearness(marks: marks_lib.Marks, object_id: int, index: int) -> float:
+  """Returns what forwards counts for, 0..1, between two marks of an object.
+
+  1 at its mark before, 0 at the one behind; the nearer one counts more.
+  """
+  marked = [i for i, ids in marks.objects.items() if object_id in ids]
+  before = max((i for i in marked if i <= index), default=None)
+  behind = min((i for i in marked if i >= index), default=None)
+  if before is None or behind is None:
+    return float(behind is None)
+  return (behind - index) / (behind - before) if behind > before else 1.0
+
+
+def joined(
+  tracker: tracker_lib.Tracker,
+  marks: marks_lib.Marks,
+  index: int,
+  forwards: Found,
+  backwards: Found,
+) -> Found:
+  """Joins what was found of a frame from its two sides.
+
+  An object's probability is the mean of both, each weighted by how near its
+  mark is, and by how sure it is there: where one way has lost the object, the
+  other tells.
+
+  Args:
+    tracker: that of the way forwards.
+    marks: of the video.
+    index: of the frame.
+    forwards: with probabilities.
+    backwards: with probabilities of the same size.
+  """
+  ways = (forwards, backwards)
+  ids = sorted({*forwards.confidence, *backwards.confidence})
+  rows = []
+  for object_id in ids:
+    near = _nearness(marks, object_id, index)
+    total, weights = 0.0, 0.0
+    for way, share in zip(ways, (near, 1.0 - near), strict=True):
+      if object_id in way.confidence:
+        row = list(way.confidence).index(object_id)
+        weight = share * max(way.confidence[object_id], _LEAST)
+        total += weight * way.probabilities[row]
+        weights += weight
+    rows.append(total / weights)
+  soft = np.stack(rows).astype(np.float32)
+  labels, sure = tracker.label(soft, ids)
+  return Found(labels, dict(zip(ids, sure.tolist(), strict=True)), soft)
