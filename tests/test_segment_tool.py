@@ -8,6 +8,7 @@ from savos_jax import network
 from savos_jax.datasets import masks
 from savos_jax.inference import tracker as tracker_lib
 from savos_jax.tools import segment
+from savos_jax.video import both_ways
 from savos_jax.video import sources
 from tests import tiny_resnets
 
@@ -47,8 +48,9 @@ def files(tmp_path_factory):
 
 
 def run(files, out, *flags, mask='first.png'):
+  given = [] if '--mask' in ' '.join(flags) else [f'--mask={files / mask}']
   segment.main([
-    f'--video={files / "clip.mp4"}', f'--mask={files / mask}',
+    f'--video={files / "clip.mp4"}', *given,
     f'--checkpoint={files / "savos.safetensors"}', f'--out={out}', *flags,
   ])  # fmt: skip
 
@@ -205,6 +207,13 @@ def test_the_network_sees_no_more_than_max_size(files, tmp_path, monkeypatch):
     (['--mask={files}/large.png'], ['96x72', '64x48', '--resize_mask']),
     (['--mask={files}/clip.mp4'], ['clip.mp4', 'not an image']),
     (['--out={files}/clip.mp4'], ['clip.mp4', 'a file']),
+    (['--mask=9=first.png'], ["no frame '9'", '00000, 00001, ..., 00005']),
+    (['--mask=3={files}'], ['a folder', 'frame 3']),
+    (['--mask={files}'], ['first.png', "no frame 'first'"]),
+    (['--from=4', '--to=3'], ['--to=3', '--from=4']),
+    (['--from=6'], ["no frame '6'"]),
+    (['--mask=3={files}/first.png', '--every=2'], ['00002, ..., 00004']),
+    (['--every=0'], ['--every', 'from 1 to']),
   ],
 )
 def test_mistakes_are_explained(files, tmp_path, capsys, flags, expected):
@@ -216,6 +225,67 @@ def test_mistakes_are_explained(files, tmp_path, capsys, flags, expected):
   for text in expected:
     assert text in message
   assert not (tmp_path / 'out' / 'masks').exists()
+
+
+def _read(folder):
+  return {p.stem: masks.read_mask(p) for p in sorted(folder.glob('*.png'))}
+
+
+def test_masks_of_any_frames_and_both_ways(files, tmp_path):
+  """A folder of masks and a correction; each is as it was given."""
+  first = masks.read_mask(files / 'first.png')
+  late = np.roll(first, 4, axis=1)
+  masks.write_mask(tmp_path / 'given' / '2.png', np.where(first == 1, 1, 0))
+  masks.write_mask(tmp_path / 'given' / '3.png', np.zeros(SIZE, np.uint8))
+  masks.write_mask(tmp_path / 'late.png', late)
+  given = [f'--mask={tmp_path / "given"}', f'--mask=4={tmp_path / "late.png"}']
+  run(files, tmp_path / 'forth', *given, '--no-overlay')
+  run(files, tmp_path / 'both', *given, '--direction=both')
+  forth, both = (_read(tmp_path / way / 'masks') for way in ('forth', 'both'))
+  assert list(both) == list(forth) == [f'{i:05d}' for i in range(FRAMES)]
+  assert not forth['00001'].any()
+  np.testing.assert_array_equal(both['00002'] == 1, first == 1)
+  for found in (forth, both):
+    np.testing.assert_array_equal(found['00004'], late)
+  np.testing.assert_array_equal(both['00005'], forth['00005'])
+  assert sorted(p.name for p in (tmp_path / 'both').glob('[!.]*')) == [
+    'masks', 'overlay.mp4', 'progress.npz',
+  ]  # fmt: skip
+  assert not (tmp_path / 'both' / '.backwards').exists()
+
+
+def test_a_part_of_a_video(files, tmp_path):
+  flags = ['--from=1', '--to=5', '--every=2']
+  run(files, tmp_path, *flags)
+  found = _read(tmp_path / 'masks')
+  assert list(found) == ['00001', '00003', '00005']
+  np.testing.assert_array_equal(
+    found['00001'], masks.read_mask(files / 'first.png')
+  )
+  film = sources.open_video(tmp_path / 'overlay.mp4')
+  assert (len(list(film.frames())), film.fps) == (3, pytest.approx(5.0))
+
+
+def test_interrupted_on_the_way_backwards(files, tmp_path, capsys, monkeypatch):
+  flags = [f'--mask=4={files / "first.png"}', '--direction=both']
+  run(files, tmp_path / 'whole', *flags)
+  original, left = both_ways.Aside.write, iter(range(2))
+
+  def interrupted(aside, segmented):
+    original(aside, segmented)
+    if next(left, None) is None:
+      raise KeyboardInterrupt
+
+  monkeypatch.setattr(both_ways.Aside, 'write', interrupted)
+  with pytest.raises(SystemExit, match='130'):
+    run(files, tmp_path / 'out', *flags)
+  assert ' masks are in ' in capsys.readouterr().err
+  with pytest.raises(SystemExit, match='2'):
+    run(files, tmp_path / 'out', *flags)
+  run(files, tmp_path / 'out', *flags, '--resume')
+  for name in ('overlay.mp4', *(f'masks/{i:05d}.png' for i in range(FRAMES))):
+    written = (tmp_path / 'out' / name).read_bytes()
+    assert written == (tmp_path / 'whole' / name).read_bytes()
 
 
 def test_help_is_of_use(capsys):

@@ -530,6 +530,28 @@ def test_folder_in_natural_order(tmp_path):
   assert _index(opened.frame(0)) == 0
 
 
+def test_frames_are_found_by_name_or_number(tmp_path):
+  folder = _folder(tmp_path / 'a', ['x10.png', 'x15.png', 'end.png'])
+  video = sources.open_video(folder)
+  assert [video.find(n) for n in ('x15', '15', '010', 'end')] == [2, 2, 1, 0]
+  for name in ('1', '-1', 'x', '1' * 5000, ''):
+    with pytest.raises(errors.SavosError, match=r'end, x10, \.\.\., x15'):
+      video.find(name)
+  mixed = _folder(tmp_path / 'b', ['a1.png', 'b1.png'])
+  with pytest.raises(errors.SavosError, match='no frame'):
+    sources.open_video(mixed).find('1')
+
+
+def test_frames_of_a_file_are_counted(tmp_path, monkeypatch):
+  video = sources.open_video(_make(tmp_path / 'v.mp4', 'mp4v', 20))
+  assert video.count() == 20
+  assert video.find('00019') == video.find('19') == 19
+  monkeypatch.setattr(video_file, 'index', lambda path: None)
+  assert video.count() == 20
+  with pytest.raises(errors.SavosError, match='no frame'):
+    video.find('20')
+
+
 def test_a_folder_must_hold_images(tmp_path):
   root = tmp_path / 'clip'
   root.mkdir()

@@ -1,4 +1,4 @@
-r"""Segments your own video from the mask of its first frame.
+r"""Segments your own video from masks of one or more of its frames.
 
   python -m savos_jax.tools.segment --video=clip.mp4 --mask=first.png \
       --checkpoint=savos.safetensors --out=result
@@ -6,7 +6,12 @@ r"""Segments your own video from the mask of its first frame.
 writes result/masks/, an indexed PNG a frame, and result/overlay.mp4. A video
 is an mp4, avi, webm, ... or a folder of images. The mask is an indexed PNG, a
 grey one with 0/255 or one value an object, a picture with one colour an object
-(--colours), or several files with one object each.
+(--colours), or several files with one object each. A mask of another frame,
+where an object enters or has to be corrected, has its number in front, as the
+results have it in their names; --direction=both follows what is marked to
+either side:
+
+  --mask first.png --mask 120=fixed.png --direction=both
 
 Ctrl-C keeps what is done; the same command with --resume goes on from there.
 """
@@ -17,11 +22,13 @@ import functools
 import pathlib
 
 from savos_jax import checkpoints
+from savos_jax.foundation import ranges
 from savos_jax.inference import options
 from savos_jax.tools import command
 from savos_jax.tools import flags
 
 _CUTOUTS = ('png', 'green')
+_DIRECTIONS = ('forward', 'backward', 'both')
 # Fields that are asked for as they are; of others the network may tell.
 _AS_ASKED = ('scales', 'flip', 'aggregation', 'background', 'chunk')
 
@@ -31,7 +38,11 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
   add = parser.add_argument
   path = {'type': pathlib.Path, 'required': True}
   add('--video', **path, help='a video file, or a folder with an image a frame')
-  add('--mask', **path, nargs='+', help='of the first frame: see above')
+  add(
+    '--mask', required=True, nargs='+', action='append', metavar='[FRAME=]FILE',
+    help='of the first frame, or of another: see above; several times; or a '
+    'folder of masks, each named as its frame is',
+  )  # fmt: skip
   add('--out', **path, help='the folder that gets the results')
   add(
     '--checkpoint', type=pathlib.Path, default=checkpoints.DEFAULT,
@@ -45,6 +56,22 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
   add(
     '--resize_mask', action='store_true',
     help="the mask may be of another size than the video's frames",
+  )  # fmt: skip
+  add(
+    '--direction', choices=_DIRECTIONS, default='forward',
+    help='which way what is marked is followed; between two marks of an object '
+    'both ways are joined; default: forward',
+  )  # fmt: skip
+  add('--from', dest='first', metavar='FRAME', help='begins there')
+  add('--to', dest='last', metavar='FRAME', help='ends behind it')
+  flags.add_flag(
+    parser, 'every', ranges.whole(1, 10_000), default=1, metavar='N',
+    help='takes one of so many frames',
+  )  # fmt: skip
+  flags.add_flag(
+    parser, 'stop_when_lost', ranges.whole(1, 10**6, zero='never'), default=0,
+    metavar='N', help='ends after so many frames, behind the last mask, in '
+    'which no object is seen; 0: at the end',
   )  # fmt: skip
   stored = 'as the network was evaluated in its training'
   add_field = functools.partial(

@@ -4,6 +4,7 @@ import argparse
 import dataclasses
 import functools
 import hashlib
+import pathlib
 import sys
 
 import tqdm
@@ -19,8 +20,8 @@ from savos_jax.pictures import cutout
 from savos_jax.pictures import overlay
 from savos_jax.tools import flags
 from savos_jax.video import engine
-from savos_jax.video import first_masks
-from savos_jax.video import marks
+from savos_jax.video import excerpts
+from savos_jax.video import mask_files
 from savos_jax.video import progress
 from savos_jax.video import sinks
 from savos_jax.video import sources
@@ -30,6 +31,7 @@ _FOLDER_FPS = 24.0  # Of videos made from a folder of images.
 _FEATHER = 1.5  # Width of a cutout's soft edge, pixels.
 # What it writes into --out.
 _WRITTEN = ('masks/*', 'overlay.mp4', 'cutout.mp4', 'cutout/*', progress.FILE)
+_BACKWARDS = '.backwards'  # In --out, until it is joined.
 # As the network was evaluated in its training, where no flag says otherwise.
 _AS_EVALUATED = (
   'zoom',
@@ -61,24 +63,41 @@ def inference_config(arguments, trained) -> options.InferenceConfig:
     raise errors.SavosError(f'{arguments.checkpoint}: {error}') from None
 
 
+def _held(out: pathlib.Path) -> int:
+  """Returns how many masks there are, those on the way backwards included."""
+  folders = out / 'masks', out / _BACKWARDS
+  found = (
+    path
+    for folder, suffix in zip(folders, ('png', 'npz'), strict=True)
+    for path in folder.glob(f'*.{suffix}')
+  )
+  return sum(path.name != progress.FILE for path in found)
+
+
 def _check_out(arguments, manifest) -> None:
   """Raises SavosError where files are that nobody asked to touch."""
   out = arguments.out
   manifest.check(path for name in _WRITTEN for path in out.glob(name))
-  held = list((out / 'masks').glob('*.png'))
+  held = _held(out)
   if held and not (arguments.resume or arguments.overwrite):
     raise errors.SavosError(
-      f'{out}: holds {len(held)} masks of an earlier run.\n'
+      f'{out}: holds {held} masks of an earlier run.\n'
       '  --resume goes on from there, --overwrite begins anew; or name '
       'another --out.'
     )
 
 
-def _setting(video, labels, trained, config) -> dict:
+def _setting(arguments, video, given, trained, config) -> dict:
   """What two runs must share for one to go on from the other."""
+  digest = hashlib.sha256()
+  for index in sorted(given.objects):
+    digest.update(f'{index}:'.encode() + given.labels(index).tobytes())
   return {
     'video': f'{video.name}, {video.width}x{video.height}',
-    'mask': hashlib.sha256(labels.tobytes()).hexdigest()[:16],
+    'masks': digest.hexdigest()[:16],
+    'frames': f'{arguments.first}-{arguments.last}/{arguments.every}',
+    'direction': arguments.direction,
+    'stop_when_lost': arguments.stop_when_lost,
     'checkpoint': fingerprints.fingerprint(trained.params)[:16],
     **{
       name: list(value) if isinstance(value, tuple) else value
@@ -105,18 +124,46 @@ def _sinks(arguments, video) -> tuple[sinks.Sink, ...]:
   return tuple(found)
 
 
-def _segment(arguments, video, labels, trained, config) -> None:
+def _part(arguments, video: sources.Video) -> sources.Video:
+  """Returns the frames that were asked for.
+
+  Raises:
+    SavosError: there are none.
+  """
+  first = video.find(arguments.first) if arguments.first else 0
+  last = video.find(arguments.last) if arguments.last else None
+  if last is not None and last < first:
+    raise errors.SavosError(
+      f'--to={arguments.last}: before --from={arguments.first}.\n'
+      '  Expected the same frame, or one behind it.'
+    )
+  return excerpts.part(video, first, last, arguments.every)
+
+
+def _length(arguments, video, given) -> int | None:
+  """Returns how many frames are passed, both ways counted; None if unknown."""
+  turned = arguments.direction != 'forward'
+  return (video.length + turned * (given.last + 1)) if video.length else None
+
+
+def _segment(arguments, video, given, trained, config) -> None:
   """Writes the results, with a progress bar, and prints where the time went."""
+  way = arguments.direction
+  setting = _setting(arguments, video, given, trained, config)
   job = engine.Job(
     video,
-    marks.of_labels({0: labels}),
+    given,
     sinks.Masks(arguments.out / 'masks', video.names),
     _sinks(arguments, video),
-    progress.Progress(arguments.out, _setting(video, labels, trained, config)),
+    progress.Progress(arguments.out, setting),
+    forwards=way != 'backward',
+    backwards=None if way == 'forward' else arguments.out / _BACKWARDS,
+    stop_when_lost=arguments.stop_when_lost,
   )
   tracker = tracker_lib.Tracker(trained.model, trained.params, config)
+  length = _length(arguments, video, given)
   with tqdm.tqdm(
-    total=video.length or None, unit='frame', desc='segmenting', disable=None
+    total=length, unit='frame', desc='segmenting', disable=None
   ) as bar:
     timing = engine.segment([tracker], [job], lambda _, done: bar.update(done))
   if timing.steady_frames:
@@ -141,31 +188,35 @@ def run(arguments: argparse.Namespace) -> None:
       f'{arguments.out}: a file.\n  Expected a folder for the results, or a '
       'path that is free.'
     )
-  video = sources.open_video(arguments.video)
-  labels, _ = first_masks.read(
-    arguments.mask,
-    (video.height, video.width),
-    colours=arguments.colours,
-    resize=arguments.resize_mask,
+  video = _part(arguments, sources.open_video(arguments.video))
+  texts = [text for group in arguments.mask for text in group]
+  given = mask_files.marks(
+    mask_files.readers(
+      video,
+      texts,
+      colours=arguments.colours,
+      resize=arguments.resize_mask,
+    )
   )
   trained = network.load(arguments.checkpoint)
   config = inference_config(arguments, trained)
-  inputs = [arguments.video, *arguments.mask, arguments.checkpoint]
+  read = [mask_files.split(text)[1] for text in texts]
+  inputs = [arguments.video, *read, arguments.checkpoint]
   with files.claimed(arguments.out, inputs) as manifest:
     _check_out(arguments, manifest)
     if arguments.overwrite and not arguments.resume:
       manifest.clear()
     try:
-      _segment(arguments, video, labels, trained, config)
+      _segment(arguments, video, given, trained, config)
     except errors.Incomplete:
       print(f'results are in {arguments.out}; they are not whole')
       raise
     except (KeyboardInterrupt, errors.SavosError):
-      held = len(list((arguments.out / 'masks').glob('*.png')))
+      held = _held(arguments.out)
       if held:
         print(
-          f'\n{held} masks are in {arguments.out / "masks"}; the same command '
-          'with --resume goes on.',
+          f'\n{held} masks are in {arguments.out}; the same command with '
+          '--resume goes on.',
           file=sys.stderr,
         )
       raise

@@ -30,6 +30,12 @@ class _Part(sources.Video):
   def names(self, index: int) -> str:
     return self.whole.names(self.first + index * self.every)
 
+  def find(self, name: str) -> int:
+    index, rest = divmod(self.whole.find(name) - self.first, self.every)
+    if rest or not 0 <= index < self.length:
+      raise self._no_frame(name)
+    return index
+
   def frame(self, index: int) -> np.ndarray:
     return self.whole.frame(self.first + index * self.every)
 

@@ -235,8 +235,9 @@ def read(
   size: tuple[int, int],
   colours: bool = False,
   resize: bool = False,
+  empty: bool = False,
 ) -> tuple[np.ndarray, tuple[int, ...]]:
-  """Reads the mask of a video's first frame.
+  """Reads the mask of a video's frame.
 
   One file holds all objects, in the forms of `masks.read_mask` or as
 
@@ -259,6 +260,7 @@ def read(
     colours: whether colours are objects.
     resize: whether a mask of another size is resized (nearest neighbour). One
       of another shape, by more than 2 %, is refused even so.
+    empty: whether it may hold no object.
 
   Returns:
     Labels, uint8 [H, W], 0 = background, and the ids in them, ascending.
@@ -279,7 +281,8 @@ def read(
   layers = []
   for path in paths:
     layer = _read_one(path, colours, binary=len(paths) > 1)
-    _check_filled(path, layer)
+    if not empty:
+      _check_filled(path, layer)
     if len(paths) > 1:
       _check_one(path, layer)
       layer = (layer > 0).astype(np.uint8)

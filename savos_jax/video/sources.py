@@ -63,6 +63,31 @@ class Video(abc.ABC):
     """Returns the number that frame `index` has in the file or folder."""
     return index
 
+  def find(self, name: str) -> int:
+    """Returns the frame that is called so: by its name or its number.
+
+    Args:
+      name: as `names` gives it. A number does without zeros in front; in a
+        folder it is the one that the name of one image ends in.
+
+    Raises:
+      SavosError: there is no such frame.
+    """
+    index = int(name) if name.isdecimal() and len(name) < 16 else -1
+    if 0 <= index < self.count():
+      return index
+    raise self._no_frame(name)
+
+  def _no_frame(self, name: str) -> errors.SavosError:
+    count = self.count()
+    shown = [self.names(index) for index in range(min(count, 2))]
+    shown += ['...', self.names(count - 1)] * (count > 2)
+    return _error(
+      self.path,
+      f'no frame {name!r}.',
+      f'Expected one of {", ".join(shown)}.',
+    )
+
   def count(self) -> int:
     """Returns how many frames there are, decodable or not: exactly.
 
@@ -221,6 +246,19 @@ class _Folder(Video):
 
   def names(self, index: int) -> str:
     return self.images[index].stem
+
+  def find(self, name: str) -> int:
+    if len(name) > 255:  # No file is called so.
+      raise self._no_frame(name[:20] + '...')
+    keys = [frame_folder.key(path.stem) for path in self.images]
+    if frame_folder.key(name) in keys:
+      return keys.index(frame_folder.key(name))
+    # A key ends in a word; before it comes the last number.
+    ends = [key[-2:] for key in keys]
+    number = (int(name), '') if name.isdecimal() else ()
+    if ends.count(number) == 1:
+      return ends.index(number)
+    raise self._no_frame(name)
 
   def numbered(self, start: int = 0) -> Iterator[Shown]:
     for index, path in enumerate(self.images[start:], start):
