@@ -1,6 +1,9 @@
 """A video into a folder, as the arguments of the program segment ask for."""
 
 import argparse
+from collections.abc import Callable
+from collections.abc import Iterator
+import contextlib
 import dataclasses
 import functools
 import hashlib
@@ -26,6 +29,12 @@ from savos_jax.video import progress
 from savos_jax.video import sinks
 from savos_jax.video import sources
 from savos_jax.weights import fingerprints
+
+# How many frames are passed, None if unknown -> a block in which so many more
+# are told.
+Bar = Callable[
+  [int | None], contextlib.AbstractContextManager[Callable[[int], object]]
+]
 
 _FOLDER_FPS = 24.0  # Of videos made from a folder of images.
 _FEATHER = 1.5  # Width of a cutout's soft edge, pixels.
@@ -63,7 +72,7 @@ def inference_config(arguments, trained) -> options.InferenceConfig:
     raise errors.SavosError(f'{arguments.checkpoint}: {error}') from None
 
 
-def _held(out: pathlib.Path) -> int:
+def held(out: pathlib.Path) -> int:
   """Returns how many masks there are, those on the way backwards included."""
   folders = out / 'masks', out / _BACKWARDS
   found = (
@@ -78,10 +87,10 @@ def _check_out(arguments, manifest) -> None:
   """Raises SavosError where files are that nobody asked to touch."""
   out = arguments.out
   manifest.check(path for name in _WRITTEN for path in out.glob(name))
-  held = _held(out)
-  if held and not (arguments.resume or arguments.overwrite):
+  count = held(out)
+  if count and not (arguments.resume or arguments.overwrite):
     raise errors.SavosError(
-      f'{out}: holds {held} masks of an earlier run.\n'
+      f'{out}: holds {count} masks of an earlier run.\n'
       '  --resume goes on from there, --overwrite begins anew; or name '
       'another --out.'
     )
@@ -146,8 +155,10 @@ def _length(arguments, video, given) -> int | None:
   return (video.length + turned * (given.last + 1)) if video.length else None
 
 
-def _segment(arguments, video, given, trained, config) -> None:
-  """Writes the results, with a progress bar, and prints where the time went."""
+def _segment(
+  arguments, video, given, trained, config, bar: Bar
+) -> engine.Timing:
+  """Writes the results."""
   way = arguments.direction
   setting = _setting(arguments, video, given, trained, config)
   job = engine.Job(
@@ -161,28 +172,24 @@ def _segment(arguments, video, given, trained, config) -> None:
     stop_when_lost=arguments.stop_when_lost,
   )
   tracker = tracker_lib.Tracker(trained.model, trained.params, config)
-  length = _length(arguments, video, given)
-  with tqdm.tqdm(
-    total=length, unit='frame', desc='segmenting', disable=None
-  ) as bar:
-    timing = engine.segment([tracker], [job], lambda _, done: bar.update(done))
-  if timing.steady_frames:
-    print(
-      f'{1 / timing.seconds_a_frame:.2f} frames/s in the network '
-      f'({100 * timing.steady / (timing.total - timing.first):.0f} % of the '
-      f'time after the first), first frame with compilation '
-      f'{timing.first:.1f} s, {timing.total:.1f} s in all, peak memory '
-      f'{memory.peak_gib():.2f} GiB'
-    )
+  with bar(_length(arguments, video, given)) as advance:
+    return engine.segment([tracker], [job], lambda _, done: advance(done))
 
 
-def run(arguments: argparse.Namespace) -> None:
-  """Segments a video, as the arguments of the program ask for.
+def into_folder(
+  arguments: argparse.Namespace, load: Callable[[], network.Trained], bar: Bar
+) -> engine.Timing:
+  """Segments a video, and prints nothing.
+
+  Args:
+    arguments: of the program.
+    load: gives the network; called when video and masks are found right.
+    bar: shows how far it is.
 
   Raises:
-    SavosError: something that the user can put right.
+    SavosError: as `engine.segment`, or something else that the user can put
+      right.
   """
-  compilation_cache.enable()
   if arguments.out.exists() and not arguments.out.is_dir():
     raise errors.SavosError(
       f'{arguments.out}: a file.\n  Expected a folder for the results, or a '
@@ -198,7 +205,7 @@ def run(arguments: argparse.Namespace) -> None:
       resize=arguments.resize_mask,
     )
   )
-  trained = network.load(arguments.checkpoint)
+  trained = load()
   config = inference_config(arguments, trained)
   read = [mask_files.split(text)[1] for text in texts]
   inputs = [arguments.video, *read, arguments.checkpoint]
@@ -206,18 +213,53 @@ def run(arguments: argparse.Namespace) -> None:
     _check_out(arguments, manifest)
     if arguments.overwrite and not arguments.resume:
       manifest.clear()
-    try:
-      _segment(arguments, video, given, trained, config)
-    except errors.Incomplete:
-      print(f'results are in {arguments.out}; they are not whole')
-      raise
-    except (KeyboardInterrupt, errors.SavosError):
-      held = _held(arguments.out)
-      if held:
-        print(
-          f'\n{held} masks are in {arguments.out}; the same command with '
-          '--resume goes on.',
-          file=sys.stderr,
-        )
-      raise
+    return _segment(arguments, video, given, trained, config, bar)
+
+
+@contextlib.contextmanager
+def _shown(
+  out: pathlib.Path, length: int | None
+) -> Iterator[Callable[[int], object]]:
+  """Shows a bar; where the work ends early, says what is there."""
+  try:
+    with tqdm.tqdm(
+      total=length, unit='frame', desc='segmenting', disable=None
+    ) as bar:
+      yield bar.update
+  except errors.Incomplete:
+    print(f'results are in {out}; they are not whole')
+    raise
+  except (KeyboardInterrupt, errors.SavosError):
+    count = held(out)
+    if count:
+      print(
+        f'\n{count} masks are in {out}; the same command with --resume goes '
+        'on.',
+        file=sys.stderr,
+      )
+    raise
+
+
+def run(arguments: argparse.Namespace) -> None:
+  """Segments a video, as the arguments of the program ask for.
+
+  It shows a progress bar, and prints where the time went.
+
+  Raises:
+    SavosError: something that the user can put right.
+  """
+  compilation_cache.enable()
+  timing = into_folder(
+    arguments,
+    functools.partial(network.load, arguments.checkpoint),
+    functools.partial(_shown, arguments.out),
+  )
+  if timing.steady_frames:
+    print(
+      f'{1 / timing.seconds_a_frame:.2f} frames/s in the network '
+      f'({100 * timing.steady / (timing.total - timing.first):.0f} % of the '
+      f'time after the first), first frame with compilation '
+      f'{timing.first:.1f} s, {timing.total:.1f} s in all, peak memory '
+      f'{memory.peak_gib():.2f} GiB'
+    )
   print(f'results are in {arguments.out}')
