@@ -109,7 +109,7 @@ def _segment_all(
 
 def _write_strips(videos, folder: pathlib.Path) -> dict[str, np.ndarray]:
   """Draws a few frames of each video; returns the first few strips."""
-  strips = {}
+  strips: dict[str, np.ndarray] = {}
   for video in tqdm.tqdm(videos, desc='drawing', unit='video', disable=None):
     picture = overlay.strip(
       video, protocol.read_predictions(folder / 'masks', video)

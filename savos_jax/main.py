@@ -11,6 +11,7 @@ on the command line: --config.train.steps=1000. Started again with the same
 """
 
 import contextlib
+import importlib
 import logging
 import os
 import pathlib
@@ -146,9 +147,8 @@ def by_name(argument: str) -> str:
   name, colon, stage = value.partition(':')
   if flag.lstrip('-') != 'config' or not name.isidentifier():
     return argument
-  from savos_jax import configs
-
-  path = pathlib.Path(configs.__file__).with_name(f'{name}.py')
+  configs = importlib.import_module('savos_jax.configs')
+  path = pathlib.Path(configs.__path__[0], f'{name}.py')
   if not path.is_file():
     names = sorted(p.stem for p in path.parent.glob('[a-z]*.py'))
     raise FileNotFoundError(
@@ -188,6 +188,7 @@ def main(argv: list[str]) -> None:
     raise app.UsageError(f'unexpected arguments: {" ".join(argv[1:])}')
   # Orbax tells errors with tracebacks, thread by thread; we say them once.
   absl_logging.set_verbosity(absl_logging.FATAL)
+  assert _WORKDIR.value is not None  # It is required.
   workdir = pathlib.Path(_WORKDIR.value).expanduser()
   with errors.reported():
     # JAX takes seconds to import: not for a mistyped flag.

@@ -141,11 +141,13 @@ def scene_records(
   return records
 
 
-def _training_data(config, workdir) -> tuple[list[sequences.Sequence], ...]:
+def _training_data(
+  config, workdir
+) -> tuple[list[sequences.Sequence], list[sequences.Sequence]]:
   """Opens the videos, without those that are held out, and the photos."""
   data = config.data
   if data.packs:
-    records = pack.read(*data.packs)
+    records: list[sequences.Sequence] = list(pack.read(*data.packs))
     _check_held_out(data.held_out, records, 'config.data.packs')
     videos = [r for r in records if len(r) > 1 and r.name not in data.held_out]
     return videos, [record for record in records if len(record) == 1]

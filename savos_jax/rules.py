@@ -27,7 +27,7 @@ _STEPS_OR_NONE = ranges.whole(0, _MOST_STEPS, of='steps')
 _COUNT = ranges.whole(1, 100_000)
 _NAMES = ranges.items(ranges.Text())
 
-_DATA = {
+_DATA: dict[str, ranges.Rule] = {
   'source': ranges.choice(*SOURCES),
   'root': ranges.Text(empty='no folder', none=True),
   'year': ranges.choice(*davis.YEARS),
@@ -47,7 +47,7 @@ _DATA = {
   'embedded_frames': _COUNT,
 }
 
-_TRAIN = {
+_TRAIN: dict[str, ranges.Rule] = {
   'steps': _STEPS,
   'seconds': ranges.number(0, 1e9),
   'batch_size': _COUNT,
@@ -68,7 +68,7 @@ _TRAIN = {
   'keep_checkpoints': _COUNT,
 }
 
-_EVAL = {
+_EVAL: dict[str, ranges.Rule] = {
   'checkpoint': ranges.Text(empty='that of the --workdir'),
   'checkpoint_step': ranges.whole(-1, _MOST_STEPS),
   'use_best': ranges.Switch(),
@@ -93,7 +93,7 @@ def _section(
 
 
 # A field's name on the command line, as config.train.steps -> its rule.
-RULES = {
+RULES: dict[str, ranges.Rule] = {
   'config.seed': ranges.whole(0, 2**31 - 1),
   'config.model.pretrained': ranges.Text(empty='random weights'),
   **_section('model.', ranges.rules_of(savos_config.SavosConfig)),

@@ -61,7 +61,7 @@ def check(
 
 def _flat(prefix: str, tree: dict[str, Any]) -> dict[str, Any]:
   """Returns the leaves of nested dictionaries, named as 'a.b.c'."""
-  leaves = {}
+  leaves: dict[str, Any] = {}
   for name, value in tree.items():
     name = f'{prefix}.{name}'
     leaves |= _flat(name, value) if isinstance(value, dict) else {name: value}

@@ -153,6 +153,7 @@ class Validator:
       sharding.local(state.best_params if self._use_ema else state.params)
     )
     write_scores(writer, step, 'validation', scores, pictures)
+    assert self._best is not None  # Since `begin`.
     kept = self._best.offer(state, scores.j_and_f)
     seconds = time.monotonic() - began
     logger.info(

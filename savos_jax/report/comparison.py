@@ -20,7 +20,7 @@ def unique_names(folders: Sequence[pathlib.Path]) -> list[str]:
   Returns:
     One name each, all different: a folder given twice gets ' (2)' behind it.
   """
-  names = []
+  names: list[str] = []
   for folder in folders:
     rivals = [other for other in folders if other != folder]
     depth = 1

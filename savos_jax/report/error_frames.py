@@ -52,7 +52,7 @@ def worst(quality: np.ndarray, count: int = 3) -> list[int]:
     Indices, the worst first.
   """
   gap = max(1, quality.size // 10)
-  picked = []
+  picked: list[int] = []
   for index in np.argsort(quality, kind='stable'):
     if len(picked) == count or np.isnan(quality[index]):
       break

@@ -82,8 +82,8 @@ def scored_frames(
     return found if fits else None
   own = map(one.video.frame_name, range(len(one.video)))
   places = {frame_folder.key(name): index for index, name in enumerate(own)}
-  found = [places.get(frame_folder.key(name)) for name in names]
-  return None if None in found else found
+  keys = [frame_folder.key(name) for name in names]
+  return [places[key] for key in keys] if places.keys() >= set(keys) else None
 
 
 def worst_frames(
@@ -119,7 +119,9 @@ def course(
   marks: Sequence[int] = (),
 ) -> charts.Chart:
   """Draws J and F of one object of a video over the frames."""
-  series = [charts.Series(m, results.frames(name, m)) for m in ('J', 'F')]
+  series = [
+    charts.Series(m, results.frames(name, m).tolist()) for m in ('J', 'F')
+  ]
   count = len(series[0].values)
   frames = scored_frames(results, one) or range(1, 1 + count)
   at = frames[len(frames) - count :]
@@ -138,18 +140,20 @@ def _image(picture: error_frames.Picture, where: str, text: str):
   )
 
 
-def _frames(results, one: Group, picked, width: int) -> markup.Markup:
+def _frames(
+  results, video: sequences.Sequence, picked, width: int
+) -> markup.Markup:
   """Returns the pictures of the worst frames.
 
   Raises:
     SavosError: a frame or a mask can't be read.
   """
-  read = protocol.read_predictions(results.folder / 'masks', one.video)
+  read = protocol.read_predictions(results.folder / 'masks', video)
   figures = []
   for index, values in picked:
     text = ', '.join(f'{m} {charts.percent(v)} %' for m, v in values.items())
-    where = f'{one.name}, frame {index}'
-    drawn = error_frames.pictures(one.video, read, index, width)
+    where = f'{video.name}, frame {index}'
+    drawn = error_frames.pictures(video, read, index, width)
     figures.append(
       _e(
         'figure',
@@ -186,7 +190,7 @@ def _body(results, one: Group, width: int, missing: str) -> list:
     reason = 'the video does not have the frames of the scores.'
     return [shown, _e('p', f'No pictures: {reason}', class_='faint')]
   try:
-    return [shown, _frames(results, one, picked, width)]
+    return [shown, _frames(results, one.video, picked, width)]
   except errors.SavosError as error:
     return [shown, _e('p', f'No pictures: {error}', class_='faint')]
 

@@ -99,7 +99,8 @@ def _colour_photo(name: str, rng: np.random.Generator) -> np.ndarray:
   photo = _read(name).astype(np.float32)
   if name not in _TINTS:
     return photo
-  dark, light = np.float32(_TINTS[name][rng.integers(len(_TINTS[name]))])
+  tints = np.array(_TINTS[name], np.float32)
+  dark, light = tints[rng.integers(len(tints))]
   return dark + photo / 255 * (light - dark)
 
 

@@ -221,7 +221,8 @@ def _render(
     the frame that each object would cover alone, float64 [K]).
   """
   canvas = warp.warp_image(scene.background, scene.views[t], size)
-  covers = []  # How much of each canvas pixel shows each object.
+  # How much of each canvas pixel shows each object.
+  covers: list[np.ndarray] = []
   alone = []
   for layer, points, targets in zip(
     scene.layers, scene.points, scene.targets, strict=True
@@ -239,7 +240,8 @@ def _render(
     for plane in [canvas, *covers]
   )
   # A pixel belongs to what covers most of it; with one object, over a half.
-  labels = np.argmax([1 - sum(covers), *covers], axis=0).astype(np.uint8)
+  rest = 1 - np.sum(covers, axis=0)
+  labels = np.argmax([rest, *covers], axis=0).astype(np.uint8)
   return canvas * np.float32(scene.lights[t]), labels, np.array(alone)
 
 

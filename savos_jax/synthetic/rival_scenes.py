@@ -407,7 +407,7 @@ def draw(
   share = _eased(frames, *_meeting(rng))[:, None]
   front, behind = pair
   if behind is None:
-    meets = _own_path(alphas, views, rng.integers(len(own)))
+    meets = _own_path(alphas, views, int(rng.integers(len(own))))
     # To the other side of it, as far as it was on this one.
     paths[front] += share * 2 * (meets.mean(axis=0) - starts[front])
     crossing = (1 + len(own) + front, 1)
@@ -479,7 +479,8 @@ def coverage(scene: Scene) -> tuple[np.ndarray, np.ndarray, list[int]]:
     to near, 0 for those that are not to be segmented).
   """
   factor = _CHECK_HEIGHT / scene.size[0]
-  canvas = tuple(max(1, round(n * factor)) for n in scene.size)
+  height, width = (max(1, round(n * factor)) for n in scene.size)
+  canvas = height, width
   # Averaged as when rendered, so that thin parts aren't missed.
   small = _SUPERSAMPLING * factor
   layers = [
@@ -586,8 +587,8 @@ def render(
     (RGB uint8 [H, W, 3], labels uint8 [H, W]).
   """
   factor = _SUPERSAMPLING
-  canvas = tuple(factor * n for n in scene.size)
-  small = scene.size[::-1]
+  height, width = scene.size
+  canvas, small = (factor * height, factor * width), (width, height)
   own_count = scene.own.shape[2]
   for t, view in enumerate(scene.views):
     matrix = _scaled_view(view, factor)

@@ -5,10 +5,18 @@ from collections.abc import Callable
 from collections.abc import Sequence
 import pathlib
 import sys
+from typing import Protocol
 
 from savos_jax.foundation import errors
 
 _SCRIPT = 'savos-jax'  # Of pyproject.toml; it starts savos_jax.cli.
+
+
+class Main(Protocol):
+  """What starts a program."""
+
+  def __call__(self, argv: Sequence[str] | None = None) -> None:
+    """Runs it; None: with the arguments of the process."""
 
 
 def parser(
@@ -39,7 +47,7 @@ def parser(
 def main(
   parse: Callable[[Sequence[str] | None], argparse.Namespace],
   run: Callable[[argparse.Namespace], object],
-) -> Callable[[Sequence[str] | None], None]:
+) -> Main:
   """Makes a program's `main`, which reports errors without a traceback.
 
   Args:

@@ -12,13 +12,14 @@ where the training validated, J and F. A folder with a copy of the training's
 import argparse
 from collections.abc import Sequence
 import pathlib
+from typing import Any
 
 from savos_jax.tools import command
 
 
 def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
   parser = command.parser('curves', __doc__)
-  path = {'type': pathlib.Path, 'metavar': 'FILE'}
+  path: dict[str, Any] = {'type': pathlib.Path, 'metavar': 'FILE'}
   parser.add_argument(
     'workdir',
     type=pathlib.Path,

@@ -70,7 +70,7 @@ def gallery(dreams: Sequence[lucid.Dream]) -> np.ndarray:
     RGB uint8: columns for the reference frame, the target frames, the first
     target without outlines, and with the previous mask.
   """
-  rows = []
+  rows: list[list[np.ndarray]] = []
   for number, dream in enumerate(dreams):
     cells = _dream_cells(dream)
     height, width = next(iter(cells.values())).shape[:2]
@@ -137,9 +137,10 @@ def _merge_rows(
     'feather': dataclasses.replace(config, merge='feather'),
     'poisson': dataclasses.replace(config, merge='poisson'),
   }
-  reference, _ = lucid.merge(*seen[0], layers[0], config)
+  (first, first_ids), (second, second_ids) = seen
+  reference, _ = lucid.merge(first, first_ids, layers[0], config)
   merged = {
-    name: lucid.merge(*seen[1], layers[1], variant)
+    name: lucid.merge(second, second_ids, layers[1], variant)
     for name, variant in variants.items()
   }
   labels = merged['poisson'][1]

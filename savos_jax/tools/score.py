@@ -29,6 +29,7 @@ the rules count was scored, and there were some; else 2, and nothing is written.
 import argparse
 from collections.abc import Sequence
 import pathlib
+from typing import Any
 
 from savos_jax.evaluation import rules
 from savos_jax.tools import command
@@ -37,7 +38,7 @@ from savos_jax.tools import command
 def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
   parser = command.parser('score', __doc__)
   add = parser.add_argument
-  path = {'type': pathlib.Path}
+  path: dict[str, Any] = {'type': pathlib.Path}
   add(
     '--results', **path, required=True, metavar='FOLDER',
     help='the masks to score: FOLDER/<sequence>/<frame>.png',

@@ -249,7 +249,7 @@ class Checkpoints:
 
   def restore_params(
     self, like: Any, use_ema: bool, step: int | None = None
-  ) -> tuple[int, Any]:
+  ) -> tuple[int, bool, Any]:
     """Restores parameters alone.
 
     Args:

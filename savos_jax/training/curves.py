@@ -63,7 +63,7 @@ def write_csv(
     SavosError: it can't be written.
   """
   steps = sorted({step for values in curves.values() for step in values})
-  rows = [['step', *curves]]
+  rows: list[list[object]] = [['step', *curves]]
   for step in steps:
     row = [values.get(step) for values in curves.values()]
     rows.append([step, *('' if v is None else f'{v:.6g}' for v in row)])

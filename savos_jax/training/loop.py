@@ -76,7 +76,7 @@ class _FiniteCheck:
 
   def __init__(self, sampler: sampling.Sampler | scenes_source.Scenes):
     self._sampler = sampler
-    self._pending = collections.deque()
+    self._pending: collections.deque[tuple] = collections.deque()
 
   def add(self, step, indices, metrics) -> None:
     self._pending.append((step, indices, metrics))

@@ -23,7 +23,7 @@ FILE = 'config.json'
 
 def _leaves(tree: Mapping[str, Any], prefix: str = '') -> dict[str, Any]:
   """Returns 'a.b' -> value."""
-  found = {}
+  found: dict[str, Any] = {}
   for name, value in tree.items():
     if isinstance(value, Mapping):
       found |= _leaves(value, f'{prefix}{name}.')

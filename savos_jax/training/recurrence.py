@@ -274,6 +274,7 @@ def _detached(params, clip, model, objective):
       guidance += zero_after(sums)
       memory = _remember(model, params, trace, guidance, memory)
       forced.append(lost)
+  assert sums is not None  # A clip has a frame.
   by_frames, by_reference = sums
   (by_encoder,) = encoder_gradient(by_reference)
   return jax.tree.map(jnp.add, by_frames, by_encoder), total, ious, forced

@@ -1,10 +1,12 @@
 """What a training run carries from step to step."""
 
+import dataclasses
 from typing import Any
 
 from flax import struct
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 
 from savos_jax.models import savos
@@ -21,7 +23,7 @@ class TrainState:
     ema_params: averaged parameters, {} where averaging is off.
   """
 
-  step: jax.Array
+  step: jax.Array | np.ndarray
   params: Any
   opt_state: Any
   ema_params: Any
@@ -52,7 +54,8 @@ def start_from(state: TrainState, params: Any) -> TrainState:
     params: as `state.params`, from a file.
   """
   # An array of its own for each: a training step takes its state's over.
-  return state.replace(
+  return dataclasses.replace(
+    state,
     params=jax.tree.map(jnp.array, params),
     ema_params=jax.tree.map(jnp.array, params) if state.ema_params else {},
   )

@@ -5,6 +5,7 @@ import functools
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 
 from savos_jax import objective as objective_lib
@@ -15,7 +16,7 @@ from savos_jax.training import sharding
 from savos_jax.training import state as state_lib
 
 
-def _ema_decay(step: jax.Array, decay: float) -> jax.Array:
+def _ema_decay(step: jax.Array | np.ndarray, decay: float) -> jax.Array:
   """Averages over fewer steps at first, so that the start is forgotten."""
   step = step.astype(jnp.float32)
   return jnp.minimum(decay, (1.0 + step) / (10.0 + step))

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import contextlib
 import signal
 import threading
+from typing import Any
 
 import jax
 from jax.experimental import multihost_utils
@@ -22,7 +23,7 @@ def requested() -> Iterator[Callable[[int], bool]]:
     yield multihost_utils.reached_preemption_sync_point
     return
   event = threading.Event()
-  previous = {}
+  previous: dict[int, Any] = {}
 
   def handle(number, _):
     event.set()

@@ -42,10 +42,11 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
   parser = command.parser('benchmark', benchmark.__doc__, _Formatter)
   commands = parser.add_subparsers(dest='command', required=True)
   for name, flags in _BENCHMARKS.items():
+    text = flags.__doc__ or name
     one = commands.add_parser(
       name,
-      help=flags.__doc__.splitlines()[0],
-      description=flags.__doc__,
+      help=text.splitlines()[0],
+      description=text,
       formatter_class=_Formatter,
     )
     flags.add_arguments(one)

@@ -163,8 +163,9 @@ def measure(
   text = compiled.as_text()
   moved = hlo.collectives(text)
   chip = _CHIPS.get(case.topology.partition(':')[0])
-  compute, exchange = _seconds(text, moved, used, chip)
-  rate = compute and count / (compute + exchange)
+  estimate = _seconds(text, moved, used, chip)
+  compute, exchange = estimate or (None, None)
+  rate = count / sum(estimate) if estimate else None
   per_chip = rate and rate / used
   return row | {
     'chips': used,
@@ -191,11 +192,11 @@ def _seconds(
   moved: dict[str, tuple[int, int]],
   chips: int,
   chip: Chip | None,
-) -> tuple[float | None, float | None]:
+) -> tuple[float, float] | None:
   """Estimates the time of computing, and of exchanging, of a program."""
   cycles = hlo.cycles(text)
   if chip is None or cycles is None:
-    return None, None
+    return None
   # In a ring each chip sends all but its share twice: parts of the sum, then
   # what they came to.
   sent = 2 * (chips - 1) / chips * sum(size for _, size in moved.values())

@@ -122,7 +122,8 @@ def measure(
     SavosError: masks are missing or unreadable.
   """
   frames = sum(len(protocol.scored_frames(video)) for video in videos)
-  whole, alone = [], {name: [] for name in _STEPS}
+  whole: list[float] = []
+  alone: dict[str, list[float]] = {name: [] for name in _STEPS}
   for _ in range(1 + repeats):
     started = time.perf_counter()
     protocol.score_results(results, videos, progress=False, workers=workers)

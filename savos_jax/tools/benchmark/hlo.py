@@ -34,7 +34,7 @@ def collectives(text: str) -> dict[str, tuple[int, int]]:
       _WIDTHS.get(dtype, 0) * math.prod(map(int, filter(None, dims.split(','))))
       for dtype, dims in parts
     )
-  return {kind: tuple(numbers) for kind, numbers in found.items()}
+  return {kind: (number, size) for kind, (number, size) in found.items()}
 
 
 def cycles(text: str) -> int | None:

@@ -5,6 +5,7 @@ import json
 import pickle
 import subprocess
 import sys
+from typing import Any
 
 import numpy as np
 
@@ -49,7 +50,7 @@ def measure(
   batch_size: int,
   steps: int,
   workers: int,
-) -> dict[str, float | None]:
+) -> dict[str, Any]:
   """Takes batches from a loader, and nothing else.
 
   Args:

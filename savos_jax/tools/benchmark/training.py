@@ -64,12 +64,12 @@ def cases(arguments: argparse.Namespace) -> list[Case]:
     arguments.compute_dtype,
     arguments.clip_frames,
     arguments.recurrence,
-    arguments.rematerialise,
+    [shared.SWITCH[switch] for switch in arguments.rematerialise],
     arguments.accumulation,
   )
   found = []
-  for *rest, switch, parts in combinations:
-    case = Case(*rest, shared.SWITCH[switch], parts)
+  for combination in combinations:
+    case = Case(*combination)
     if case.clip_frames == 1:
       case = dataclasses.replace(case, recurrence=arguments.recurrence[0])
     found.append(case)
