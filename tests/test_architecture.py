@@ -13,7 +13,7 @@ PACKAGE = pathlib.Path(__file__).parents[1] / 'savos_jax'
 FLOORS = (
   {'foundation', 'configs'},
   {'checkpoints', 'models', 'datasets', 'objective'},
-  {'data', 'evaluation', 'pictures', 'weights', 'inference'},
+  {'annotations', 'data', 'evaluation', 'pictures', 'weights', 'inference'},
   {'synthetic', 'report', 'video'},
   {'rules'},
   {'settings'},
@@ -59,7 +59,15 @@ def test_no_import_runs_upwards():
 
 @pytest.mark.parametrize(
   'part',
-  ['datasets', 'data', 'synthetic', 'pictures', 'evaluation', 'report'],
+  [
+    'datasets',
+    'data',
+    'synthetic',
+    'pictures',
+    'annotations',
+    'evaluation',
+    'report',
+  ],
 )
 def test_what_works_without_a_network_imports_neither_jax_nor_tensorflow(part):
   code = (

@@ -1,5 +1,7 @@
 """Your own video from the command line."""
 
+import json
+
 import cv2
 import numpy as np
 import pytest
@@ -294,3 +296,31 @@ def test_help_is_of_use(capsys):
   printed = capsys.readouterr().out
   for text in ('--video', '--mask', '--out', '--resume', '--cutout', 'Ctrl-C'):
     assert text in printed
+
+
+def test_formats_of_other_programs_out_and_in(files, tmp_path, capsys):
+  out = tmp_path / 'out'
+  run(files, out, '--no-overlay')
+  # What is asked for later is made from the masks.
+  flags = ('--no-overlay', '--format', 'davis', 'coco', 'csv')
+  run(files, out, *flags, '--resume')
+  told = json.loads((out / 'coco' / 'annotations.json').read_text())
+  assert len(told['images']) == FRAMES
+  names = [category['name'] for category in told['categories']]
+  assert names == ['object_1', 'object_2']
+  rows = (out / 'csv' / 'table.csv').read_text().splitlines()
+  assert len(rows) == 1 + 2 * FRAMES
+  # From the second frame on, as the file tells.
+  told['annotations'] = [a for a in told['annotations'] if a['image_id'] == 2]
+  (tmp_path / 'marks.json').write_text(json.dumps(told))
+  run(
+    files, tmp_path / 'again', '--no-overlay', mask=tmp_path / 'marks.json'
+  )  # fmt: skip
+  again = sorted((tmp_path / 'again' / 'masks').iterdir())
+  assert not masks.read_mask(again[0]).any()
+  np.testing.assert_array_equal(
+    masks.read_mask(again[1]), masks.read_mask(out / 'masks' / '00001.png')
+  )
+  with pytest.raises(SystemExit, match='2'):
+    run(files, out, '--no-overlay', '--format=pdf')
+  assert 'coco_polygons' in capsys.readouterr().err

@@ -290,6 +290,19 @@ def read_mask(path: str | os.PathLike) -> np.ndarray:
   )
 
 
+def _indexed(labels: np.ndarray) -> Image.Image:
+  image = Image.fromarray(np.ascontiguousarray(labels, np.uint8))
+  image.putpalette(_PALETTE)
+  return image
+
+
+def encode_mask(labels: np.ndarray) -> bytes:
+  """Returns what `write_mask` writes of labels, uint8 [H, W]."""
+  file = io.BytesIO()
+  _indexed(labels).save(file, format='PNG')
+  return file.getvalue()
+
+
 def write_mask(path: str | os.PathLike, labels: np.ndarray) -> None:
   """Writes labels as an indexed PNG; the file appears whole or not at all.
 
@@ -300,7 +313,6 @@ def write_mask(path: str | os.PathLike, labels: np.ndarray) -> None:
   Raises:
     SavosError: the file can't be written.
   """
-  image = Image.fromarray(np.ascontiguousarray(labels, np.uint8))
-  image.putpalette(_PALETTE)
+  image = _indexed(labels)
   with files.replacing(path) as partial:
     image.save(partial, format='PNG')

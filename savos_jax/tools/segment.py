@@ -13,6 +13,9 @@ either side:
 
   --mask first.png --mask 120=fixed.png --direction=both
 
+Annotations of COCO, labelme, CVAT (XML) and Label Studio are masks, too; they
+tell of their frames themselves. --format writes such files.
+
 Ctrl-C keeps what is done; the same command with --resume goes on from there.
 """
 
@@ -22,6 +25,7 @@ import functools
 import pathlib
 
 from savos_jax import checkpoints
+from savos_jax.annotations import formats
 from savos_jax.foundation import ranges
 from savos_jax.inference import options
 from savos_jax.tools import command
@@ -94,6 +98,14 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     '--cutout', choices=_CUTOUTS,
     help='cuts the objects out: png: transparent pictures in cutout/; green: '
     'a video before green, cutout.mp4',
+  )  # fmt: skip
+  add(
+    '--format', nargs='+', default=(), choices=('davis', *formats.FORMATS),
+    metavar='FORMAT',
+    help='writes what other programs read, in a folder each, beside the masks '
+    '(davis): ' + '; '.join(
+      f'{name}: {kind.says}' for name, kind in formats.FORMATS.items()
+    ),
   )  # fmt: skip
   add(
     '--resume', action='store_true',

@@ -13,6 +13,7 @@ import sys
 import tqdm
 
 from savos_jax import network
+from savos_jax.annotations import formats
 from savos_jax.foundation import compilation_cache
 from savos_jax.foundation import errors
 from savos_jax.foundation import files
@@ -22,8 +23,11 @@ from savos_jax.inference import tracker as tracker_lib
 from savos_jax.pictures import cutout
 from savos_jax.pictures import overlay
 from savos_jax.tools import flags
+from savos_jax.video import annotation_files
+from savos_jax.video import annotation_sinks
 from savos_jax.video import engine
 from savos_jax.video import excerpts
+from savos_jax.video import marks
 from savos_jax.video import mask_files
 from savos_jax.video import progress
 from savos_jax.video import sinks
@@ -87,6 +91,9 @@ def _check_out(arguments, manifest) -> None:
   """Raises SavosError where files are that nobody asked to touch."""
   out = arguments.out
   manifest.check(path for name in _WRITTEN for path in out.glob(name))
+  for name in formats.FORMATS:
+    there = (out / name).rglob('*')
+    manifest.check(path for path in there if not path.is_dir())
   count = held(out)
   if count and not (arguments.resume or arguments.overwrite):
     raise errors.SavosError(
@@ -119,8 +126,38 @@ def _before_green(frame, labels):
   return cutout.green_screen(frame, cutout.matte(labels, _FEATHER))
 
 
-def _sinks(arguments, video) -> tuple[sinks.Sink, ...]:
-  """Returns what draws the pictures that were asked for."""
+def _given(arguments, video) -> tuple[marks.Marks, dict[int, str]]:
+  """Returns what is marked, and what the objects are called.
+
+  Raises:
+    SavosError: a file can't be read, or does not tell what is meant.
+  """
+  texts = [text for group in arguments.mask for text in group]
+  told = [text for text in texts if annotation_files.is_annotations(text)]
+  found = annotation_files.read(video, told, resize=arguments.resize_mask)
+  drawn = mask_files.readers(
+    video,
+    [text for text in texts if text not in told],
+    colours=arguments.colours,
+    resize=arguments.resize_mask,
+  )
+  twice = sorted(drawn.keys() & found.labels.keys())
+  if twice:
+    raise errors.SavosError(
+      f'{told[0]}: masks of frame {video.names(twice[0])}, of which another '
+      'file is, too.\n  Expected one or the other.'
+    )
+  drawn |= {
+    index: functools.partial(found.labels.__getitem__, index)
+    for index in found.labels
+  }
+  given = mask_files.marks(drawn)
+  ids = {object_id for ids in given.objects.values() for object_id in ids}
+  return given, {i: found.names.get(i, '') for i in sorted(ids)}
+
+
+def _sinks(arguments, video, names) -> tuple[sinks.Sink, ...]:
+  """Returns what makes all that was asked for beside the masks."""
   out, fps = arguments.out, video.fps or _FOLDER_FPS
   found = []
   if arguments.overlay:
@@ -130,6 +167,11 @@ def _sinks(arguments, video) -> tuple[sinks.Sink, ...]:
     found.append(sinks.Pictures(out / 'cutout', video.names, draw))
   if arguments.cutout == 'green':
     found.append(sinks.Film(out / 'cutout.mp4', fps, _before_green))
+  found += [
+    annotation_sinks.Annotations(out, name, video, names)
+    for name in formats.FORMATS
+    if name in arguments.format
+  ]
   return tuple(found)
 
 
@@ -156,7 +198,7 @@ def _length(arguments, video, given) -> int | None:
 
 
 def _segment(
-  arguments, video, given, trained, config, bar: Bar
+  arguments, video, given, names, trained, config, bar: Bar
 ) -> engine.Timing:
   """Writes the results."""
   way = arguments.direction
@@ -165,7 +207,7 @@ def _segment(
     video,
     given,
     sinks.Masks(arguments.out / 'masks', video.names),
-    _sinks(arguments, video),
+    _sinks(arguments, video, names),
     progress.Progress(arguments.out, setting),
     forwards=way != 'backward',
     backwards=None if way == 'forward' else arguments.out / _BACKWARDS,
@@ -196,24 +238,17 @@ def into_folder(
       'path that is free.'
     )
   video = _part(arguments, sources.open_video(arguments.video))
-  texts = [text for group in arguments.mask for text in group]
-  given = mask_files.marks(
-    mask_files.readers(
-      video,
-      texts,
-      colours=arguments.colours,
-      resize=arguments.resize_mask,
-    )
-  )
+  given, names = _given(arguments, video)
   trained = load()
   config = inference_config(arguments, trained)
+  texts = [text for group in arguments.mask for text in group]
   read = [mask_files.split(text)[1] for text in texts]
   inputs = [arguments.video, *read, arguments.checkpoint]
   with files.claimed(arguments.out, inputs) as manifest:
     _check_out(arguments, manifest)
     if arguments.overwrite and not arguments.resume:
       manifest.clear()
-    return _segment(arguments, video, given, trained, config, bar)
+    return _segment(arguments, video, given, names, trained, config, bar)
 
 
 @contextlib.contextmanager

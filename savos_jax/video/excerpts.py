@@ -30,6 +30,9 @@ class _Part(sources.Video):
   def names(self, index: int) -> str:
     return self.whole.names(self.first + index * self.every)
 
+  def file_name(self, index: int) -> str:
+    return self.whole.file_name(self.first + index * self.every)
+
   def find(self, name: str) -> int:
     index, rest = divmod(self.whole.find(name) - self.first, self.every)
     if rest or not 0 <= index < self.length:

@@ -164,10 +164,20 @@ def _check_filled(path, labels: np.ndarray) -> None:
     )
 
 
-def _fit(
+def fit(
   path, labels: np.ndarray, size: tuple[int, int], resize: bool
 ) -> np.ndarray:
-  """Returns labels of the video's size (height, width), or raises."""
+  """Returns labels of the video's size.
+
+  Args:
+    path: where they are from, for messages.
+    labels: uint8 [H, W].
+    size: (height, width) of the video.
+    resize: see `read`.
+
+  Raises:
+    SavosError: they are of another size, or of another shape.
+  """
   if labels.shape == tuple(size):
     return labels
   (height, width), (wanted_height, wanted_width) = labels.shape, size
@@ -286,7 +296,7 @@ def read(
     if len(paths) > 1:
       _check_one(path, layer)
       layer = (layer > 0).astype(np.uint8)
-    layers.append(_fit(path, layer, size, resize))
+    layers.append(fit(path, layer, size, resize))
   labels = _merge(paths, layers) if len(paths) > 1 else layers[0]
   return labels, tuple(int(i) for i in np.unique(labels) if i)
 

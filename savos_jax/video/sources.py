@@ -98,6 +98,10 @@ class Video(abc.ABC):
     """
     return self.length
 
+  def file_name(self, index: int) -> str:
+    """Returns the name of frame `index`'s image; of a file, what it had."""
+    return f'{self.names(index)}.jpg'
+
   @abc.abstractmethod
   def numbered(self, start: int = 0) -> Iterator[Shown]:
     """Yields frame `start` and all after it, with number and time.
@@ -158,6 +162,9 @@ class _Annotated(Video):
 
   def names(self, index: int) -> str:
     return self.sequence.frame_name(index)
+
+  def file_name(self, index: int) -> str:
+    return self.sequence.frames[index].name
 
   def numbered(self, start: int = 0) -> Iterator[Shown]:
     for index in range(start, self.length):
@@ -259,6 +266,9 @@ class _Folder(Video):
     if ends.count(number) == 1:
       return ends.index(number)
     raise self._no_frame(name)
+
+  def file_name(self, index: int) -> str:
+    return self.images[index].name
 
   def numbered(self, start: int = 0) -> Iterator[Shown]:
     for index, path in enumerate(self.images[start:], start):

@@ -1,0 +1,1 @@
+"""Masks as the files of annotation programs and data sets, and back."""

@@ -1,0 +1,324 @@
+"""CVAT for video 1.1: https://docs.cvat.ai/docs/other/xml_format.
+
+Masks are exact. CVAT has no tracks of masks, and of one that it is given it
+keeps the first mask alone: as in its own files, each mask is a track of one
+frame here, and the label tells the object. Polygons are true tracks, one for
+each part of an object, of one group.
+"""
+
+from collections.abc import Callable
+from collections.abc import Iterator
+from xml.etree import ElementTree
+
+import numpy as np
+
+from savos_jax.annotations import clip as clip_lib
+from savos_jax.annotations import polygons
+from savos_jax.annotations import rle
+from savos_jax.annotations import shapes
+from savos_jax.annotations import told as told_lib
+from savos_jax.datasets import masks
+
+FILE = 'annotations.xml'
+TELLING = 'a track, a group or a label of its own for each object'
+_NUMBER = 1 << 31
+
+Element = ElementTree.Element
+
+
+def _shape(tag: str, frame: int, outside: bool, **drawn: object) -> Element:
+  state = {'keyframe': 1, 'outside': int(outside), 'occluded': 0}
+  told = {'frame': frame, **state, **drawn, 'z_order': 0}
+  return Element(tag, {name: str(value) for name, value in told.items()})
+
+
+def mask_shape(frame: int, mask: np.ndarray) -> Element:
+  """Returns a mask, bool [H, W], that an object has in a frame."""
+  x, y, width, height = clip_lib.box(mask)
+  counts = rle.encode_rows(mask[y : y + height, x : x + width])
+  runs = ', '.join(map(str, counts))
+  place = {'left': x, 'top': y, 'width': width, 'height': height}
+  return _shape('mask', frame, False, rle=runs, **place)
+
+
+def polygon_shape(
+  frame: int, corners: np.ndarray, outside: bool = False
+) -> Element:
+  """Returns a polygon, float64 [N, 2], that an object has in a frame."""
+  points = ';'.join(f'{x:.2f},{y:.2f}' for x, y in corners)
+  return _shape('polygon', frame, outside, points=points)
+
+
+def _track(clip: clip_lib.Clip, object_id: int, *drawn: Element) -> Element:
+  track = Element('track', {
+    'id': '0',
+    'label': clip.label(object_id),
+    'source': 'auto',
+    'group_id': str(object_id),
+  })  # fmt: skip
+  track.extend(drawn)
+  return track
+
+
+class _Writer(clip_lib.Writer):
+  """One file. Tracks are kept as text, which is small."""
+
+  def __init__(self, clip: clip_lib.Clip):
+    super().__init__(clip)
+    self._frames = 0
+
+  def add(self, frame: clip_lib.Frame) -> clip_lib.Files:
+    """Keeps what is in a frame."""
+    self._frames = frame.index + 1
+    self._add(frame)
+    return {}
+
+  def _add(self, frame: clip_lib.Frame) -> None:
+    raise NotImplementedError
+
+  def _tracks(self) -> Iterator[str]:
+    raise NotImplementedError
+
+  def end(self) -> clip_lib.Files:
+    """Returns the file."""
+    head = f'<annotations>\n<version>1.1</version>\n{self._meta()}\n'
+    tracks = (
+      text.replace('id="0"', f'id="{number}"', 1)
+      for number, text in enumerate(self._tracks())
+    )
+    text = '<?xml version="1.0" encoding="utf-8"?>\n' + head
+    return {FILE: (text + '\n'.join(tracks) + '\n</annotations>\n').encode()}
+
+  def _meta(self) -> str:
+    """Returns what CVAT says of the task, as far as it is known here."""
+    meta = Element('meta')
+    task = ElementTree.SubElement(meta, 'task')
+    told = {
+      'name': clip_lib.printable(self.clip.name),
+      'size': self._frames,
+      'mode': 'interpolation',
+      'start_frame': 0,
+      'stop_frame': max(0, self._frames - 1),
+    }
+    for name, value in told.items():
+      ElementTree.SubElement(task, name).text = str(value)
+    labels = ElementTree.SubElement(task, 'labels')
+    for name in self.clip.labels:
+      label = ElementTree.SubElement(labels, 'label')
+      ElementTree.SubElement(label, 'name').text = name
+      ElementTree.SubElement(label, 'attributes')
+    size = ElementTree.SubElement(task, 'original_size')
+    ElementTree.SubElement(size, 'width').text = str(self.clip.width)
+    ElementTree.SubElement(size, 'height').text = str(self.clip.height)
+    return ElementTree.tostring(meta, encoding='unicode')
+
+
+class Masks(_Writer):
+  """A track a mask."""
+
+  def __init__(self, clip: clip_lib.Clip):
+    """Nothing is told yet."""
+    super().__init__(clip)
+    self._done: list[str] = []
+
+  def _add(self, frame: clip_lib.Frame) -> None:
+    for object_id, mask in frame.seen(self.clip):
+      shape = mask_shape(frame.index, mask)
+      # What else would last to the end of the video; it holds no pixel.
+      box = {name: shape.get(name) for name in ('left', 'top')}
+      ends = _shape(
+        'mask', frame.index + 1, True, rle='1', **box, width=1, height=1
+      )
+      track = _track(self.clip, object_id, shape, ends)
+      self._done.append(ElementTree.tostring(track, encoding='unicode'))
+
+  def _tracks(self) -> Iterator[str]:
+    return iter(self._done)
+
+
+class Polygons(_Writer):
+  """A track a part of an object: of the largest part, the next, and so on."""
+
+  def __init__(self, clip: clip_lib.Clip):
+    """Nothing is told yet."""
+    super().__init__(clip)
+    self._drawn: dict[tuple[int, int], list[str]] = {}
+    self._last: dict[tuple[int, int], np.ndarray] = {}
+
+  def _add(self, frame: clip_lib.Frame) -> None:
+    now = {
+      (object_id, part): corners
+      for object_id, mask in frame.seen(self.clip)
+      for part, corners in enumerate(polygons.outlines(mask))
+    }
+    for key, corners in now.items():
+      self._keep(key, polygon_shape(frame.index, corners))
+    for key in self._last.keys() - now.keys():
+      gone = polygon_shape(frame.index, self._last[key], outside=True)
+      self._keep(key, gone)
+    self._last = now
+
+  def _keep(self, key: tuple[int, int], shape: Element) -> None:
+    text = ElementTree.tostring(shape, encoding='unicode')
+    self._drawn.setdefault(key, []).append(text)
+
+  def _tracks(self) -> Iterator[str]:
+    for object_id, part in sorted(self._drawn):
+      track = _track(self.clip, object_id)
+      track.text = '\n'
+      head, tail = ElementTree.tostring(track, encoding='unicode').split('\n')
+      yield '\n'.join([head, *self._drawn[object_id, part], tail])
+
+
+def read(path) -> list[shapes.Shape]:
+  """Reads masks and polygons of keyframes; other shapes are passed over.
+
+  Raises:
+    SavosError: the file can't be read, or is none of CVAT's.
+  """
+  root = told_lib.read_xml(path)
+  if root.tag != 'annotations':
+    raise told_lib.error(
+      path,
+      f'an XML of <{root.tag}>.',
+      'Expected one of CVAT: "CVAT for video 1.1" or "CVAT for images 1.1".',
+    )
+  found = []
+  for track in root.iter('track'):
+    found += _read_track(path, track, root)
+  for image in root.iter('image'):
+    found += _read_image(path, image)
+  return found
+
+
+class _Attributes:
+  """The attributes of an element, which are not believed."""
+
+  def __init__(self, path, element: Element, place: str):
+    self.path, self.place = path, f'{place}<{element.tag}>'
+    self._values = element.attrib
+
+  def get(self, name: str) -> told_lib.Told:
+    place = f'{name} of {self.place}'
+    return told_lib.Told(self.path, self._values.get(name), place)
+
+  def whole(self, name: str, least: int, most: int) -> int:
+    told = self.get(name)
+    try:
+      value = int(told.text())
+    except ValueError:
+      raise told.error('a whole number') from None
+    return told_lib.Told(self.path, value, told.place).whole(least, most)
+
+  def numbers(self, name: str, separators: str, kind: type) -> list:
+    told = self.get(name)
+    text = told.text()
+    for separator in separators:
+      text = text.replace(separator, ' ')
+    try:
+      values = [kind(part) for part in text.split()]
+    except ValueError:
+      raise told.error('numbers') from None
+    return told_lib.Told(self.path, values, told.place).numbers()
+
+  def group(self) -> int | None:
+    """Returns the group's number; 0 is none."""
+    known = self.get('group_id').value is not None
+    return (self.whole('group_id', 0, _NUMBER) if known else 0) or None
+
+
+def _size(path, element: Element, root: Element) -> tuple[int, int]:
+  """Returns the size of the frames of a video."""
+  found = root.find('.//original_size')
+  if found is None:
+    raise told_lib.error(
+      path,
+      'no <original_size>, which tells the size of the frames.',
+      'Expected a whole file of CVAT, as it exports it.',
+    )
+  told = {x.tag: x.text or '' for x in found if x.tag in ('width', 'height')}
+  return _size_of(_Attributes(path, Element('original_size', told), ''))
+
+
+def _size_of(told: _Attributes) -> tuple[int, int]:
+  height = told.whole('height', 1, masks.MOST_PIXELS)
+  return height, told.whole('width', 1, masks.MOST_PIXELS // height)
+
+
+def _read_track(path, track: Element, root: Element) -> list[shapes.Shape]:
+  told = _Attributes(path, track, '')
+  label = told.get('label').text()
+  size = _size(path, track, root)
+  drawn = [
+    element
+    for element in track
+    if element.tag in _DRAWN
+    and element.get('keyframe', '1') == '1'
+    and element.get('outside', '0') == '0'
+  ]
+  # A track of one mask is what CVAT makes of a mask: no track.
+  single = len(drawn) == 1 and drawn[0].tag == 'mask'
+  identity = told.group()
+  if identity is None and not single:
+    # Apart from groups, which have numbers of their own.
+    identity = -1 - told.whole('id', 0, _NUMBER)
+  found = []
+  for element in drawn:
+    attributes = _Attributes(path, element, f'track {track.get("id")}, ')
+    frame = attributes.whole('frame', 0, _NUMBER)
+    attributes.place += f' of frame {frame}'
+    draw = _DRAWN[element.tag](attributes, size)
+    found.append(
+      shapes.Shape(
+        path, attributes.place, '', frame, label, identity, size, draw
+      )
+    )
+  return found
+
+
+def _read_image(path, image: Element) -> list[shapes.Shape]:
+  told = _Attributes(path, image, '')
+  size, file = _size_of(told), told.get('name').text()
+  found = []
+  for element in image:
+    if element.tag in _DRAWN:
+      attributes = _Attributes(path, element, f'{file}, ')
+      found.append(
+        shapes.Shape(
+          path,
+          attributes.place,
+          file,
+          None,
+          attributes.get('label').text(),
+          attributes.group(),
+          size,
+          _DRAWN[element.tag](attributes, size),
+        )
+      )
+  return found
+
+
+def _mask(told: _Attributes, size: tuple[int, int]) -> Callable[[], np.ndarray]:
+  counts = told.numbers('rle', ',', int)
+  height = told.whole('height', 1, size[0])
+  width = told.whole('width', 1, size[1])
+  top = told.whole('top', 0, size[0] - height)
+  left = told.whole('left', 0, size[1] - width)
+
+  def draw() -> np.ndarray:
+    mask = np.zeros(size, bool)
+    inside = rle.decode_rows(counts, (height, width))
+    mask[top : top + height, left : left + width] = inside
+    return mask
+
+  return draw
+
+
+def _polygon(
+  told: _Attributes, size: tuple[int, int]
+) -> Callable[[], np.ndarray]:
+  corners = told.numbers('points', ',;', float)
+  return lambda: polygons.fill([corners], size)
+
+
+_DRAWN = {'mask': _mask, 'polygon': _polygon}

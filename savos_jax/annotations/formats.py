@@ -1,0 +1,58 @@
+"""The formats that a video's masks are written in.
+
+Their modules are imported where they are used: a program's help needs the names
+alone.
+"""
+
+from __future__ import annotations
+
+import importlib
+import typing
+
+if typing.TYPE_CHECKING:
+  from savos_jax.annotations import clip as clip_lib
+
+
+class Format(typing.NamedTuple):
+  """A format.
+
+  Attributes:
+    module: of this package.
+    maker: what in it makes a `clip.Writer` of a `clip.Clip`.
+    says: what is written, for people.
+  """
+
+  module: str
+  maker: str
+  says: str
+
+
+# By name, which is its folder's, too.
+FORMATS = {
+  'coco': Format('coco', 'with_runs', 'instances as run lengths, exact'),
+  'coco_polygons': Format('coco', 'with_polygons', 'instances as polygons'),
+  'youtube_vos': Format('youtube_vos', 'Writer', 'masks and meta.json'),
+  'mots': Format('mots', 'Writer', 'a text of MOTSChallenge, exact'),
+  'labelme': Format('labelme', 'Writer', 'JSON and image a frame, exact'),
+  'cvat': Format('cvat', 'Masks', 'video 1.1, masks, exact'),
+  'cvat_polygons': Format('cvat', 'Polygons', 'video 1.1, tracks of polygons'),
+  'label_studio': Format('label_studio', 'Writer', 'brush strokes, exact'),
+  'yolo': Format('yolo', 'Writer', 'segmentation, polygons'),
+  'csv': Format('table', 'csv', 'a table: area, box, middle, confidence'),
+  'parquet': Format('table', 'parquet', 'the same table'),
+}
+
+
+def writer(name: str, clip: clip_lib.Clip) -> clip_lib.Writer:
+  """Returns what makes the files of a video in a format.
+
+  Args:
+    name: of the format.
+    clip: the video.
+
+  Raises:
+    SavosError: the format needs a library that is not installed.
+  """
+  chosen = FORMATS[name]
+  module = importlib.import_module(f'savos_jax.annotations.{chosen.module}')
+  return getattr(module, chosen.maker)(clip)

@@ -1,0 +1,44 @@
+"""MOTS as MOTSChallenge has it: a line an object and frame, COCO's runs.
+
+time_frame id class_id height width rle; frames are numbered from 1, and an id
+is 1000 times the class and the object's. The classes are 1 (car) and 2
+(pedestrian); its programs know no others, so what is no car is of class 2.
+"""
+
+from savos_jax.annotations import clip as clip_lib
+from savos_jax.annotations import rle
+
+_CLASSES = {'car': 1}
+_OTHERS = 2
+_IDS = 1000  # Of a class.
+
+
+def line(
+  clip: clip_lib.Clip, frame: clip_lib.Frame, object_id: int, mask
+) -> str:
+  """Returns the line of an object, mask bool [H, W], in a frame."""
+  kind = _CLASSES.get(clip.objects[object_id].lower(), _OTHERS)
+  size = f'{clip.height} {clip.width}'
+  number = kind * _IDS + object_id
+  return f'{frame.index + 1} {number} {kind} {size} {rle.encode(mask)}\n'
+
+
+class Writer(clip_lib.Writer):
+  """One file, named as the video."""
+
+  def __init__(self, clip: clip_lib.Clip):
+    """Nothing is told yet."""
+    super().__init__(clip)
+    self._lines: list[str] = []
+
+  def add(self, frame: clip_lib.Frame) -> clip_lib.Files:
+    """Keeps a line an object."""
+    self._lines += [
+      line(self.clip, frame, object_id, mask)
+      for object_id, mask in frame.seen(self.clip)
+    ]
+    return {}
+
+  def end(self) -> clip_lib.Files:
+    """Returns the file."""
+    return {f'{self.clip.name}.txt': ''.join(self._lines).encode()}

@@ -1,0 +1,75 @@
+"""First masks out of files of other programs, recognised by what is in them."""
+
+from collections.abc import Sequence
+import os
+import pathlib
+
+from savos_jax.annotations import coco
+from savos_jax.annotations import cvat
+from savos_jax.annotations import label_studio
+from savos_jax.annotations import labelme
+from savos_jax.annotations import shapes
+from savos_jax.annotations import told as told_lib
+
+SUFFIXES = ('.json', '.xml')
+# A field of the whole that only this format has, and its module.
+_JSON = {'annotations': coco, 'shapes': labelme, 'data': label_studio}
+_ALL = 'COCO, labelme, CVAT (XML) or Label Studio'
+
+
+def is_annotations(path: str | os.PathLike) -> bool:
+  """Whether a file is one of annotations, by its name."""
+  return pathlib.Path(path).suffix.lower() in SUFFIXES
+
+
+def _module(path):
+  """Returns the module that reads a file."""
+  if pathlib.Path(path).suffix.lower() == '.xml':
+    return cvat
+  told = told_lib.read_json(path)
+  if isinstance(told.value, list):
+    return label_studio
+  for field, module in _JSON.items():
+    if told.has(field):
+      return module
+  raise told_lib.error(
+    path,
+    'a JSON file, but of no known annotations.',
+    f'Expected masks or polygons of {_ALL}, or a mask as PNG.',
+  )
+
+
+def read(
+  paths: Sequence[str | os.PathLike],
+  frames: shapes.Frames,
+  alone: Sequence[int] | None = None,
+) -> shapes.Found:
+  """Reads masks and polygons.
+
+  Args:
+    paths: files of one format, at least one: as labelme has one a frame.
+    frames: of the video.
+    alone: of each file the frame that a single picture is taken for, where its
+      name tells of none; else the first.
+
+  Returns:
+    Labels of each frame that the files have shapes of, and the objects' names.
+    Numbers of objects are those of the files (tracks, groups, names as
+    object_3) where these are 1 to 254, else 1, 2, ... as they come.
+
+  Raises:
+    SavosError: a file can't be read, is of another format than the first, or
+      does not tell which frames or objects are meant.
+  """
+  modules = {_module(path) for path in paths}
+  if len(modules) > 1:
+    raise told_lib.error(
+      paths[0],
+      f'of another format than others of the {len(paths)} files.',
+      'Expected files of one format.',
+    )
+  module = modules.pop()
+  found = []
+  for path, single in zip(paths, alone or [0] * len(paths), strict=True):
+    found += shapes.frames_of(path, module.read(path), frames, single)
+  return shapes.to_labels(found, module.TELLING)

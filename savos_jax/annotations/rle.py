@@ -1,0 +1,104 @@
+"""Masks as lengths of runs: COCO's, column by column, and CVAT's, row by row.
+
+Runs of pixels outside and inside take turns; the first is outside, and may be
+of no length.
+"""
+
+from collections.abc import Sequence
+import re
+
+import numpy as np
+from pycocotools import mask as coco_mask
+
+# A number is some characters of five bits; the last of them is below 'P'. More
+# than six are no length.
+_NUMBERS = re.compile('(?:[P-o]{0,5}[0-O])*')
+
+
+def encode(mask: np.ndarray) -> str:
+  """Returns COCO's compressed counts of a mask.
+
+  Args:
+    mask: bool [H, W].
+  """
+  encoded = coco_mask.encode(np.asfortranarray(mask, np.uint8))
+  return encoded['counts'].decode('ascii')
+
+
+def decode(counts: str | Sequence[int], size: tuple[int, int]) -> np.ndarray:
+  """Returns the mask of COCO's counts, compressed or not.
+
+  Not by pycocotools: where the counts are fewer than the pixels, it returns
+  memory that nobody has written.
+
+  Args:
+    counts: which are not believed.
+    size: (height, width); what that is must be believed.
+
+  Returns:
+    The mask, bool [H, W].
+
+  Raises:
+    ValueError: they are not the counts of a mask of this size.
+  """
+  if isinstance(counts, str):
+    counts = _uncompressed(counts)
+  height, width = size
+  return _filled(counts, height * width).reshape(width, height).T
+
+
+def _uncompressed(text: str) -> np.ndarray:
+  """Returns the lengths, int64 [N], that COCO's compressed counts stand for."""
+  if not _NUMBERS.fullmatch(text):
+    raise ValueError('no compressed run lengths')
+  parts = np.frombuffer(text.encode('ascii'), np.uint8).astype(np.int64) - 48
+  ends = np.flatnonzero(parts < 32)
+  begins = np.concatenate([[0], ends[:-1] + 1]).astype(np.int64)
+  if not ends.size:
+    return ends
+  place = np.arange(parts.size) - np.repeat(begins, ends - begins + 1)
+  values = np.add.reduceat((parts & 31) << (5 * place), begins)
+  negative = (parts[ends] & 16) > 0
+  values -= negative.astype(np.int64) << (5 * (ends - begins + 1))
+  # From the third on each is told as the difference to the last but one.
+  values[1::2] = np.cumsum(values[1::2])
+  values[2::2] = np.cumsum(values[2::2])
+  return values
+
+
+def _filled(counts: Sequence[int], pixels: int) -> np.ndarray:
+  """Returns runs as bool [pixels], the first of them False."""
+  lengths = np.asarray(counts)
+  if lengths.ndim != 1 or (lengths.size and lengths.dtype.kind not in 'iu'):
+    raise ValueError('run lengths that are no whole numbers')
+  if lengths.size and not 0 <= lengths.min() <= lengths.max() <= pixels:
+    raise ValueError('run lengths below 0 or longer than the picture')
+  total = int(lengths.sum(dtype=np.int64))
+  if total != pixels:
+    raise ValueError(f'run lengths of {total} pixels in place of {pixels}')
+  return np.repeat(np.arange(lengths.size) % 2 == 1, lengths)
+
+
+def encode_rows(mask: np.ndarray) -> list[int]:
+  """Returns the lengths of runs, row by row.
+
+  Args:
+    mask: bool [H, W].
+  """
+  flat = np.concatenate([[False], np.ravel(mask)])
+  ends = np.flatnonzero(np.concatenate([flat[1:] != flat[:-1], [True]]))
+  return np.diff(ends, prepend=0).tolist()
+
+
+def decode_rows(counts: Sequence[int], size: tuple[int, int]) -> np.ndarray:
+  """Returns the mask, bool [H, W], of lengths of runs, row by row.
+
+  Args:
+    counts: which are not believed.
+    size: (height, width); what that is must be believed.
+
+  Raises:
+    ValueError: they are not the counts of a mask of this size.
+  """
+  height, width = size
+  return _filled(counts, height * width).reshape(height, width)

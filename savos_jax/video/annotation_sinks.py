@@ -1,0 +1,86 @@
+"""What is made of a video's masks for other programs: one sink a format."""
+
+from collections.abc import Mapping
+import pathlib
+
+from savos_jax.annotations import clip as clip_lib
+from savos_jax.annotations import formats
+from savos_jax.foundation import files
+from savos_jax.foundation import manifests
+from savos_jax.video import sinks
+from savos_jax.video import sources
+
+
+def clip_of(video: sources.Video, objects: Mapping[int, str]) -> clip_lib.Clip:
+  """Returns a video as annotations name it.
+
+  Args:
+    video: the video.
+    objects: id of each object that is followed -> its name; '': it has none.
+  """
+  named = {
+    object_id: clip_lib.printable(name) or f'object_{object_id}'
+    for object_id, name in sorted(objects.items())
+  }
+  return clip_lib.Clip(video.name, video.height, video.width, named)
+
+
+class Annotations(sinks.Sink):
+  """A format's folder, named as the format.
+
+  It is told all frames again after an interruption: some files are of all.
+  """
+
+  def __init__(
+    self,
+    folder: pathlib.Path,
+    kind: str,
+    video: sources.Video,
+    objects: Mapping[int, str],
+  ):
+    """Nothing is written yet.
+
+    Args:
+      folder: of the results; gets the format's folder.
+      kind: a name of `formats.FORMATS`.
+      video: whose frames come.
+      objects: see `clip_of`.
+
+    Raises:
+      SavosError: the format needs a library that is not there.
+    """
+    self.name = kind
+    self._folder, self._video = folder / kind, video
+    self._clip = clip_of(video, objects)
+    self._writer = formats.writer(kind, self._clip)
+
+  def begin(self, done: int) -> int:
+    """Asks for all frames."""
+    if not done:
+      there = self._folder.rglob('*')
+      manifests.remove_own(path for path in there if path.is_file())
+    self._writer = formats.writer(self.name, self._clip)
+    return 0
+
+  def write(self, segmented: sinks.Segmented) -> None:
+    """Writes the frame's own files."""
+    index = segmented.index
+    frame = clip_lib.Frame(
+      index,
+      self._video.names(index),
+      self._video.file_name(index),
+      segmented.shown.seconds,
+      segmented.frame,
+      segmented.labels,
+      segmented.confidence,
+    )
+    self._write(self._writer.add(frame))
+
+  def finish(self) -> None:
+    """Writes the files of all frames."""
+    self._write(self._writer.end())
+
+  def _write(self, made: clip_lib.Files) -> None:
+    for name, content in made.items():
+      with files.replacing(self._folder / name) as partial:
+        partial.write_bytes(content)
