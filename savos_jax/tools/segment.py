@@ -23,6 +23,7 @@ import argparse
 from collections.abc import Sequence
 import functools
 import pathlib
+from typing import Any
 
 from savos_jax import checkpoints
 from savos_jax.annotations import formats
@@ -40,7 +41,7 @@ _AS_ASKED = ('scales', 'flip', 'aggregation', 'background', 'chunk')
 def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
   parser = command.parser('segment', __doc__)
   add = parser.add_argument
-  path = {'type': pathlib.Path, 'required': True}
+  path: dict[str, Any] = {'type': pathlib.Path, 'required': True}
   add('--video', **path, help='a video file, or a folder with an image a frame')
   add(
     '--mask', required=True, nargs='+', action='append', metavar='[FRAME=]FILE',

@@ -159,7 +159,7 @@ def _given(arguments, video) -> tuple[marks.Marks, dict[int, str]]:
 def _sinks(arguments, video, names) -> tuple[sinks.Sink, ...]:
   """Returns what makes all that was asked for beside the masks."""
   out, fps = arguments.out, video.fps or _FOLDER_FPS
-  found = []
+  found: list[sinks.Sink] = []
   if arguments.overlay:
     found.append(sinks.Film(out / 'overlay.mp4', fps, overlay.draw))
   if arguments.cutout == 'png':

@@ -7,6 +7,7 @@ video passes forwards, and its sinks are told of both.
 
 import dataclasses
 import pathlib
+from typing import Any
 
 import numpy as np
 
@@ -29,12 +30,13 @@ class Found:
     labels: uint8 [H, W].
     confidence: how sure each object is, by its id, in the order of the
       probabilities.
-    probabilities: float32 [K, h, w]; None where nothing is joined with them.
+    probabilities: float32 [K, h, w], of NumPy or of JAX; None where nothing is
+      joined with them.
   """
 
   labels: np.ndarray
   confidence: dict[int, float]
-  probabilities: np.ndarray | None = None
+  probabilities: Any = None
 
 
 class Aside(sinks.Record):
@@ -67,7 +69,7 @@ class Aside(sinks.Record):
   def write(self, segmented: sinks.Segmented) -> None:
     """Writes a file."""
     confidence = segmented.confidence
-    arrays = {
+    arrays: dict[str, Any] = {
       'labels': segmented.labels,
       'ids': np.array(list(confidence), np.uint8),
       'sure': np.array(list(confidence.values()), np.float32),
@@ -80,7 +82,7 @@ class Aside(sinks.Record):
 
   def read(self, index: int) -> np.ndarray:
     """Returns the labels of a frame, counted backwards, uint8 [H, W]."""
-    return self.found(self._last - index).labels
+    return self._load(self.path(index)).labels
 
   def found(self, index: int) -> Found | None:
     """Returns what is known of a frame, counted forwards; None if nothing.
@@ -91,6 +93,9 @@ class Aside(sinks.Record):
     path = self.path(self._last - index)
     if index > self._last or not path.is_file():
       return None
+    return self._load(path)
+
+  def _load(self, path: pathlib.Path) -> Found:
     try:
       with path.open('rb') as file, np.load(file) as stored:
         sure = dict(

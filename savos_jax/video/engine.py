@@ -5,8 +5,8 @@ threads, while the network computes.
 """
 
 from collections.abc import Callable
+from collections.abc import Generator
 from collections.abc import Hashable
-from collections.abc import Iterator
 from collections.abc import Mapping
 from collections.abc import Sequence
 import contextlib
@@ -81,14 +81,17 @@ class Job:
       return None
     return both_ways.Aside(self.backwards, self.marks.last, self.begins)
 
-  def turned(self) -> 'Job':
-    """Returns the job of segmenting it backwards, into `aside`."""
+  def turned(self) -> 'Job | None':
+    """Returns the job of segmenting it backwards, into `aside`, if any."""
+    aside = self.aside
+    if aside is None:
+      return None
     return Job(
       excerpts.backwards(self.video, self.marks.last),
       self.marks.backwards(),
-      self.aside,
+      aside,
       (),
-      self.progress and self.progress.at(self.backwards),
+      self.progress and self.progress.at(aside.folder),
       stop_when_lost=self.stop_when_lost,
     )
 
@@ -163,7 +166,7 @@ class _Run:
   job: Job
   sinks: tuple[sinks_lib.Sink, ...]
   whole: tuple[str, ...]
-  frames: Iterator[video_file.Shown]
+  frames: Generator[video_file.Shown]
   index: int
   shown: video_file.Shown | None = None
   fresh: bool = True
@@ -178,10 +181,16 @@ class _Run:
     return self.job.aside
 
   @property
+  def coming(self) -> video_file.Shown:
+    """The frame that comes; one that runs has one."""
+    assert self.shown is not None
+    return self.shown
+
+  @property
   def place(self) -> str:
     """The coming frame, for messages."""
     video = self.job.video
-    return f'{video.path}, frame {video.names(self.shown.index)}'
+    return f'{video.path}, frame {video.names(self.coming.index)}'
 
   @property
   def kind(self) -> Hashable:
@@ -293,7 +302,7 @@ class _Engine:
 
   def _lead(self, run: _Run) -> None:
     """Takes a frame up to the first mark."""
-    shown = run.shown
+    shown = run.coming
     if shown.index < run.job.begins:
       self._take(run, np.zeros(shown.image.shape[:2], np.uint8))
       return
@@ -318,7 +327,7 @@ class _Engine:
     try:
       found = tracker_lib.step_together(
         [run.tracker for run in runs],
-        [run.shown.image for run in runs],
+        [run.coming.image for run in runs],
         slots,
       )
     except errors.SavosError as error:
@@ -333,10 +342,9 @@ class _Engine:
     for run, labels in zip(runs, found, strict=True):
       run.fresh = False
       given = None
-      if run.shown.index in run.job.marks.objects:
-        given = marks_lib.give(
-          run.tracker, run.job.marks, run.shown.index, run.shown.image
-        )
+      marks, shown = run.job.marks, run.coming
+      if shown.index in marks.objects:
+        given = marks_lib.give(run.tracker, marks, shown.index, shown.image)
       self._take(run, labels, given)
 
   def _take(
@@ -349,18 +357,18 @@ class _Engine:
       labels: as found forwards, uint8 [H, W].
       given: the mark's, where the frame has one.
     """
-    job, tracker = run.job, run.tracker
+    job, tracker, shown = run.job, run.tracker, run.coming
     found = _found(run, labels)
     labels = found.labels
     if given is not None:
-      ids = job.marks.objects[run.shown.index]
+      ids = job.marks.objects[shown.index]
       labels = marks_lib.over(labels, given, ids)
     segmented = sinks_lib.Segmented(
-      run.shown, labels, found.probabilities, found.confidence
+      shown, labels, found.probabilities, found.confidence
     )
     for sink in run.sinks:
       self._writer.submit(sink.write, segmented)
-    before, run.index = run.index, run.shown.index + 1
+    before, run.index = run.index, shown.index + 1
     skipped = range(before, run.index - 1)
     run.lost += skipped
     run.sure += [*[{}] * len(skipped), found.confidence]
@@ -405,8 +413,9 @@ class _Engine:
     """Keeps how far the videos are that did not come to their end."""
     # A mask that could not be written must not count as done.
     for run in self.running:
-      if run.done and not self._writer.failed:
-        run.job.progress.save(run.done)
+      progress = run.job.progress
+      if progress and run.done and not self._writer.failed:
+        progress.save(run.done)
 
 
 def _before(job: Job) -> progress_lib.Done:
@@ -431,8 +440,8 @@ def _found(run: _Run, labels: np.ndarray) -> both_ways.Found:
     run: the video.
     labels: as found forwards, uint8 [H, W].
   """
-  tracker, aside = run.tracker, run.aside
-  backwards = aside and aside.found(run.shown.index)
+  tracker, aside, index = run.tracker, run.aside, run.coming.index
+  backwards = aside and aside.found(index)
   values = tracker.confidences.tolist() if tracker.object_ids else ()
   sure = dict(zip(tracker.object_ids, values, strict=True))
   if backwards and not sure:
@@ -442,15 +451,14 @@ def _found(run: _Run, labels: np.ndarray) -> both_ways.Found:
   forwards = both_ways.Found(labels, sure, probabilities)
   if not backwards:
     return forwards
-  marks = run.job.marks
-  return both_ways.joined(tracker, marks, run.shown.index, forwards, backwards)
+  return both_ways.joined(tracker, run.job.marks, index, forwards, backwards)
 
 
 def _check_marks(run: _Run) -> None:
   """Raises SavosError where a frame with a mark could not be decoded."""
   video = run.job.video
   for index in sorted(run.job.marks.objects):
-    if run.index <= index < run.shown.index:
+    if run.index <= index < run.coming.index:
       raise errors.SavosError(
         f'{video.path}: frame {video.number(index)} has a mask, and can not be '
         'decoded.\n  Expected the mask of one that can: draw it on a frame '
@@ -511,7 +519,9 @@ def segment(
   began = time.perf_counter()
   timing = Timing()
   turned = [
-    job.turned() for job in jobs if job.backwards and not _before(job).whole
+    turned
+    for job in jobs
+    if (turned := job.turned()) and not _before(job).whole
   ]
   if turned:
     # Frames that are missing are told by the way forwards.

@@ -1,6 +1,6 @@
 """A part of a video, and a video backwards: videos too."""
 
-from collections.abc import Iterator
+from collections.abc import Generator
 import contextlib
 import dataclasses
 
@@ -42,11 +42,12 @@ class _Part(sources.Video):
   def frame(self, index: int) -> np.ndarray:
     return self.whole.frame(self.first + index * self.every)
 
-  def numbered(self, start: int = 0) -> Iterator[video_file.Shown]:
+  def numbered(self, start: int = 0) -> Generator[video_file.Shown]:
     begin = self.first + start * self.every
     if begin > self.last:
       return
-    expected, missing = start, []
+    expected = start
+    missing: list[int] = []
     with contextlib.closing(self.whole.numbered(begin)) as frames:
       for shown in frames:
         if shown.index > self.last:
@@ -120,7 +121,7 @@ class _Backwards(sources.Video):
   def frame(self, index: int) -> np.ndarray:
     return self.forwards.frame(self._turned(index))
 
-  def numbered(self, start: int = 0) -> Iterator[video_file.Shown]:
+  def numbered(self, start: int = 0) -> Generator[video_file.Shown]:
     size = min(_CHUNK_FRAMES, _CHUNK_BYTES // (3 * self.height * self.width))
     end = self._turned(start) + 1
     while end > 0:

@@ -77,7 +77,7 @@ def readers(
     index: functools.partial(_labels, [path], size, colours, resize, True)
     for index, path in sparse.items()
   }
-  return given | among_others
+  return {**given, **among_others}
 
 
 def _labels(

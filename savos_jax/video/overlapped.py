@@ -5,17 +5,18 @@ Decoding and PNG compression release Python's lock, and so does the network.
 
 import collections
 from collections.abc import Callable
+from collections.abc import Generator
 from collections.abc import Iterator
 from concurrent import futures
 import contextlib
+import itertools
 from typing import Any
 from typing import TypeVar
 
 T = TypeVar('T')
-_END = object()
 
 
-def read_ahead(iterator: Iterator[T], depth: int = 4) -> Iterator[T]:
+def read_ahead(iterator: Iterator[T], depth: int = 4) -> Generator[T]:
   """Yields what an iterator yields, having asked it for more already.
 
   Args:
@@ -25,14 +26,17 @@ def read_ahead(iterator: Iterator[T], depth: int = 4) -> Iterator[T]:
   Yields:
     The items, in order. What the iterator raises is raised in its place.
   """
+
+  def take() -> list[T]:
+    """Returns the next item, or nothing."""
+    return list(itertools.islice(iterator, 1))
+
   with futures.ThreadPoolExecutor(1, 'read') as pool:
-    pending = collections.deque(
-      pool.submit(next, iterator, _END) for _ in range(depth)
-    )
+    pending = collections.deque(pool.submit(take) for _ in range(depth))
     try:
-      while (item := pending.popleft().result()) is not _END:
-        pending.append(pool.submit(next, iterator, _END))
-        yield item
+      while items := pending.popleft().result():
+        pending.append(pool.submit(take))
+        yield from items
     finally:
       for future in pending:
         future.cancel()

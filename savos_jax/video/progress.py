@@ -69,8 +69,8 @@ class Progress:
     Raises:
       SavosError: it can't be written.
     """
-    arrays = {f'state_{i}': np.asarray(x) for i, x in enumerate(done.state)}
-    arrays |= _flat(done.sure[: done.frames])
+    arrays: dict[str, Any] = _flat(done.sure[: done.frames])
+    arrays |= {f'state_{i}': np.asarray(x) for i, x in enumerate(done.state)}
     with files.replacing(self._path) as partial:
       np.savez(
         partial,

@@ -218,12 +218,12 @@ class Film(Sink):
     """Encodes a picture, and those before it that are missing."""
     picture = self._draw(segmented.frame, segmented.labels)
     while self._next < segmented.index:
-      begins = self._next % _PART_FRAMES == 0 or self._still is None
-      self._encode(picture if begins else self._still)
+      still = self._still if self._next % _PART_FRAMES else None
+      self._encode(picture if still is None else still)
     self._encode(picture)
 
   def _encode(self, picture: np.ndarray) -> None:
-    if self._next % _PART_FRAMES == 0:
+    if self._writer is None or self._next % _PART_FRAMES == 0:
       self._end_part()
       part = video_writer.VideoWriter(self._part(self._next), self._fps)
       self._writer = self._open.enter_context(part)

@@ -5,6 +5,7 @@ reads folders.
 """
 
 import abc
+from collections.abc import Generator
 from collections.abc import Iterator
 import contextlib
 import dataclasses
@@ -103,7 +104,7 @@ class Video(abc.ABC):
     return f'{self.names(index)}.jpg'
 
   @abc.abstractmethod
-  def numbered(self, start: int = 0) -> Iterator[Shown]:
+  def numbered(self, start: int = 0) -> Generator[Shown]:
     """Yields frame `start` and all after it, with number and time.
 
     Nothing comes of a `start` past the end. Frames of a damaged file that can't
@@ -166,7 +167,7 @@ class _Annotated(Video):
   def file_name(self, index: int) -> str:
     return self.sequence.frames[index].name
 
-  def numbered(self, start: int = 0) -> Iterator[Shown]:
+  def numbered(self, start: int = 0) -> Generator[Shown]:
     for index in range(start, self.length):
       yield Shown(index, None, self.sequence.frame(index))
 
@@ -270,7 +271,7 @@ class _Folder(Video):
   def file_name(self, index: int) -> str:
     return self.images[index].name
 
-  def numbered(self, start: int = 0) -> Iterator[Shown]:
+  def numbered(self, start: int = 0) -> Generator[Shown]:
     for index, path in enumerate(self.images[start:], start):
       frame = read_image(path)
       self._check_size(frame, path)
@@ -307,7 +308,7 @@ class _File(Video):
   def count(self) -> int:
     return video_file.count(self.path)
 
-  def numbered(self, start: int = 0) -> Iterator[Shown]:
+  def numbered(self, start: int = 0) -> Generator[Shown]:
     for shown in video_file.frames(self.path, self.facts, start):
       self._check_size(shown.image, f'{self.path}, frame {shown.index}')
       yield shown

@@ -4,6 +4,7 @@ A frame's number is its place among the frames of the file in order of time,
 decoded or not: what is damaged moves nothing that comes after it.
 """
 
+from collections.abc import Generator
 from collections.abc import Iterator
 from collections.abc import Sequence
 import contextlib
@@ -285,14 +286,15 @@ def count(path: pathlib.Path) -> int:
   return order.end()
 
 
-def _jump(path: pathlib.Path, start: int) -> Iterator[tuple[int, Any]]:
+def _jump(
+  path: pathlib.Path, found: Index, start: int
+) -> Iterator[tuple[int, Any]]:
   """Yields frame `start` and those after it, from the key frame before it.
 
   Nothing is yielded where the demuxer or the decoder lands elsewhere: then the
   file has to be decoded from its first frame.
   """
-  found = index(path)
-  if found is None or start >= len(found.stamps):
+  if start >= len(found.stamps):
     return
   keys = found.keys[found.keys <= found.stamps[start]]
   if not len(keys):
@@ -310,7 +312,7 @@ def _jump(path: pathlib.Path, start: int) -> Iterator[tuple[int, Any]]:
           yield number, frame
 
 
-def frames(path: pathlib.Path, facts: Facts, start: int) -> Iterator[Shown]:
+def frames(path: pathlib.Path, facts: Facts, start: int) -> Generator[Shown]:
   """Yields frame `start` and all after it that can be decoded.
 
   Args:
@@ -322,9 +324,10 @@ def frames(path: pathlib.Path, facts: Facts, start: int) -> Iterator[Shown]:
     Incomplete: after the last frame: some are missing, from `start` on.
     SavosError: it can't be read.
   """
-  if start:
-    found, seen = index(path), []
-    for number, frame in _jump(path, start):
+  found = index(path) if start else None
+  if found is not None:
+    seen = []
+    for number, frame in _jump(path, found, start):
       seen.append(number)
       yield Shown(number, frame.time, _rgb(frame))
     if seen:

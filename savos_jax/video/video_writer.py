@@ -84,7 +84,9 @@ class VideoWriter:
     self.path = pathlib.Path(path)
     self.count = 0
     self._cleanup = contextlib.ExitStack()
-    self._container = self._stream = self._shape = None
+    self._container: Any = None
+    self._stream: Any = None
+    self._shape: tuple[int, ...] | None = None
     # 29.97 is 30000/1001.
     self._rate = fractions.Fraction(fps).limit_denominator(1001)
 
@@ -131,7 +133,7 @@ class VideoWriter:
     self._container.close()
     self._container = None
 
-  def __exit__(self, kind, error, trace) -> bool | None:
+  def __exit__(self, kind, error, trace) -> None:
     # Its errors are the system's, and `files.replacing` reports them.
     with self._cleanup:
       try:
@@ -143,7 +145,6 @@ class VideoWriter:
         if self._container is not None:
           with contextlib.suppress(OSError):
             self._container.close()
-    return False
 
 
 def write_video(
