@@ -51,6 +51,7 @@ test-lowest test-newest:
 lint: install
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/mypy
 
 clean:
 	rm -rf $(VENV) runs build dist *.egg-info

@@ -117,4 +117,5 @@ def printable(text: str) -> str:
 
 def box(mask: np.ndarray) -> tuple[int, int, int, int]:
   """Returns a mask's box, (x, y, width, height), of bool [H, W]; pixels."""
-  return cv2.boundingRect(mask.view(np.uint8))
+  x, y, width, height = cv2.boundingRect(mask.view(np.uint8))
+  return x, y, width, height

@@ -145,8 +145,9 @@ def _brush(
   value: told_lib.Told, size: tuple[int, int]
 ) -> Callable[[], np.ndarray]:
   runs = value.field('rle')
-  data = runs.numbers()
-  if not all(type(x) is int and 0 <= x < 256 for x in data):
+  numbers = runs.numbers()
+  data = [x for x in numbers if type(x) is int and 0 <= x < 256]
+  if len(data) < len(numbers):
     raise runs.error('bytes, 0 to 255')
   return lambda: brush.decode(data, size)
 

@@ -32,6 +32,7 @@ def shape(
   """Returns an object in a frame."""
   x, y, width, height = clip_lib.box(mask)
   inside = mask[y : y + height, x : x + width].astype(np.uint8) * 255
+  png = cv2.imencode('.png', inside)[1].tobytes()
   sure = frame.confidence.get(object_id)
   return {
     'label': clip.objects[object_id],
@@ -40,7 +41,7 @@ def shape(
     'description': '' if sure is None else f'confidence {sure:.4f}',
     'shape_type': 'mask',
     'flags': {},
-    'mask': base64.b64encode(cv2.imencode('.png', inside)[1]).decode('ascii'),
+    'mask': base64.b64encode(png).decode('ascii'),
   }
 
 
@@ -49,7 +50,7 @@ class Writer(clip_lib.Writer):
 
   def add(self, frame: clip_lib.Frame) -> clip_lib.Files:
     """Returns both."""
-    told = {
+    told: dict[str, Any] = {
       'version': _VERSION,
       'flags': {},
       'shapes': [

@@ -66,7 +66,7 @@ def _uncompressed(text: str) -> np.ndarray:
   return values
 
 
-def _filled(counts: Sequence[int], pixels: int) -> np.ndarray:
+def _filled(counts: Sequence[int] | np.ndarray, pixels: int) -> np.ndarray:
   """Returns runs as bool [pixels], the first of them False."""
   lengths = np.asarray(counts)
   if lengths.ndim != 1 or (lengths.size and lengths.dtype.kind not in 'iu'):

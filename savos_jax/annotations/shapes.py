@@ -115,7 +115,8 @@ def frames_of(
       'are not enough.',
     )
   inside = [shape for shape in shapes if _folder(shape.file) == frames.name]
-  found, others = [], {}
+  found = []
+  others: dict[str, list[Shape]] = {}
   for shape in inside or shapes:
     index = frames.find(shape.file, shape.frame)
     if index is not None:

@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+from typing import Any
 
 import jax
 
@@ -14,8 +15,8 @@ def enable() -> None:
   Does nothing where the user has chosen a folder (JAX_COMPILATION_CACHE_DIR),
   or where there is no home to write to.
   """
-  # JAX defines its settings as it runs: their types are not known.
-  if jax.config.jax_compilation_cache_dir:  # type: ignore[attr-defined]
+  config: Any = jax.config  # Not every JAX has types of all its settings.
+  if config.jax_compilation_cache_dir:
     return
   base = os.environ.get('XDG_CACHE_HOME') or '~/.cache'
   try:
@@ -23,5 +24,5 @@ def enable() -> None:
     folder.mkdir(parents=True, exist_ok=True)
   except (OSError, RuntimeError):
     return
-  jax.config.update('jax_compilation_cache_dir', str(folder))
-  jax.config.update('jax_persistent_cache_min_compile_time_secs', 1.0)
+  config.update('jax_compilation_cache_dir', str(folder))
+  config.update('jax_persistent_cache_min_compile_time_secs', 1.0)

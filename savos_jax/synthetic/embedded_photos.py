@@ -131,7 +131,7 @@ def _clean_edges(image: np.ndarray, mask: np.ndarray) -> np.ndarray:
   _, nearest = cv2.distanceTransformWithLabels(
     1 - inside, cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL
   )
-  colours = np.zeros((nearest.max() + 1, 3), np.float32)
+  colours = np.zeros((int(nearest.max()) + 1, 3), np.float32)
   colours[nearest[inside > 0]] = image[inside > 0]
   return colours[nearest]
 

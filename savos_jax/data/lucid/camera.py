@@ -51,8 +51,9 @@ def camera_path(
     _half_extent(size, np.deg2rad(t)) / s
     for t, s in zip(turns, scales, strict=True)
   ]
-  low = np.min([c - e for c, e in zip(centers, half, strict=True)], axis=0)
-  high = np.max([c + e for c, e in zip(centers, half, strict=True)], axis=0)
+  ends = list(zip(centers, half, strict=True))
+  low = np.array([c - e for c, e in ends]).min(axis=0)
+  high = np.array([c + e for c, e in ends]).max(axis=0)
   last = np.array([frame_size[1] - 1, frame_size[0] - 1], np.float64)
   scale = max(scale, ((high - low) / np.maximum(last, 0.5)).max())
   nearest = -low / scale
