@@ -43,6 +43,15 @@ def test_feather_reaches_the_picture(frame, labels):
   np.testing.assert_array_equal(picture[8, 8:12, 3], [64, 128, 191, 255])
 
 
+def test_a_rim_keeps_its_colours_unseen(frame, labels):
+  picture = cutout.rgba(frame, labels, spread=2)
+  np.testing.assert_array_equal(picture[..., 3], 255 * (labels > 0))
+  rim = np.zeros(labels.shape, bool)
+  rim[3:14, 6:21] = rim[13:, 18:] = True
+  np.testing.assert_array_equal(picture[rim][:, :3], frame[rim])
+  assert not picture[~rim].any()
+
+
 def test_probabilities_take_the_place_of_labels(frame, labels):
   alpha = np.full(labels.shape, 0.2, np.float32)
   alpha[0, :3] = 0, 1, 1.5

@@ -1,5 +1,6 @@
 """Your own video from the command line."""
 
+import fractions
 import json
 
 import cv2
@@ -12,6 +13,7 @@ from savos_jax.inference import tracker as tracker_lib
 from savos_jax.tools import segment
 from savos_jax.video import both_ways
 from savos_jax.video import sources
+from tests import made_videos
 from tests import tiny_resnets
 
 MODEL = tiny_resnets.MODEL
@@ -89,6 +91,51 @@ def test_cutouts(files, tmp_path):
   run(files, tmp_path / 'b', '--cutout=green', '--no-overlay')
   green = sources.open_video(tmp_path / 'b' / 'cutout.mp4').frame(0)
   assert np.abs(green[2, 2].astype(int) - (0, 177, 64)).max() < 40
+
+
+@pytest.fixture(scope='module')
+def clip(files):
+  """Pixels twice as wide as high, a rate that varies, and sound."""
+  rng = np.random.default_rng(1)
+  noise = rng.integers(0, 256, (FRAMES, *SIZE, 3), np.uint8)
+  pictures = [cv2.GaussianBlur(picture, (9, 9), 3) for picture in noise]
+  return made_videos.write(
+    files / 'squeezed.mp4',
+    pictures,
+    [0.5 + t for t in (0, 0.1, 0.15, 0.4, 0.45, 0.9)],
+    context={'sample_aspect_ratio': fractions.Fraction(2)},
+    sounds=[{'codec': 'aac', 'at': 0.7}],
+  )
+
+
+def test_films_are_as_the_video_is(files, clip, tmp_path, monkeypatch):
+  original, aspects = tracker_lib.Tracker, []
+
+  def tracker(model, params, config, aspect):
+    aspects.append(aspect)
+    return original(model, params, config, aspect)
+
+  monkeypatch.setattr(tracker_lib, 'Tracker', tracker)
+  run(files, tmp_path, f'--video={clip}', '--cutout=png')
+  assert aspects == [2.0]
+  for kind, decoder in (('prores', 'prores'), ('webm', 'libvpx-vp9')):
+    run(files, tmp_path, f'--video={clip}', '--resume', f'--cutout={kind}')
+    suffix = {'prores': 'mov', 'webm': 'webm'}[kind]
+    found = made_videos.read_alpha(tmp_path / f'cutout.{suffix}', decoder)
+    assert len(found) == FRAMES
+    for number, picture in enumerate(found):
+      path = tmp_path / 'cutout' / f'{number:05d}.png'
+      alpha = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)[..., 3]
+      alpha = cv2.resize(alpha, picture.shape[1::-1])
+      assert np.abs(picture[..., 3].astype(int) - alpha).mean() < 2
+  for name, aspect in (('overlay.mp4', 2), ('cutout.mov', 2)):
+    film = sources.open_video(tmp_path / name)
+    assert (film.height, film.width, film.pixel_aspect) == (*SIZE, aspect)
+    times = [shown.seconds for shown in film.numbered()]
+    np.testing.assert_allclose(times, [0, 0.1, 0.15, 0.4, 0.45, 0.9], atol=1e-4)
+    assert made_videos.clicks(tmp_path / name) == pytest.approx([0.2], abs=3e-3)
+  webm = sources.open_video(tmp_path / 'cutout.webm')
+  assert (webm.height, webm.width) == (SIZE[0], 2 * SIZE[1])
 
 
 def test_interrupted_and_gone_on(files, tmp_path, capsys, monkeypatch):
@@ -174,9 +221,9 @@ def test_the_network_sees_no_more_than_max_size(files, tmp_path, monkeypatch):
   seen = []
   original = tracker_lib.Tracker
 
-  def tracker(model, params, config):
+  def tracker(model, params, config, aspect):
     seen.append(config)
-    return original(model, params, config)
+    return original(model, params, config, aspect)
 
   monkeypatch.setattr(tracker_lib, 'Tracker', tracker)
   flags = ('--no-overlay', '--overwrite', '--scales', '0.5', '1', '--flip')

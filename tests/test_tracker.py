@@ -408,3 +408,27 @@ def test_what_is_no_number_is_no_empty_mask(params, video, config):
   tracker.start(video.frame(0), video.labels(0), video.object_ids)
   with pytest.raises(errors.SavosError, match=r'objects \[2.*no number'):
     tracker.step(video.frame(1))
+
+
+@pytest.mark.parametrize('zoom', [0.0, 2.0])
+@pytest.mark.parametrize('axis', [0, 1])
+def test_the_network_sees_pixels_as_they_are_shown(zoom, axis):
+  """A frame squeezed by 2 is seen as the whole one, to the labels' own grid."""
+  config = options.InferenceConfig(short_side=32, zoom=zoom)
+  rng = np.random.default_rng(0)
+  squeezed = rng.integers(0, 256, (64, 64, 3), np.uint8)
+  mask = np.zeros((64, 64), bool)
+  mask[10:40, 20:50] = True
+  frame, whole = np.repeat(squeezed, 2, axis), np.repeat(mask, 2, axis)
+  aspect = 0.5 if axis == 0 else 2.0
+  of = geometry.of(squeezed.shape[:2], config, aspect)
+  expected = geometry.of(frame.shape[:2], config)
+  assert (of.size, of.views) == (expected.size, expected.views)
+  assert of.labels_size == squeezed.shape[:2]
+  np.testing.assert_allclose(
+    of.prepare(squeezed).astype(int), expected.prepare(frame), atol=1
+  )
+  np.testing.assert_array_equal(
+    of.prepare(mask.astype(np.float32)),
+    expected.prepare(whole.astype(np.float32)),
+  )

@@ -1,6 +1,7 @@
 """Written videos read back, play in browsers, and never stand half done."""
 
 from concurrent import futures
+import fractions
 import resource
 import subprocess
 import sys
@@ -12,6 +13,7 @@ import pytest
 from savos_jax.foundation import errors
 from savos_jax.video import sources
 from savos_jax.video import video_writer
+from tests import made_videos
 
 LEVELS = tuple(range(20, 240, 20))
 # RGB: a swap of channels would show.
@@ -114,7 +116,7 @@ def test_a_full_disk_is_reported(tmp_path):
 @pytest.mark.parametrize(
   ('name', 'fps', 'word'),
   [
-    ('clip.avi', 10, r'a video named \.avi'),
+    ('clip.avi', 10, r'a video named \.avi.*\n.*\.mp4, \.mov, \.webm'),
     ('clip', 10, 'without a suffix'),
     ('clip.mp4', 0, '0 frames a second'),
     ('clip.mp4', float('nan'), 'nan frames a second'),
@@ -157,7 +159,7 @@ def test_joined_parts_are_one_video(tmp_path):
   parts = [tmp_path / f'{start}.mp4' for start in (0, 7, 14)]
   for part, start in zip(parts, (0, 7, 14), strict=True):
     video_writer.write_video(part, frames[start : start + 7], 29.97)
-  video_writer.join(parts, tmp_path / 'joined.mp4')
+  video_writer.join(parts, tmp_path / 'joined.mp4', 29.97)
   found = sources.open_video(tmp_path / 'joined.mp4')
   assert found.fps == pytest.approx(29.97, rel=1e-4)
   assert found.length == 20
@@ -169,3 +171,150 @@ def test_joined_parts_are_one_video(tmp_path):
     )
   steps = np.diff([float(time) for time in times])
   np.testing.assert_allclose(steps, 1 / 29.97, rtol=1e-3)
+
+
+def _write_at(path, times, fps=10, kind=3, aspect=1):
+  writer = video_writer.VideoWriter(path, fps, fractions.Fraction(aspect))
+  with writer:
+    for index, seconds in enumerate(times):
+      writer.write(np.full((48, 64, kind), 12 * index, np.uint8), seconds)
+
+
+def _times(path):
+  return [shown.seconds for shown in sources.open_video(path).numbered()]
+
+
+# With a long last step, which no edit list may cut off.
+UNEVEN = (0, 0.04, 0.05, 0.3, 0.301, 0.8, 0.84, 9.5)
+
+
+@pytest.mark.parametrize(
+  ('name', 'exact'),
+  [('clip.mp4', 1e-5), ('clip.mov', 1e-5), ('clip.webm', 6e-4)],
+)
+@pytest.mark.parametrize('start', [0, 3.7, 95_000.25])
+def test_frames_keep_their_times(tmp_path, name, exact, start):
+  """In parts, too, that are joined; a film begins at 0."""
+  kind, parts = 3 if name == 'clip.mp4' else 4, []
+  for number in range(3):
+    parts.append(tmp_path / f'{number}{name}')
+    times = [start + 10 * number + seconds for seconds in UNEVEN]
+    _write_at(parts[-1], times, kind=kind)
+  video_writer.join(parts, tmp_path / name, 10)
+  expected = [
+    10 * number + seconds for number in range(3) for seconds in UNEVEN
+  ]
+  np.testing.assert_allclose(_times(tmp_path / name), expected, atol=exact)
+  shades = [
+    round(frame.mean() / 12)
+    for frame in sources.open_video(tmp_path / name).frames()
+  ]
+  assert shades == [*range(8)] * 3
+
+
+def test_times_that_cannot_be_are_as_the_rate_says(tmp_path):
+  """None, not later, and later by more than an hour; and parts that overlap."""
+  wrong = (0, 0.2, None, 0.1, 9000, 0.7)
+  _write_at(tmp_path / 'a.mp4', wrong)
+  found = _times(tmp_path / 'a.mp4')
+  np.testing.assert_allclose(found, [0, 0.2, 0.3, 0.4, 0.5, 0.7], atol=1e-4)
+  _write_at(tmp_path / 'b.mp4', (0.5, 0.6))
+  _write_at(tmp_path / 'c.mp4', (90_000.0, 90_000.1))
+  parts = [tmp_path / f'{name}.mp4' for name in 'abc']
+  video_writer.join(parts, tmp_path / 'joined.mp4', 10)
+  found = _times(tmp_path / 'joined.mp4')[6:]
+  np.testing.assert_allclose(found, [0.8, 0.9, 1.0, 1.1], atol=1e-4)
+
+
+@pytest.mark.parametrize('aspect', ['2', '64/45', '1/2'])
+def test_pixels_keep_their_shape(tmp_path, aspect):
+  aspect = fractions.Fraction(aspect)
+  for name, kind in (('a.mp4', 3), ('a.mov', 4)):
+    path = tmp_path / name
+    _write_at(path, (0, 0.1), kind=kind, aspect=aspect)
+    video_writer.join([path], tmp_path / f'joined{name}', 10)
+    found = sources.open_video(tmp_path / f'joined{name}')
+    assert (found.width, found.height) == (64, 48)
+    assert found.pixel_aspect == aspect
+  # Where it can't be told the pixels are as shown.
+  _write_at(tmp_path / 'a.webm', (0, 0.1), kind=4, aspect=aspect)
+  found = sources.open_video(tmp_path / 'a.webm')
+  assert (found.width, found.height) == (round(64 * aspect), 48)
+  assert found.pixel_aspect == 1
+
+
+FLAT = ((255, 0, 0), (0, 255, 0), (0, 0, 255), (200, 120, 40), (16, 16, 16))
+
+
+@pytest.mark.parametrize('size', [(48, 64), (720, 1280)])
+@pytest.mark.parametrize('name', ['a.mp4', 'a.mov', 'a.webm'])
+def test_colours_are_what_they_were(tmp_path, name, size):
+  """Tagged BT.709, limited range; and so they are, by its arithmetic."""
+  for colour in FLAT:
+    rest = () if name == 'a.mp4' else (255,)
+    frame = np.full((*size, 3 + len(rest)), (*colour, *rest), np.uint8)
+    video_writer.write_video(tmp_path / f'part{name}', [frame] * 2, 10)
+    video_writer.join([tmp_path / f'part{name}'], tmp_path / name, 10)
+    *tags, full = made_videos.stream_of(tmp_path / name)['colours']
+    assert tags == [1, 1, 1]
+    assert full != 2  # ProRes is never of full range, and need not tell.
+    found = sources.open_video(tmp_path / name).frame(0)[5, 5]
+    np.testing.assert_allclose(found, colour, atol=4)
+    luma = np.array([0.2126, 0.7152, 0.0722]) @ colour
+    with av.open(str(tmp_path / name)) as container:
+      frame = next(container.decode(video=0)).reformat(format='yuv420p')
+      stored = np.frombuffer(frame.planes[0], np.uint8)[0]
+    assert abs(stored - (16 + 219 / 255 * luma)) <= 2
+
+
+@pytest.mark.parametrize(
+  ('name', 'decoder', 'exact'),
+  [('a.mov', 'prores', 1), ('a.webm', 'libvpx-vp9', 6)],
+)
+def test_alpha_reads_back(tmp_path, name, decoder, exact):
+  """Odd sides stay; colours are not premultiplied."""
+  parts, alphas = [], []
+  ys, xs = np.mgrid[:47, :63]
+  for number in range(2):
+    frames = []
+    for index in range(4):
+      distance = np.hypot(ys - 24, xs - 20 - 4 * (4 * number + index))
+      alpha = np.clip(255 - 40 * (distance - 10), 0, 255).astype(np.uint8)
+      colour = np.full((47, 63, 3), (200, 120, 40), np.uint8)
+      frames.append(np.dstack([colour, alpha]))
+      alphas.append(alpha)
+    parts.append(tmp_path / f'{number}{name}')
+    video_writer.write_video(parts[-1], frames, 10)
+  video_writer.join(parts, tmp_path / name, 10)
+  found = made_videos.read_alpha(tmp_path / name, decoder)
+  assert len(found) == 8
+  for picture, alpha in zip(found, alphas, strict=True):
+    assert picture.shape == (47, 63, 4)
+    assert abs(picture[..., 3].astype(int) - alpha).mean() <= exact / 6
+    assert abs(picture[..., 3].astype(int) - alpha).max() <= 4 * exact
+    np.testing.assert_allclose(
+      picture[..., :3].mean(axis=(0, 1)), (200, 120, 40), atol=4
+    )
+
+
+@pytest.mark.parametrize('name', ['a.mov', 'a.webm'])
+def test_alpha_films_are_the_same_bytes_too(tmp_path, name):
+  rng = np.random.default_rng(0)
+  frames = list(rng.integers(0, 256, (6, 60, 86, 4), np.uint8))
+
+  def write(folder):
+    parts = [tmp_path / folder / f'{k}{name}' for k in range(2)]
+    for part in parts:
+      video_writer.write_video(part, frames, 25)
+    video_writer.join(parts, tmp_path / folder / name, 25)
+    return (tmp_path / folder / name).read_bytes()
+
+  with futures.ThreadPoolExecutor(3) as pool:
+    assert len(set(pool.map(write, 'abcdef'))) == 1
+
+
+@pytest.mark.parametrize(('name', 'kind'), [('a.mp4', 4), ('a.mov', 3)])
+def test_alpha_where_it_belongs(tmp_path, name, kind):
+  frame = np.zeros((48, 64, kind), np.uint8)
+  with pytest.raises(ValueError, match=name):
+    video_writer.write_video(tmp_path / name, [frame], 10)

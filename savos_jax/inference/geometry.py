@@ -46,7 +46,7 @@ class Geometry:
 
   Attributes:
     shape: of its frames.
-    size: to which they are shrunk, before they are padded.
+    size: to which they are resized, before they are padded.
     views: how the network sees them.
     windows: of which the views are; None: they are of the frame.
   """
@@ -85,7 +85,7 @@ class Geometry:
     return (padded, *self.static.values(), self.labels_size)
 
   def prepare(self, image: np.ndarray) -> np.ndarray:
-    """Shrinks and pads a frame or a mask [H, W, ...] for the network."""
+    """Resizes and pads a frame or a mask [H, W, ...] for the network."""
     if image.shape[:2] != self.size:
       # As the training examples were: each pixel averages its area.
       image = cv2.resize(image, self.size[::-1], interpolation=cv2.INTER_AREA)
@@ -94,15 +94,33 @@ class Geometry:
     return np.pad(image, [(0, bottom), (0, right), *rest])
 
 
-def of(shape: tuple[int, int], config: options.InferenceConfig) -> Geometry:
-  """Returns the sizes of a video whose frames are of a shape."""
+def of(
+  shape: tuple[int, int],
+  config: options.InferenceConfig,
+  pixel_aspect: float = 1.0,
+) -> Geometry:
+  """Returns the sizes of a video.
+
+  Args:
+    shape: of its frames.
+    config: how it is segmented.
+    pixel_aspect: width of a pixel as shown, by its height.
+  """
   scale, flip = config.scales, config.flip
+  shown = _shown(*shape, pixel_aspect)
   if not config.zoom:
-    size = network_size(*shape, config.short_side)
+    size = network_size(*shown, config.short_side)
     return Geometry(shape, size, scales.views(*size, scale, flip))
-  height, width = _rounded(*network_size(*shape, config.short_side))
+  height, width = _rounded(*network_size(*shown, config.short_side))
   # Large enough that the smallest window has a pixel for each of the network's.
-  size = network_size(*shape, round(config.short_side / zoom.SMALLEST))
+  size = network_size(*shown, round(config.short_side / zoom.SMALLEST))
   views = scales.views(height, width, scale, flip, plain=False)
   windows = zoom.Windows(config.zoom, config.lost_confidence, config.stray)
   return Geometry(shape, size, views, windows)
+
+
+def _shown(height: int, width: int, pixel_aspect: float) -> tuple[int, int]:
+  """Returns the size with square pixels; no side is shorter."""
+  if pixel_aspect < 1:
+    return round(height / pixel_aspect), width
+  return height, round(width * pixel_aspect)

@@ -44,6 +44,7 @@ class Tracker:
     model: savos.SAVOS,
     params: Any,
     config: options.InferenceConfig | None = None,
+    pixel_aspect: float = 1.0,
   ):
     """Keeps the network.
 
@@ -51,10 +52,13 @@ class Tracker:
       model: the network.
       params: its parameters.
       config: how to segment; None is the paper's way at one scale.
+      pixel_aspect: width of the frames' pixels as shown, by their height. The
+        network sees frames as they are shown; labels are of their pixels.
     """
     self._model = model
     self._params = params
     self._config = config or options.InferenceConfig()
+    self._aspect = pixel_aspect
     self.reset()
 
   def reset(self) -> None:
@@ -296,9 +300,12 @@ class Tracker:
     Returns:
       What is equal for videos that share all that is compiled.
     """
-    return geometry_lib.of((height, width), self._config).kind, objects
+    return self._geometry_of(height, width).kind, objects
 
   # --- Inside. ---------------------------------------------------------------
+
+  def _geometry_of(self, height: int, width: int) -> geometry_lib.Geometry:
+    return geometry_lib.of((height, width), self._config, self._aspect)
 
   @property
   def _geometry(self) -> geometry_lib.Geometry:
@@ -329,7 +336,7 @@ class Tracker:
       )
     _check_frame(frame, self._opened)
     height, width, _ = frame.shape
-    geometry = geometry_lib.of((height, width), self._config)
+    geometry = self._geometry_of(height, width)
     prepared = np.stack([_prepare_mask(mask, geometry) for mask in masks])
     self._opened, self._frame = geometry, geometry.prepare(frame)
     references, guidance = self._encode(prepared)

@@ -42,6 +42,7 @@ def rgba(
   labels: np.ndarray,
   feather: float = 0.0,
   alpha: np.ndarray | None = None,
+  spread: int = 0,
 ) -> np.ndarray:
   """Cuts all objects out of a frame.
 
@@ -51,6 +52,8 @@ def rgba(
     feather: width of the soft edge, pixels; not used with `alpha`.
     alpha: float32 [H, W], 0..1, the probability of any object: a soft edge as
       the network saw it, used in place of the labels.
+    spread: width of the rim around the objects, pixels, that keeps its colours
+      unseen: where compression mixes neighbours, black would darken the edges.
 
   Returns:
     RGBA uint8 [H, W, 4], not premultiplied; black where it is transparent,
@@ -61,8 +64,10 @@ def rgba(
   """
   alpha = matte(labels, feather) if alpha is None else alpha
   _check(frame, alpha)
-  opacity = np.rint(255 * np.clip(alpha, 0, 1)).astype(np.uint8)[..., None]
-  return np.concatenate([np.where(opacity > 0, frame, 0), opacity], axis=-1)
+  opacity = np.rint(255 * np.clip(alpha, 0, 1)).astype(np.uint8)
+  kept = cv2.dilate(opacity, np.ones((2 * spread + 1,) * 2, np.uint8))
+  coloured = np.where(kept[..., None] > 0, frame, 0)
+  return np.dstack([coloured, opacity])
 
 
 def green_screen(frame: np.ndarray, alpha: np.ndarray) -> np.ndarray:

@@ -32,7 +32,7 @@ from savos_jax.inference import options
 from savos_jax.tools import command
 from savos_jax.tools import flags
 
-_CUTOUTS = ('png', 'green')
+_CUTOUTS = ('png', 'green', 'prores', 'webm')
 _DIRECTIONS = ('forward', 'backward', 'both')
 # Fields that are asked for as they are; of others the network may tell.
 _AS_ASKED = ('scales', 'flip', 'aggregation', 'background', 'chunk')
@@ -98,7 +98,8 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
   add(
     '--cutout', choices=_CUTOUTS,
     help='cuts the objects out: png: transparent pictures in cutout/; green: '
-    'a video before green, cutout.mp4',
+    'a video before green, cutout.mp4; prores, webm: a transparent video, '
+    'cutout.mov (ProRes 4444) or cutout.webm (VP9)',
   )  # fmt: skip
   add(
     '--format', nargs='+', default=(), choices=('davis', *formats.FORMATS),

@@ -42,8 +42,18 @@ Bar = Callable[
 
 _FOLDER_FPS = 24.0  # Of videos made from a folder of images.
 _FEATHER = 1.5  # Width of a cutout's soft edge, pixels.
+# Pixels around an object that keep their colours behind a film's alpha channel.
+_SPREAD = 8
 # What it writes into --out.
-_WRITTEN = ('masks/*', 'overlay.mp4', 'cutout.mp4', 'cutout/*', progress.FILE)
+_WRITTEN = (
+  'masks/*',
+  'overlay.mp4',
+  'cutout.mp4',
+  'cutout.mov',
+  'cutout.webm',
+  'cutout/*',
+  progress.FILE,
+)
 _BACKWARDS = '.backwards'  # In --out, until it is joined.
 # As the network was evaluated in its training, where no flag says otherwise.
 _AS_EVALUATED = (
@@ -126,6 +136,17 @@ def _before_green(frame, labels):
   return cutout.green_screen(frame, cutout.matte(labels, _FEATHER))
 
 
+def _before_nothing(frame, labels):
+  return cutout.rgba(frame, labels, _FEATHER, spread=_SPREAD)
+
+
+_FILMS = {
+  'green': ('cutout.mp4', _before_green),
+  'prores': ('cutout.mov', _before_nothing),
+  'webm': ('cutout.webm', _before_nothing),
+}
+
+
 def _given(arguments, video) -> tuple[marks.Marks, dict[int, str]]:
   """Returns what is marked, and what the objects are called.
 
@@ -158,15 +179,22 @@ def _given(arguments, video) -> tuple[marks.Marks, dict[int, str]]:
 
 def _sinks(arguments, video, names) -> tuple[sinks.Sink, ...]:
   """Returns what makes all that was asked for beside the masks."""
-  out, fps = arguments.out, video.fps or _FOLDER_FPS
+  out = arguments.out
   found: list[sinks.Sink] = []
+  film = functools.partial(
+    sinks.Film,
+    fps=video.fps or _FOLDER_FPS,
+    pixel_aspect=video.pixel_aspect,
+    sound=video.sound,
+  )
   if arguments.overlay:
-    found.append(sinks.Film(out / 'overlay.mp4', fps, overlay.draw))
+    found.append(film(out / 'overlay.mp4', draw=overlay.draw))
   if arguments.cutout == 'png':
     draw = functools.partial(cutout.rgba, feather=_FEATHER)
     found.append(sinks.Pictures(out / 'cutout', video.names, draw))
-  if arguments.cutout == 'green':
-    found.append(sinks.Film(out / 'cutout.mp4', fps, _before_green))
+  if arguments.cutout in _FILMS:
+    name, draw = _FILMS[arguments.cutout]
+    found.append(film(out / name, draw=draw))
   found += [
     annotation_sinks.Annotations(out, name, video, names)
     for name in formats.FORMATS
@@ -213,7 +241,9 @@ def _segment(
     backwards=None if way == 'forward' else arguments.out / _BACKWARDS,
     stop_when_lost=arguments.stop_when_lost,
   )
-  tracker = tracker_lib.Tracker(trained.model, trained.params, config)
+  tracker = tracker_lib.Tracker(
+    trained.model, trained.params, config, float(video.pixel_aspect)
+  )
   with bar(_length(arguments, video, given)) as advance:
     return engine.segment([tracker], [job], lambda _, done: advance(done))
 

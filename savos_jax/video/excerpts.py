@@ -3,6 +3,8 @@
 from collections.abc import Generator
 import contextlib
 import dataclasses
+import fractions
+import pathlib
 
 import numpy as np
 
@@ -23,6 +25,14 @@ class _Part(sources.Video):
   first: int
   last: int
   every: int
+
+  @property
+  def pixel_aspect(self) -> fractions.Fraction:
+    return self.whole.pixel_aspect
+
+  @property
+  def sound(self) -> pathlib.Path | None:
+    return self.whole.sound
 
   def number(self, index: int) -> int:
     return self.whole.number(self.first + index * self.every)

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from collections.abc import Mapping
 import contextlib
 import dataclasses
+import fractions
 import pathlib
 from typing import Any
 
@@ -174,21 +175,29 @@ class Pictures(Sink):
 
 
 class Film(Sink):
-  """A video, drawn from frames and labels.
+  """A video, drawn from frames and labels, with the sound of the one it is of.
 
   It is encoded in parts of equal length, each by an encoder of its own, in a
   hidden folder beside it; in the end they are joined without encoding again.
-  Where frames are missing, the one before them stands still; at a part's begin
-  the one behind them, so that a part depends on its own frames alone.
+  Frames keep their times; where some are missing, the one before stands still.
   """
 
-  def __init__(self, path: pathlib.Path, fps: float, draw: Draw):
+  def __init__(
+    self,
+    path: pathlib.Path,
+    fps: float,
+    draw: Draw,
+    pixel_aspect: fractions.Fraction = fractions.Fraction(1),
+    sound: pathlib.Path | None = None,
+  ):
     """Nothing is written yet.
 
     Args:
-      path: named .mp4.
-      fps: frames a second, above 0, at most 1000.
-      draw: makes a picture.
+      path: named .mp4, .mov or .webm (`video_writer.FORMATS`).
+      fps: frames a second, above 0, at most 1000; where frames have no times.
+      draw: makes a picture: RGB, for .mov and .webm RGBA.
+      pixel_aspect: width of a pixel as shown, by its height.
+      sound: the file whose sound it gets, by the clock of the frames' times.
 
     Raises:
       SavosError: another name or rate.
@@ -196,40 +205,41 @@ class Film(Sink):
     video_writer.check(path, fps)
     self.name = path.name
     self._path, self._fps, self._draw = path, fps, draw
+    self._aspect, self._sound = pixel_aspect, sound
     self._parts = path.with_name(f'.{path.name}.parts')
-    self._next = 0  # The frame that is encoded next.
-    self._still: np.ndarray | None = None  # The last of the part.
+    self._number = -1  # Of the part that is written.
     self._writer: video_writer.VideoWriter | None = None
     self._open = contextlib.ExitStack()
 
-  def _part(self, index: int) -> pathlib.Path:
-    return self._parts / f'{index // _PART_FRAMES:06d}.mp4'
+  def _part(self, number: int) -> pathlib.Path:
+    return self._parts / f'{number:06d}{self._path.suffix}'
+
+  def _made(self) -> list[pathlib.Path]:
+    return sorted(self._parts.glob(f'[0-9]*{self._path.suffix}'))
 
   def begin(self, done: int) -> int:
     """Keeps the parts that are whole, up to the first that is missing."""
-    self._next = 0
-    while (
-      self._next + _PART_FRAMES <= done and self._part(self._next).is_file()
-    ):
-      self._next += _PART_FRAMES
-    return self._next
+    whole = 0
+    while whole < done // _PART_FRAMES and self._part(whole).is_file():
+      whole += 1
+    for path in self._made():
+      if path >= self._part(whole):
+        path.unlink()
+    return whole * _PART_FRAMES
 
   def write(self, segmented: Segmented) -> None:
-    """Encodes a picture, and those before it that are missing."""
-    picture = self._draw(segmented.frame, segmented.labels)
-    while self._next < segmented.index:
-      still = self._still if self._next % _PART_FRAMES else None
-      self._encode(picture if still is None else still)
-    self._encode(picture)
-
-  def _encode(self, picture: np.ndarray) -> None:
-    if self._writer is None or self._next % _PART_FRAMES == 0:
+    """Encodes a picture."""
+    number, seconds = segmented.index // _PART_FRAMES, segmented.shown.seconds
+    if self._writer is None or number != self._number:
       self._end_part()
-      part = video_writer.VideoWriter(self._part(self._next), self._fps)
-      self._writer = self._open.enter_context(part)
-    self._writer.write(picture)
-    self._still = picture
-    self._next += 1
+      part = video_writer.VideoWriter(
+        self._part(number), self._fps, self._aspect
+      )
+      self._number, self._writer = number, self._open.enter_context(part)
+    if seconds is None:
+      seconds = segmented.index / self._fps
+    picture = self._draw(segmented.frame, segmented.labels)
+    self._writer.write(picture, seconds)
 
   def _end_part(self) -> None:
     self._writer = None
@@ -238,8 +248,10 @@ class Film(Sink):
   def finish(self) -> None:
     """Joins the parts."""
     self._end_part()
-    parts = [self._part(k) for k in range(0, self._next, _PART_FRAMES)]
-    video_writer.join(parts, self._path)
+    parts = self._made()
+    if not parts:  # All frames are missing.
+      return
+    video_writer.join(parts, self._path, self._fps, self._sound)
     for path in parts:
       path.unlink()
     with contextlib.suppress(OSError):  # Something else is in it.

@@ -9,6 +9,7 @@ from collections.abc import Generator
 from collections.abc import Iterator
 import contextlib
 import dataclasses
+import fractions
 import os
 import pathlib
 
@@ -102,6 +103,16 @@ class Video(abc.ABC):
   def file_name(self, index: int) -> str:
     """Returns the name of frame `index`'s image; of a file, what it had."""
     return f'{self.names(index)}.jpg'
+
+  @property
+  def pixel_aspect(self) -> fractions.Fraction:
+    """The width of a pixel as shown, by its height."""
+    return fractions.Fraction(1)
+
+  @property
+  def sound(self) -> pathlib.Path | None:
+    """The file that holds the sound, if there is any, by the frames' clock."""
+    return None
 
   @abc.abstractmethod
   def numbered(self, start: int = 0) -> Generator[Shown]:
@@ -307,6 +318,14 @@ class _File(Video):
 
   def count(self) -> int:
     return video_file.count(self.path)
+
+  @property
+  def pixel_aspect(self) -> fractions.Fraction:
+    return self.facts.pixel_aspect
+
+  @property
+  def sound(self) -> pathlib.Path | None:
+    return self.path
 
   def numbered(self, start: int = 0) -> Generator[Shown]:
     for shown in video_file.frames(self.path, self.facts, start):

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from collections.abc import Sequence
 import contextlib
 import dataclasses
+import fractions
 import functools
 import heapq
 import logging
@@ -37,6 +38,8 @@ _UNSPECIFIED = 2
 # Assumed where a file states no believable rate.
 _FALLBACK_FPS = 25.0
 _BELIEVABLE_FPS = (0.1, 480.0)
+_TICKS = 1_000_000  # A second, in what containers say of themselves.
+_MOST_ASPECT = 8  # Of a pixel.
 # Containers count wrongly by a frame or two; more than this is missing.
 _MISSING_FRAMES = 2
 _MISSING_SHARE = 0.02
@@ -51,12 +54,14 @@ class Facts:
     width: of it, pixels.
     fps: frames a second as stated, 25 where nothing believable is.
     length: number of frames as the header claims; 0 where it claims nothing.
+    pixel_aspect: width of a pixel as shown, by its height.
   """
 
   height: int
   width: int
   fps: float
   length: int
+  pixel_aspect: fractions.Fraction = fractions.Fraction(1)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -125,8 +130,11 @@ class Order:
 
 
 @contextlib.contextmanager
-def _opened(path: pathlib.Path) -> Iterator[Any]:
+def opened(path: pathlib.Path) -> Iterator[Any]:
   """Lends the container and its first stream of pictures.
+
+  Args:
+    path: the file.
 
   Raises:
     SavosError: it can't be read, or holds no video.
@@ -193,7 +201,7 @@ def probe(path: pathlib.Path) -> Facts:
   Raises:
     SavosError: it can't be read, holds no video, or no frame can be decoded.
   """
-  with _opened(path) as (container, stream):
+  with opened(path) as (container, stream):
     fps = _stated_fps(stream)
     low, high = _BELIEVABLE_FPS
     if not low <= fps <= high:  # Also NaN.
@@ -204,7 +212,18 @@ def probe(path: pathlib.Path) -> Facts:
     if first is None:
       raise _no_video(path, 'no frame in it can be decoded')
     height, width = _rgb(first[1]).shape[:2]
-  return Facts(height, width, fps, length)
+    aspect = _pixel_aspect(stream)
+    if abs(first[1].rotation) == 90:
+      aspect = 1 / aspect
+  return Facts(height, width, fps, length, aspect)
+
+
+def _pixel_aspect(stream) -> fractions.Fraction:
+  """Returns a stored pixel's width by its height; 1 where none is told."""
+  stated = stream.sample_aspect_ratio
+  if stated and max(stated, 1 / stated) <= _MOST_ASPECT:
+    return stated
+  return fractions.Fraction(1)
 
 
 def _stated_fps(stream) -> float:
@@ -218,8 +237,10 @@ def _claimed(container, stream, fps: float) -> int:
   seconds = 0.0
   if stream.duration:
     seconds = float(stream.duration * stream.time_base)
-  elif container.duration:
-    seconds = container.duration / pyav.get().time_base
+  elif container.duration:  # The time at which the last of its streams ends.
+    seconds = container.duration / _TICKS
+    begin = float((stream.start_time or 0) * stream.time_base)
+    seconds -= begin if begin < seconds else 0
   return max(0, round(seconds * fps))
 
 
@@ -242,7 +263,7 @@ def _index(path: pathlib.Path, size: int, changed: int) -> Index | None:
     changed: when it was changed, nanoseconds.
   """
   del size, changed
-  with _opened(path) as (container, stream):
+  with opened(path) as (container, stream):
     packets = [
       (packet.pts, packet.is_keyframe)
       for packet in container.demux(stream)
@@ -280,7 +301,7 @@ def count(path: pathlib.Path) -> int:
   if found is not None:
     return len(found.stamps)
   order = Order()
-  with _opened(path) as (container, stream):
+  with opened(path) as (container, stream):
     for _ in _frames(container, stream, order):
       pass
   return order.end()
@@ -299,7 +320,7 @@ def _jump(
   keys = found.keys[found.keys <= found.stamps[start]]
   if not len(keys):
     return
-  with _opened(path) as (container, stream):
+  with opened(path) as (container, stream):
     container.seek(int(keys[-1]), stream=stream)
     landed = False
     for packet in container.demux(stream):
@@ -336,7 +357,7 @@ def frames(path: pathlib.Path, facts: Facts, start: int) -> Generator[Shown]:
       _check_whole(path, facts, count, missing, found.seconds)
       return
   order, last, base = Order(), 0.0, 0.0
-  with _opened(path) as (container, stream):
+  with opened(path) as (container, stream):
     for number, frame in _frames(container, stream, order):
       if frame.time is not None:
         base = base if number else frame.time
@@ -370,7 +391,9 @@ def _check_whole(
   behind = facts.length - reached
   cut = ''
   if behind > max(_MISSING_FRAMES, _MISSING_SHARE * facts.length):
-    if _whole_boxes(path):
+    if _sound_goes_on(path):
+      pass
+    elif _whole_boxes(path):
       logger.warning(
         '%s: %d frames came out of the %d that it counts: cut without '
         'encoding again, or damaged',
@@ -420,6 +443,23 @@ def _ranges(numbers: Sequence[int]) -> str:
       runs.append([number])
   shown = [' to '.join(map(str, run)) for run in runs[:8]]
   return ', '.join(shown) + ', ...' * (len(runs) > 8)
+
+
+def _sound_goes_on(path: pathlib.Path) -> bool:
+  """Whether other streams come to the end that a file states.
+
+  Where it does not count frames, its duration is that of the longest stream.
+  """
+  last = 0.0
+  with opened(path) as (container, stream):
+    duration = (container.duration or 0) / _TICKS
+    others = [s for s in container.streams if s.index != stream.index]
+    with contextlib.suppress(pyav.get().error.FFmpegError):
+      for packet in container.demux(others) if others else ():
+        if packet.pts is not None:
+          ends = (packet.pts + (packet.duration or 0)) * packet.time_base
+          last = max(last, float(ends))
+  return last > 0 and last >= (1 - _MISSING_SHARE) * duration
 
 
 def _whole_boxes(path: pathlib.Path) -> bool:

@@ -1,13 +1,18 @@
-"""Videos written so that browsers play them; whole or not at all.
+"""Videos written so that other programs play them; whole or not at all.
 
-H.264 in mp4, by PyAV: OpenCV's wheels have no encoder of it, and their VP9
+By PyAV: OpenCV's wheels encode no H.264, know no alpha channel, and their VP9
 takes twenty times as long.
 """
 
 from collections.abc import Iterable
+from collections.abc import Iterator
 from collections.abc import Sequence
 import contextlib
+import dataclasses
 import fractions
+import heapq
+import logging
+import operator
 import os
 import pathlib
 from typing import Any
@@ -17,15 +22,101 @@ import numpy as np
 from savos_jax.foundation import errors
 from savos_jax.foundation import files
 from savos_jax.video import pyav
+from savos_jax.video import sound as sound_lib
 
-_SUFFIX = '.mp4'
+logger = logging.getLogger(__name__)
+
 _MAX_FPS = 1000
-# The index in front: a browser plays it before all is loaded.
-_MUXER = {'movflags': 'faststart'}
-# Constant quality, hardly told from the frames; fast, for what is looked at.
-# Without mbtree: with AVX-512 x264's reads memory that nobody has written, and
-# the same frames become other bytes each time.
-_ENCODER = {'preset': 'veryfast', 'crf': '20', 'x264-params': 'mbtree=0'}
+# What a frame may last, seconds; times that say more are damaged.
+_LONGEST = 3600
+# By ISO/IEC 23091-2: what players take for granted, told even so.
+_BT709, _LIMITED = 1, 1
+
+
+@dataclasses.dataclass(frozen=True)
+class Format:
+  """How a video is encoded.
+
+  Attributes:
+    encoder: FFmpeg's name.
+    options: of the encoder.
+    pixels: FFmpeg's name of what is encoded.
+    muxer: options of the container.
+    unit: time stamps a second.
+    delay: by how many frames decoding runs ahead of showing.
+    alpha: whether frames are RGBA.
+    even: whether sides must be even.
+    tells_aspect: whether pixels may be other than square.
+    sounds: what the container holds and its players play.
+  """
+
+  encoder: str
+  options: dict[str, str]
+  pixels: str
+  muxer: dict[str, str]
+  unit: int
+  delay: int
+  alpha: bool
+  even: bool
+  tells_aspect: bool
+  sounds: sound_lib.Kinds
+
+
+# The index in front: a browser plays it before all is loaded. A clock as fine
+# as the frames': it has milliseconds elsewhere.
+_MOV = {'movflags': 'faststart', 'movie_timescale': '90000'}
+_AAC = ('aac', 'mp3', 'ac3', 'eac3', 'alac')
+FORMATS = {
+  # Constant quality, hardly told from the frames; fast, for what is looked at.
+  # Without mbtree: with AVX-512 x264's reads memory that nobody has written,
+  # and the same frames become other bytes each time.
+  '.mp4': Format(
+    'libx264',
+    {'preset': 'veryfast', 'crf': '20', 'x264-params': 'mbtree=0'},
+    'yuv420p',
+    _MOV,
+    unit=90000,
+    delay=2,
+    alpha=False,
+    even=True,
+    tells_aspect=True,
+    sounds=sound_lib.Kinds((*_AAC, 'opus', 'flac'), 'aac'),
+  ),
+  # What video editors take; alpha without loss.
+  '.mov': Format(
+    'prores_ks',
+    {'profile': '4444', 'alpha_bits': '16', 'vendor': 'apl0'},
+    'yuva444p10le',
+    _MOV,
+    unit=90000,
+    delay=0,
+    alpha=True,
+    even=False,
+    tells_aspect=True,
+    sounds=sound_lib.Kinds((*_AAC, 'pcm_s16le', 'pcm_s24le'), 'aac'),
+  ),
+  # What browsers take. Without look-ahead, which alpha does without.
+  '.webm': Format(
+    'libvpx-vp9',
+    {
+      'crf': '20',
+      'b': '0',
+      'deadline': 'realtime',
+      'cpu-used': '6',
+      'row-mt': '1',
+      'auto-alt-ref': '0',
+      'lag-in-frames': '0',
+    },
+    'yuva420p',
+    {'fflags': '+bitexact'},  # No number at random in it.
+    unit=1000,
+    delay=0,
+    alpha=True,
+    even=False,
+    tells_aspect=False,
+    sounds=sound_lib.Kinds(('opus', 'vorbis'), 'libopus', preroll=False),
+  ),
+}
 
 
 def _even(frame: np.ndarray) -> np.ndarray:
@@ -34,21 +125,25 @@ def _even(frame: np.ndarray) -> np.ndarray:
   return np.pad(frame, ((0, height % 2), (0, width % 2), (0, 0)), mode='edge')
 
 
+def _format(path: str | os.PathLike) -> Format:
+  return FORMATS[pathlib.Path(path).suffix.lower()]
+
+
 def check(path: str | os.PathLike, fps: float) -> None:
   """Refuses a name or a rate, before any frame is made.
 
   Args:
-    path: named .mp4.
+    path: named .mp4, .mov or .webm.
     fps: frames a second, above 0, at most 1000.
 
   Raises:
     SavosError: another name or rate.
   """
   suffix = pathlib.Path(path).suffix
-  if suffix.lower() != _SUFFIX:
+  if suffix.lower() not in FORMATS:
     raise errors.SavosError(
       f'{path}: a video named {suffix or "without a suffix"}.\n'
-      f'  Expected a name that ends in {_SUFFIX}.'
+      f'  Expected a name that ends in {", ".join(FORMATS)}.'
     )
   if not 0 < fps <= _MAX_FPS:
     raise errors.SavosError(
@@ -57,25 +152,48 @@ def check(path: str | os.PathLike, fps: float) -> None:
     )
 
 
+def _rate(fps: float) -> fractions.Fraction:
+  return fractions.Fraction(fps).limit_denominator(1001)  # 29.97: 30000/1001.
+
+
+def _step(format_: Format, fps: float) -> int:
+  """Returns the time stamps from a frame to the next."""
+  return max(1, round(format_.unit / _rate(fps)))
+
+
+def _follows(stamp: int, last: int, unit: int) -> bool:
+  """Whether a frame may be shown at a time, `last` being the one before it."""
+  return 0 < stamp - last <= _LONGEST * unit
+
+
 class VideoWriter:
-  """Writes frames to an mp4 file one by one.
+  """Writes frames to a video file one by one.
 
     with VideoWriter('out.mp4', fps=25) as writer:
       writer.write(frame)
 
-  The file appears when the block ends, and not at all when it raises.
+  The file appears when the block ends, and not at all when it raises. Colours
+  are those of BT.709, of limited range, and tagged so.
 
   Attributes:
     path: the file.
     count: frames written.
   """
 
-  def __init__(self, path: str | os.PathLike, fps: float):
+  def __init__(
+    self,
+    path: str | os.PathLike,
+    fps: float,
+    pixel_aspect: fractions.Fraction = fractions.Fraction(1),
+  ):
     """Checks the name and the rate; nothing is written yet.
 
     Args:
-      path: named .mp4; the folder is made if need be.
+      path: named .mp4 (H.264), .mov (ProRes 4444) or .webm (VP9); the folder
+        is made if need be.
       fps: frames a second, above 0, at most 1000.
+      pixel_aspect: width of a pixel as shown, by its height. WebM, which can't
+        tell it here, gets frames of other width.
 
     Raises:
       SavosError: another name or rate.
@@ -83,44 +201,85 @@ class VideoWriter:
     check(path, fps)
     self.path = pathlib.Path(path)
     self.count = 0
+    self._format = _format(path)
+    self._aspect = pixel_aspect
     self._cleanup = contextlib.ExitStack()
     self._container: Any = None
     self._stream: Any = None
     self._shape: tuple[int, ...] | None = None
-    # 29.97 is 30000/1001.
-    self._rate = fractions.Fraction(fps).limit_denominator(1001)
+    self._last: int | None = None  # The time stamp of the frame before.
+    self._fps = fps
 
   def __enter__(self) -> 'VideoWriter':
     self._partial = self._cleanup.enter_context(files.replacing(self.path))
     return self
 
-  def write(self, frame: np.ndarray) -> None:
+  def write(self, frame: np.ndarray, seconds: float | None = None) -> None:
     """Appends a frame.
 
     Args:
-      frame: RGB uint8 [H, W, 3], all of one size; an odd side grows by a
-        pixel.
+      frame: RGB uint8 [H, W, 3], with alpha channel, not premultiplied, in a
+        .mov or .webm: RGBA [H, W, 4]. All of one size; an odd side grows by a
+        pixel in an .mp4.
+      seconds: when it is shown, 0 or more, and later than the one before it;
+        None, or not later, or by more than an hour: as the rate says.
 
     Raises:
       SavosError: the file can't be written.
-      ValueError: a frame of another size than the first.
+      ValueError: a frame of another size than the first, or of other channels
+        than the format's.
     """
     if self._shape is None:
       self._shape = frame.shape
-      self._start(_even(frame).shape)
+      self._start()
     elif frame.shape != self._shape:
       raise ValueError(f'a frame {frame.shape} after frames {self._shape}')
-    picture = np.ascontiguousarray(_even(frame))
-    self._encode(pyav.get().VideoFrame.from_ndarray(picture, format='rgb24'))
+    picture = _even(frame) if self._format.even else frame
+    made = pyav.get().VideoFrame.from_ndarray(
+      np.ascontiguousarray(picture),
+      format='rgba' if self._format.alpha else 'rgb24',
+    )
+    encoded = made.reformat(
+      width=self._stream.width,
+      format=self._format.pixels,
+      dst_colorspace=_BT709,
+      dst_color_range=_LIMITED,
+    )
+    encoded.pts = self._last = self._stamp(seconds)
+    encoded.time_base = fractions.Fraction(1, self._format.unit)
+    self._encode(encoded)
     self.count += 1
 
-  def _start(self, shape: tuple[int, ...]) -> None:
-    self._container = pyav.get().open(str(self._partial), 'w', options=_MUXER)
-    self._stream = self._container.add_stream(
-      'libx264', rate=self._rate, options=_ENCODER
+  def _stamp(self, seconds: float | None) -> int:
+    unit = self._format.unit
+    if seconds is None:
+      seconds = self.count / _rate(self._fps)
+    wanted = max(0, round(unit * seconds))
+    if self._last is None or _follows(wanted, self._last, unit):
+      return wanted
+    return self._last + _step(self._format, self._fps)
+
+  def _start(self) -> None:
+    height, width, channels = self._shape
+    if channels != 3 + self._format.alpha:
+      raise ValueError(f'frames {self._shape} for {self.path}')
+    grow = 1 if self._format.even else 0
+    if not self._format.tells_aspect:
+      width, self._aspect = max(1, round(width * self._aspect)), 1
+    self._container = pyav.get().open(
+      str(self._partial), 'w', options=self._format.muxer
     )
-    self._stream.height, self._stream.width = shape[:2]
-    self._stream.pix_fmt = 'yuv420p'
+    self._stream = self._container.add_stream(
+      self._format.encoder, rate=_rate(self._fps), options=self._format.options
+    )
+    context = self._stream.codec_context
+    context.height = height + (height & grow)
+    context.width = width + (width & grow)
+    context.pix_fmt = self._format.pixels
+    context.time_base = fractions.Fraction(1, self._format.unit)
+    context.sample_aspect_ratio = fractions.Fraction(self._aspect)
+    context.colorspace = context.color_primaries = context.color_trc = _BT709
+    context.color_range = _LIMITED
 
   def _encode(self, picture: Any) -> None:
     for packet in self._stream.encode(picture):
@@ -153,8 +312,8 @@ def write_video(
   """Writes a video, atomically; makes the folder if needed.
 
   Args:
-    path: the file, named .mp4.
-    frames: RGB uint8 [H, W, 3], all of one size; an odd side grows by a pixel.
+    path: the file, named .mp4, .mov or .webm.
+    frames: as `VideoWriter.write` takes them.
     fps: frames a second.
 
   Raises:
@@ -166,30 +325,101 @@ def write_video(
       writer.write(frame)
 
 
-def join(parts: Sequence[str | os.PathLike], path: str | os.PathLike) -> None:
+def _stamps(part: str | os.PathLike) -> list[int]:
+  """Returns the time stamps of a part's frames, ascending."""
+  with pyav.get().open(str(part)) as container:
+    (stream,) = container.streams.video
+    packets = container.demux(stream)
+    return sorted(packet.pts for packet in packets if packet.size)
+
+
+def _joined(
+  parts: Sequence[str | os.PathLike], stream: Any, format_: Format, step: int
+) -> Iterator[tuple[float, Any]]:
+  """Yields the packets of all parts for a stream, and their seconds.
+
+  The first frame is shown at 0.
+  """
+  last, shift, ahead = None, 0, []
+  for part in parts:
+    stamps = _stamps(part)
+    if last is None:
+      shift = -stamps[0]
+      # Times of decoding are those of showing, behind by the delay.
+      ahead = [-step * i for i in range(format_.delay, 0, -1)]
+    elif not _follows(stamps[0] + shift, last, format_.unit):
+      shift = last + step - stamps[0]
+    last = stamps[-1] + shift
+    with pyav.get().open(str(part)) as container:
+      for packet in container.demux(video=0):
+        if not packet.size:  # The demuxer's word that it has ended.
+          continue
+        packet.pts += shift
+        packet.dts = heapq.heappushpop(ahead, packet.pts)
+        packet.duration = step
+        packet.stream = stream
+        yield packet.dts / format_.unit, packet
+
+
+def _write(
+  partial: pathlib.Path,
+  parts: Sequence[str | os.PathLike],
+  fps: float,
+  sound: pathlib.Path | None,
+) -> None:
+  """Joins parts into a file; see `join`."""
+  format_ = _format(partial)
+  step = _step(format_, fps)
+  begin = _stamps(parts[0])[0] / format_.unit
+  end = (_stamps(parts[-1])[-1] + step) / format_.unit
+  with contextlib.ExitStack() as stack:
+    open_ = pyav.get().open
+    joined = stack.enter_context(
+      open_(str(partial), 'w', options=format_.muxer)
+    )
+    with open_(str(parts[0])) as container:
+      (source,) = container.streams.video
+      stream = joined.add_stream_from_template(source, opaque=True)
+      stream.metadata.update(source.metadata)
+      aspect = source.sample_aspect_ratio  # Not every container's is copied.
+      stream.codec_context.sample_aspect_ratio = aspect
+    streams = [_joined(parts, stream, format_, step)]
+    if sound:
+      lent = sound_lib.added(sound, joined, format_.sounds, begin, end)
+      streams += stack.enter_context(lent)
+    for _, packet in heapq.merge(*streams, key=operator.itemgetter(0)):
+      joined.mux(packet)
+
+
+def join(
+  parts: Sequence[str | os.PathLike],
+  path: str | os.PathLike,
+  fps: float,
+  sound: pathlib.Path | None = None,
+) -> None:
   """Joins videos one behind the other, without encoding again, atomically.
 
+  Each keeps its times; where they don't follow on those of the part before,
+  the rate says when it begins. Sound goes along: what the file holds of it
+  while the frames are shown, by the same clock.
+
   Args:
-    parts: of `VideoWriter`, at least one, all of one size and rate.
-    path: the file, named .mp4.
+    parts: of `VideoWriter`, at least one, all of one size and kind.
+    path: the file, named as they are.
+    fps: frames a second, as each was written.
+    sound: the video whose sound it gets; sound that can't be had is left out,
+      and told.
 
   Raises:
     SavosError: the file can't be written.
   """
-  with (
-    files.replacing(path) as partial,
-    pyav.get().open(str(partial), 'w', options=_MUXER) as joined,
-  ):
-    stream, start = None, 0
-    for part in parts:
-      with pyav.get().open(str(part)) as container:
-        (source,) = container.streams.video
-        stream = stream or joined.add_stream_from_template(source)
-        for packet in container.demux(source):
-          if packet.dts is None:  # The demuxer's word that it has ended.
-            continue
-          packet.pts, packet.dts = packet.pts + start, packet.dts + start
-          packet.stream = stream
-          joined.mux(packet)
-        ticks = 1 / (source.average_rate * source.time_base)
-        start += round(source.frames * ticks)
+  with files.replacing(path) as partial:
+    try:
+      _write(partial, parts, fps, sound)
+    except (pyav.get().error.FFmpegError, ValueError) as error:
+      if sound is None:
+        raise
+      logger.warning(
+        '%s: the sound of %s is damaged and left out (%s)', path, sound, error
+      )
+      _write(partial, parts, fps, None)
