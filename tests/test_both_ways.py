@@ -164,23 +164,29 @@ def found(rows, sure):
 
 
 @pytest.mark.parametrize(
-  ('index', 'sure', 'expected'),
+  ('index', 'sure', 'share'),
   [
-    (2, (1.0, 1.0), 0.8),  # At the mark before.
-    (4, (1.0, 1.0), (0.8 + 0.2) / 2),
-    (3, (1.0, 1.0), (3 * 0.8 + 0.2) / 4),
-    (5, (1.0, 0.5), (0.8 + 1.5 * 0.2) / 2.5),
-    (5, (0.0, 0.5), 0.2),  # Lost on the way forwards.
-    (4, (0.0, 0.0), (0.8 + 0.2) / 2),
+    (2, (1.0, 1.0), 1),  # At the mark before.
+    (4, (1.0, 1.0), 2 / 3),
+    (3, (1.0, 1.0), 6 / 7),
+    (5, (1.0, 0.5), 2 / 3.5),
+    (5, (0.0, 0.5), 0),  # Lost on the way forwards.
+    (4, (0.0, 0.0), 2 / 3),
   ],
 )
 def test_the_nearer_and_the_surer_way_weighs_more(
-  tracker, video, index, sure, expected
+  tracker, video, index, sure, share
 ):
-  given = marks.of_labels({2: drawn(1), 6: drawn(1)})
+  """And that from the mark in which the object is twice as long."""
+  small = np.zeros(SIZE, np.uint8)
+  small[:5, :5] = 1
+  given = marks.of_labels(
+    {2: small.repeat(2, 0).repeat(2, 1)[:40, :60], 6: small}
+  )
   tracker.start(video.frame(0), drawn(1), (1,))
   forth, back = (found([p], [s]) for p, s in zip((0.8, 0.2), sure, strict=True))
-  joined = both_ways.joined(tracker, given, index, forth, back)
+  joined = both_ways.Join(tracker, given)(index, forth, back)
+  expected = share * 0.8 + (1 - share) * 0.2
   np.testing.assert_allclose(joined.probabilities, expected, atol=2e-5)
   assert (joined.labels == (expected > 0.5)).all()
 

@@ -118,52 +118,62 @@ class Aside(sinks.Record):
       self.folder.rmdir()
 
 
-def _nearness(marks: marks_lib.Marks, object_id: int, index: int) -> float:
-  """Returns what forwards counts for, 0..1, between two marks of an object.
+class Join:
+  """Joins what was found of frames from their two sides.
 
-  1 at its mark before, 0 at the one behind; the nearer one counts more.
+  An object's probability is the mean of both ways, each weighted by how near
+  its mark is, by how sure it is in the frame, and by how long the object is in
+  the mark (the root of its area). So the other way tells where one has lost
+  the object, and a mark that shows a bit of it counts for little.
   """
-  marked = [i for i, ids in marks.objects.items() if object_id in ids]
-  before = max((i for i in marked if i <= index), default=None)
-  behind = min((i for i in marked if i >= index), default=None)
-  if before is None or behind is None:
-    return float(behind is None)
-  return (behind - index) / (behind - before) if behind > before else 1.0
 
+  def __init__(self, tracker: tracker_lib.Tracker, marks: marks_lib.Marks):
+    """Reads the marks, each once.
 
-def joined(
-  tracker: tracker_lib.Tracker,
-  marks: marks_lib.Marks,
-  index: int,
-  forwards: Found,
-  backwards: Found,
-) -> Found:
-  """Joins what was found of a frame from its two sides.
+    Args:
+      tracker: that of the way forwards.
+      marks: of the video.
+    """
+    self._tracker = tracker
+    # Of each object: where it is marked, and how long it is there.
+    self._lengths: dict[int, dict[int, float]] = {}
+    for index in sorted(marks.objects):
+      labels = marks.labels(index)
+      for object_id in marks.objects[index]:
+        length = np.count_nonzero(labels == object_id) ** 0.5
+        self._lengths.setdefault(object_id, {})[index] = length
 
-  An object's probability is the mean of both, each weighted by how near its
-  mark is, and by how sure it is there: where one way has lost the object, the
-  other tells.
+  def _shares(self, object_id: int, index: int) -> tuple[float, float]:
+    """Returns what the ways forwards and backwards count for in a frame."""
+    marked = self._lengths[object_id]
+    before = max((i for i in marked if i <= index), default=None)
+    behind = min((i for i in marked if i >= index), default=None)
+    if behind is None or before == behind:
+      return 1.0, 0.0
+    if before is None:
+      return 0.0, 1.0
+    return (behind - index) * marked[before], (index - before) * marked[behind]
 
-  Args:
-    tracker: that of the way forwards.
-    marks: of the video.
-    index: of the frame.
-    forwards: with probabilities.
-    backwards: with probabilities of the same size.
-  """
-  ways = (forwards, backwards)
-  ids = sorted({*forwards.confidence, *backwards.confidence})
-  rows = []
-  for object_id in ids:
-    near = _nearness(marks, object_id, index)
-    total, weights = 0.0, 0.0
-    for way, share in zip(ways, (near, 1.0 - near), strict=True):
-      if object_id in way.confidence:
-        row = list(way.confidence).index(object_id)
-        weight = share * max(way.confidence[object_id], _LEAST)
-        total += weight * way.probabilities[row]
-        weights += weight
-    rows.append(total / weights)
-  soft = np.stack(rows).astype(np.float32)
-  labels, sure = tracker.label(soft, ids)
-  return Found(labels, dict(zip(ids, sure.tolist(), strict=True)), soft)
+  def __call__(self, index: int, forwards: Found, backwards: Found) -> Found:
+    """Joins a frame.
+
+    Args:
+      index: of the frame.
+      forwards: with probabilities.
+      backwards: with probabilities of the same size.
+    """
+    ids = sorted({*forwards.confidence, *backwards.confidence})
+    rows = []
+    for object_id in ids:
+      total, weights = 0.0, 0.0
+      shares = self._shares(object_id, index)
+      for way, share in zip((forwards, backwards), shares, strict=True):
+        if object_id in way.confidence and way.probabilities is not None:
+          row = list(way.confidence).index(object_id)
+          weight = share * max(way.confidence[object_id], _LEAST)
+          total += weight * way.probabilities[row]
+          weights += weight
+      rows.append(total / weights)
+    soft = np.stack(rows).astype(np.float32)
+    labels, sure = self._tracker.label(soft, ids)
+    return Found(labels, dict(zip(ids, sure.tolist(), strict=True)), soft)

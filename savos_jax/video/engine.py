@@ -180,6 +180,11 @@ class _Run:
     """What was found backwards."""
     return self.job.aside
 
+  @functools.cached_property
+  def join(self) -> both_ways.Join:
+    """Joins the ways."""
+    return both_ways.Join(self.tracker, self.job.marks)
+
   @property
   def coming(self) -> video_file.Shown:
     """The frame that comes; one that runs has one."""
@@ -451,7 +456,7 @@ def _found(run: _Run, labels: np.ndarray) -> both_ways.Found:
   forwards = both_ways.Found(labels, sure, probabilities)
   if not backwards:
     return forwards
-  return both_ways.joined(tracker, run.job.marks, index, forwards, backwards)
+  return run.join(index, forwards, backwards)
 
 
 def _check_marks(run: _Run) -> None:
