@@ -231,7 +231,7 @@ class VideoWriter:
     """
     if self._shape is None:
       self._shape = frame.shape
-      self._start()
+      self._start(frame.shape)
     elif frame.shape != self._shape:
       raise ValueError(f'a frame {frame.shape} after frames {self._shape}')
     picture = _even(frame) if self._format.even else frame
@@ -259,13 +259,13 @@ class VideoWriter:
       return wanted
     return self._last + _step(self._format, self._fps)
 
-  def _start(self) -> None:
-    height, width, channels = self._shape
+  def _start(self, shape: tuple[int, ...]) -> None:
+    height, width, channels = shape
     if channels != 3 + self._format.alpha:
-      raise ValueError(f'frames {self._shape} for {self.path}')
-    grow = 1 if self._format.even else 0
+      raise ValueError(f'frames {shape} for {self.path}')
+    grow, aspect = 1 if self._format.even else 0, self._aspect
     if not self._format.tells_aspect:
-      width, self._aspect = max(1, round(width * self._aspect)), 1
+      width, aspect = max(1, round(width * aspect)), fractions.Fraction(1)
     self._container = pyav.get().open(
       str(self._partial), 'w', options=self._format.muxer
     )
@@ -277,7 +277,7 @@ class VideoWriter:
     context.width = width + (width & grow)
     context.pix_fmt = self._format.pixels
     context.time_base = fractions.Fraction(1, self._format.unit)
-    context.sample_aspect_ratio = fractions.Fraction(self._aspect)
+    context.sample_aspect_ratio = aspect
     context.colorspace = context.color_primaries = context.color_trc = _BT709
     context.color_range = _LIMITED
 
