@@ -16,6 +16,7 @@ import pytest
 
 from savos_jax.datasets import masks
 from savos_jax.foundation import errors
+from savos_jax.video import pixels
 from savos_jax.video import sources
 from savos_jax.video import video_file
 
@@ -431,7 +432,7 @@ def test_colours_are_as_players_show_them(size):
   scale = 255 / 112
   r, b = luma + scale * (1 - kr) * red, luma + scale * (1 - kb) * blue
   g = (luma - kr * r - kb * b) / (1 - kr - kb)
-  found = video_file._rgb(frame)[10, 10]
+  found = pixels.Converter().rgb(frame)[10, 10]
   np.testing.assert_allclose(found, np.clip((r, g, b), 0, 255), atol=3)
 
 

@@ -19,6 +19,8 @@ from typing import Any
 import numpy as np
 
 from savos_jax.foundation import errors
+from savos_jax.video import interlaced
+from savos_jax.video import pixels
 from savos_jax.video import pyav
 
 logger = logging.getLogger(__name__)
@@ -32,9 +34,6 @@ _DEMUXERS = (
 # No demuxer may open another file: it would need one of these to do so.
 _ALONE = {'protocol_whitelist': 'none'}
 _BUFFER = 1 << 20  # Bytes that are read at once.
-# Where a file does not tell: players take the one for large frames.
-_LARGE = 720  # Pixels.
-_UNSPECIFIED = 2
 # Assumed where a file states no believable rate.
 _FALLBACK_FPS = 25.0
 _BELIEVABLE_FPS = (0.1, 480.0)
@@ -176,19 +175,6 @@ def _no_video(path: pathlib.Path, found: str = 'no video in it'):
   )
 
 
-def _rgb(frame: Any) -> np.ndarray:
-  """Returns a frame as it is shown, RGB uint8 [H, W, 3]."""
-  matrix = frame.colorspace
-  if matrix == _UNSPECIFIED:
-    large = min(frame.height, frame.width) >= _LARGE
-    colours = pyav.get().video.reformatter.Colorspace
-    matrix = colours.ITU709 if large else colours.ITU601
-  image = frame.reformat(format='rgb24', src_colorspace=matrix).to_ndarray()
-  # Degrees, against the clock: as phones store what they were held at.
-  turns = round(frame.rotation / 90) % 4
-  return np.ascontiguousarray(np.rot90(image, turns))
-
-
 def _decoded(packet) -> Iterator[Any]:
   """Yields what a packet completes; nothing where it is damaged."""
   with contextlib.suppress(pyav.get().error.InvalidDataError):
@@ -211,10 +197,10 @@ def probe(path: pathlib.Path) -> Facts:
     first = next(_frames(container, stream, Order()), None)
     if first is None:
       raise _no_video(path, 'no frame in it can be decoded')
-    height, width = _rgb(first[1]).shape[:2]
-    aspect = _pixel_aspect(stream)
-    if abs(first[1].rotation) == 90:
-      aspect = 1 / aspect
+    frame, aspect = first[2], _pixel_aspect(stream)
+    height, width = frame.height, frame.width
+    if pixels.is_turned_aside(pixels.display_matrix(frame)):
+      height, width, aspect = width, height, 1 / aspect
   return Facts(height, width, fps, length, aspect)
 
 
@@ -244,13 +230,13 @@ def _claimed(container, stream, fps: float) -> int:
   return max(0, round(seconds * fps))
 
 
-def _frames(container, stream, order: Order) -> Iterator[Any]:
-  """Yields number and frame."""
+def _frames(container, stream, order: Order) -> Iterator[interlaced.Numbered]:
+  """Yields number, seconds and frame."""
   for packet in container.demux(stream):
     if not packet.is_discard and packet.size:
       order.packet(packet.pts)
     for frame in _decoded(packet):
-      yield order.frame(frame.pts), frame
+      yield order.frame(frame.pts), frame.time, frame
 
 
 @functools.lru_cache(maxsize=16)
@@ -309,28 +295,32 @@ def count(path: pathlib.Path) -> int:
 
 def _jump(
   path: pathlib.Path, found: Index, start: int
-) -> Iterator[tuple[int, Any]]:
+) -> Iterator[interlaced.Numbered]:
   """Yields frame `start` and those after it, from the key frame before it.
 
-  Nothing is yielded where the demuxer or the decoder lands elsewhere: then the
-  file has to be decoded from its first frame.
+  The one before it comes first, if it can be decoded: what is interlaced needs
+  it. Nothing is yielded where the demuxer or the decoder lands elsewhere: then
+  the file has to be decoded from its first frame.
   """
   if start >= len(found.stamps):
     return
-  keys = found.keys[found.keys <= found.stamps[start]]
+  begin = max(0, start - 1)
+  keys = found.keys[found.keys <= found.stamps[begin]]
   if not len(keys):
     return
   with opened(path) as (container, stream):
     container.seek(int(keys[-1]), stream=stream)
-    landed = False
+    earlier = landed = False
     for packet in container.demux(stream):
       for frame in _decoded(packet):
         number = int(np.searchsorted(found.stamps, frame.pts or 0))
-        landed = landed or number == start
+        # A damaged frame before it may be passed over, by the decoder alone.
+        landed = landed or number == begin or (earlier and number == start)
+        earlier = True
         if number > start and not landed:
           return
         if landed:
-          yield number, frame
+          yield number, frame.time, frame
 
 
 def frames(path: pathlib.Path, facts: Facts, start: int) -> Generator[Shown]:
@@ -346,11 +336,14 @@ def frames(path: pathlib.Path, facts: Facts, start: int) -> Generator[Shown]:
     SavosError: it can't be read.
   """
   found = index(path) if start else None
+  converter = pixels.Converter()
   if found is not None:
     seen = []
-    for number, frame in _jump(path, found, start):
-      seen.append(number)
-      yield Shown(number, frame.time, _rgb(frame))
+    jumped = _jump(path, found, start)
+    for number, seconds, frame in interlaced.progressive(jumped):
+      if number >= start:
+        seen.append(number)
+        yield Shown(number, seconds, converter.rgb(frame))
     if seen:
       count = len(found.stamps)
       missing = sorted(set(range(start, count)) - set(seen))
@@ -358,12 +351,13 @@ def frames(path: pathlib.Path, facts: Facts, start: int) -> Generator[Shown]:
       return
   order, last, base = Order(), 0.0, 0.0
   with opened(path) as (container, stream):
-    for number, frame in _frames(container, stream, order):
-      if frame.time is not None:
-        base = base if number else frame.time
-        last = frame.time - base
+    numbered = _frames(container, stream, order)
+    for number, seconds, frame in interlaced.progressive(numbered):
+      if seconds is not None:
+        base = base if number else seconds
+        last = seconds - base
       if number >= start:
-        yield Shown(number, frame.time, _rgb(frame))
+        yield Shown(number, seconds, converter.rgb(frame))
   count = order.end()
   missing = [number for number in order.missing if number >= start]
   _check_whole(path, facts, count, missing, last)

@@ -31,6 +31,7 @@ _MAX_FPS = 1000
 _LONGEST = 3600
 # By ISO/IEC 23091-2: what players take for granted, told even so.
 _BT709, _LIMITED = 1, 1
+_SQUARE = fractions.Fraction(1)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -184,7 +185,7 @@ class VideoWriter:
     self,
     path: str | os.PathLike,
     fps: float,
-    pixel_aspect: fractions.Fraction = fractions.Fraction(1),
+    pixel_aspect: fractions.Fraction = _SQUARE,
   ):
     """Checks the name and the rate; nothing is written yet.
 
@@ -206,6 +207,7 @@ class VideoWriter:
     self._cleanup = contextlib.ExitStack()
     self._container: Any = None
     self._stream: Any = None
+    self._reformatter = pyav.get().video.reformatter.VideoReformatter()
     self._shape: tuple[int, ...] | None = None
     self._last: int | None = None  # The time stamp of the frame before.
     self._fps = fps
@@ -239,11 +241,13 @@ class VideoWriter:
       np.ascontiguousarray(picture),
       format='rgba' if self._format.alpha else 'rgb24',
     )
-    encoded = made.reformat(
+    encoded = self._reformatter.reformat(
+      made,
       width=self._stream.width,
       format=self._format.pixels,
       dst_colorspace=_BT709,
       dst_color_range=_LIMITED,
+      threads=1,  # With more the alpha channel is not always the same.
     )
     encoded.pts = self._last = self._stamp(seconds)
     encoded.time_base = fractions.Fraction(1, self._format.unit)
@@ -265,7 +269,7 @@ class VideoWriter:
       raise ValueError(f'frames {shape} for {self.path}')
     grow, aspect = 1 if self._format.even else 0, self._aspect
     if not self._format.tells_aspect:
-      width, aspect = max(1, round(width * aspect)), fractions.Fraction(1)
+      width, aspect = max(1, round(width * aspect)), _SQUARE
     self._container = pyav.get().open(
       str(self._partial), 'w', options=self._format.muxer
     )
