@@ -108,8 +108,8 @@ def test_what_is_written_is_read_again(tmp_path, name, exact, ids):
     files |= writer.add(frame)
   files |= writer.end()
   paths = [
-    save(tmp_path, content, path.rpartition('/')[2])
-    for path, content in files.items()
+    save(tmp_path, b''.join(parts), path.rpartition('/')[2])
+    for path, parts in files.items()
     if reading.is_annotations(path) and 'config' not in path
   ]
   found = reading.read(paths, CLIP)
@@ -131,7 +131,7 @@ def test_objects_without_numbers_keep_those_of_their_names(tmp_path):
   frame = copy.copy(drawn_clips.frames()[0])
   object.__setattr__(frame, 'labels', square(number=200) + square(20, 3, 3))
   (path,) = (p for p in writer.add(frame) if p.startswith('tasks'))
-  path = save(tmp_path, writer.add(frame)[path])
+  path = save(tmp_path, b''.join(writer.add(frame)[path]))
   found = reading.read([path], CLIP)
   assert found.names == {3: 'object_3', 200: 'object_200'}
   np.testing.assert_array_equal(found.labels[0], frame.labels)

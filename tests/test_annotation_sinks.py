@@ -5,7 +5,9 @@ import pytest
 from savos_jax.annotations import formats
 from savos_jax.foundation import errors
 from savos_jax.foundation import files
+from savos_jax.video import annotation_files
 from savos_jax.video import annotation_sinks
+from savos_jax.video import excerpts
 from savos_jax.video import sinks
 from savos_jax.video import sources
 from savos_jax.video import video_file
@@ -65,6 +67,21 @@ def test_frames_are_named_as_their_files(tmp_path, video):
   text = (tmp_path / 'coco' / 'annotations.json').read_text()
   assert '"file_name": "00003.png"' in text
   assert '"name": "object_2"' in text
+
+
+def test_frames_of_a_part_have_the_numbers_of_the_whole(tmp_path, video):
+  part = excerpts.part(video, first=1, every=2)
+  sink = annotation_sinks.Annotations(tmp_path, 'csv', part, {1: ''})
+  sink.begin(0)
+  tell(sink, part, range(2))
+  sink.finish()
+  rows = (tmp_path / 'csv' / 'table.csv').read_text().splitlines()[1:]
+  told = [row.split(',')[:2] for row in rows]
+  assert told == [['1', '00001'], ['3', '00003']]
+  frames = annotation_files.frames_of(part)
+  numbered = [frames.find('', number) for number in range(4)]
+  assert numbered == [None, 0, None, 1]
+  assert [frames.find(f'0000{n}.png', None) for n in (2, 3)] == [None, 1]
 
 
 def test_a_new_video_leaves_no_file_of_an_earlier_one(tmp_path, video):

@@ -1,11 +1,13 @@
 """What is written of a video: frames with their masks, in one format."""
 
 import abc
+from collections.abc import Iterable
 from collections.abc import Iterator
 from collections.abc import Mapping
 import dataclasses
 import functools
 import re
+import zlib
 
 import cv2
 import numpy as np
@@ -59,7 +61,7 @@ class Frame:
   """A frame with its masks.
 
   Attributes:
-    index: its number, from 0.
+    index: its number in the file or folder, from 0.
     name: the stem of files that belong to it.
     file: the name of its image; where it is one of a video file, that which
       it would have.
@@ -91,7 +93,31 @@ class Frame:
     return cv2.imencode('.jpg', self.image[..., ::-1], quality)[1].tobytes()
 
 
-Files = Mapping[str, bytes]  # Path in the format's folder -> what is in it.
+# Path in the format's folder -> what is in it, part by part.
+Files = Mapping[str, Iterable[bytes]]
+
+
+class Rows:
+  """Lines of text, kept compressed: there may be some of every frame."""
+
+  def __init__(self):
+    """There are none."""
+    self._packed: list[bytes] = []
+
+  def __len__(self) -> int:
+    return len(self._packed)
+
+  def add(self, line: str) -> None:
+    """Takes the next line."""
+    self._packed.append(zlib.compress(line.encode(), 1))
+
+  def __iter__(self) -> Iterator[bytes]:
+    return map(zlib.decompress, self._packed)
+
+  def joined(self, between: bytes = b'\n') -> Iterator[bytes]:
+    """Yields what a file is to hold: all lines, and what is between them."""
+    for number, line in enumerate(self):
+      yield between * (number > 0) + line
 
 
 class Writer(abc.ABC):

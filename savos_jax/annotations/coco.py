@@ -5,7 +5,7 @@ sure its mask is; both are additions that other programs pass over, or use.
 """
 
 from collections.abc import Callable
-from collections.abc import Iterable
+from collections.abc import Iterator
 import json
 from typing import Any
 
@@ -55,12 +55,14 @@ def annotation(
   return told
 
 
-def _list(name: str, rows: Iterable[str]) -> str:
-  return f'"{name}": [\n' + ',\n'.join(rows) + '\n]'
+def _list(name: str, rows: clip_lib.Rows) -> Iterator[bytes]:
+  yield f'"{name}": [\n'.encode()
+  yield from rows.joined(b',\n')
+  yield b'\n]'
 
 
 class Writer(clip_lib.Writer):
-  """One file; its rows are kept as text, which is small."""
+  """One file."""
 
   def __init__(
     self, clip: clip_lib.Clip, segmentation: Callable[[np.ndarray], Any]
@@ -68,8 +70,8 @@ class Writer(clip_lib.Writer):
     """Takes how a mask is written: `as_runs` or `as_polygons`."""
     super().__init__(clip)
     self._segmentation = segmentation
-    self._images: list[str] = []
-    self._annotations: list[str] = []
+    self._images = clip_lib.Rows()
+    self._annotations = clip_lib.Rows()
 
   def add(self, frame: clip_lib.Frame) -> clip_lib.Files:
     """Keeps a row for the frame, and one for each object in it."""
@@ -80,28 +82,32 @@ class Writer(clip_lib.Writer):
       'width': self.clip.width,
       'frame_index': frame.index,
     }
-    self._images.append(json.dumps(image))
+    self._images.add(json.dumps(image))
     for object_id, mask in frame.seen(self.clip):
       drawn = self._segmentation(mask)
       told = annotation(self.clip, frame, object_id, mask, drawn)
       told = {'id': len(self._annotations) + 1, **told}
-      self._annotations.append(json.dumps(told))
+      self._annotations.add(json.dumps(told))
     return {}
 
   def end(self) -> clip_lib.Files:
     """Returns the file."""
-    categories = [
-      json.dumps({'id': number, 'name': name, 'supercategory': 'object'})
-      for number, name in enumerate(self.clip.categories, 1)
-    ]
-    lists = (
-      _list('images', self._images),
-      _list('annotations', self._annotations),
-      _list('categories', categories),
-    )
-    info = json.dumps({'description': self.clip.name})
-    text = '{"info": ' + info + ',\n' + ',\n'.join(lists) + '}\n'
-    return {FILE: text.encode()}
+    return {FILE: self._parts()}
+
+  def _parts(self) -> Iterator[bytes]:
+    categories = clip_lib.Rows()
+    for number, name in enumerate(self.clip.categories, 1):
+      told = {'id': number, 'name': name, 'supercategory': 'object'}
+      categories.add(json.dumps(told))
+    yield b'{"info": ' + json.dumps({'description': self.clip.name}).encode()
+    for name, rows in (
+      ('images', self._images),
+      ('annotations', self._annotations),
+      ('categories', categories),
+    ):
+      yield b',\n'
+      yield from _list(name, rows)
+    yield b'}\n'
 
 
 def with_runs(clip: clip_lib.Clip) -> Writer:

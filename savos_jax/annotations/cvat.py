@@ -7,8 +7,10 @@ each part of an object, of one group.
 """
 
 from collections.abc import Callable
+from collections.abc import Iterable
 from collections.abc import Iterator
 from xml.etree import ElementTree
+from xml.sax import saxutils
 
 import numpy as np
 
@@ -49,19 +51,28 @@ def polygon_shape(
   return _shape('polygon', frame, outside, points=points)
 
 
-def _track(clip: clip_lib.Clip, object_id: int, *drawn: Element) -> Element:
-  track = Element('track', {
-    'id': '0',
+def _track(
+  clip: clip_lib.Clip, object_id: int, number: int, drawn: Iterable[bytes]
+) -> Iterator[bytes]:
+  """Yields a track with the texts of its shapes."""
+  told = {
+    'id': number,
     'label': clip.label(object_id),
     'source': 'auto',
-    'group_id': str(object_id),
-  })  # fmt: skip
-  track.extend(drawn)
-  return track
+    'group_id': object_id,
+  }
+  named = (f' {name}={saxutils.quoteattr(str(x))}' for name, x in told.items())
+  yield f'<track{"".join(named)}>\n'.encode()
+  yield from drawn
+  yield b'\n</track>\n'
+
+
+def _text(shape: Element) -> str:
+  return ElementTree.tostring(shape, encoding='unicode')
 
 
 class _Writer(clip_lib.Writer):
-  """One file. Tracks are kept as text, which is small."""
+  """One file."""
 
   def __init__(self, clip: clip_lib.Clip):
     super().__init__(clip)
@@ -76,18 +87,18 @@ class _Writer(clip_lib.Writer):
   def _add(self, frame: clip_lib.Frame) -> None:
     raise NotImplementedError
 
-  def _tracks(self) -> Iterator[str]:
+  def _tracks(self) -> Iterator[bytes]:
     raise NotImplementedError
 
   def end(self) -> clip_lib.Files:
     """Returns the file."""
-    head = f'<annotations>\n<version>1.1</version>\n{self._meta()}\n'
-    tracks = (
-      text.replace('id="0"', f'id="{number}"', 1)
-      for number, text in enumerate(self._tracks())
-    )
-    text = '<?xml version="1.0" encoding="utf-8"?>\n' + head
-    return {FILE: (text + '\n'.join(tracks) + '\n</annotations>\n').encode()}
+    return {FILE: self._parts()}
+
+  def _parts(self) -> Iterator[bytes]:
+    yield b'<?xml version="1.0" encoding="utf-8"?>\n<annotations>\n'
+    yield f'<version>1.1</version>\n{self._meta()}\n'.encode()
+    yield from self._tracks()
+    yield b'</annotations>\n'
 
   def _meta(self) -> str:
     """Returns what CVAT says of the task, as far as it is known here."""
@@ -119,7 +130,8 @@ class Masks(_Writer):
   def __init__(self, clip: clip_lib.Clip):
     """Nothing is told yet."""
     super().__init__(clip)
-    self._done: list[str] = []
+    self._ids: list[int] = []
+    self._drawn = clip_lib.Rows()
 
   def _add(self, frame: clip_lib.Frame) -> None:
     for object_id, mask in frame.seen(self.clip):
@@ -129,11 +141,13 @@ class Masks(_Writer):
       ends = _shape(
         'mask', frame.index + 1, True, rle='1', **box, width=1, height=1
       )
-      track = _track(self.clip, object_id, shape, ends)
-      self._done.append(ElementTree.tostring(track, encoding='unicode'))
+      self._ids.append(object_id)
+      self._drawn.add(f'{_text(shape)}\n{_text(ends)}')
 
-  def _tracks(self) -> Iterator[str]:
-    return iter(self._done)
+  def _tracks(self) -> Iterator[bytes]:
+    pairs = zip(self._ids, self._drawn, strict=True)
+    for number, (object_id, drawn) in enumerate(pairs):
+      yield from _track(self.clip, object_id, number, [drawn])
 
 
 class Polygons(_Writer):
@@ -142,7 +156,7 @@ class Polygons(_Writer):
   def __init__(self, clip: clip_lib.Clip):
     """Nothing is told yet."""
     super().__init__(clip)
-    self._drawn: dict[tuple[int, int], list[str]] = {}
+    self._drawn: dict[tuple[int, int], clip_lib.Rows] = {}
     self._last: dict[tuple[int, int], np.ndarray] = {}
 
   def _add(self, frame: clip_lib.Frame) -> None:
@@ -151,23 +165,19 @@ class Polygons(_Writer):
       for object_id, mask in frame.seen(self.clip)
       for part, corners in enumerate(polygons.outlines(mask))
     }
-    for key, corners in now.items():
-      self._keep(key, polygon_shape(frame.index, corners))
+    drawn = {
+      key: polygon_shape(frame.index, corners) for key, corners in now.items()
+    }
     for key in self._last.keys() - now.keys():
-      gone = polygon_shape(frame.index, self._last[key], outside=True)
-      self._keep(key, gone)
+      drawn[key] = polygon_shape(frame.index, self._last[key], outside=True)
+    for key, shape in drawn.items():
+      self._drawn.setdefault(key, clip_lib.Rows()).add(_text(shape))
     self._last = now
 
-  def _keep(self, key: tuple[int, int], shape: Element) -> None:
-    text = ElementTree.tostring(shape, encoding='unicode')
-    self._drawn.setdefault(key, []).append(text)
-
-  def _tracks(self) -> Iterator[str]:
-    for object_id, part in sorted(self._drawn):
-      track = _track(self.clip, object_id)
-      track.text = '\n'
-      head, tail = ElementTree.tostring(track, encoding='unicode').split('\n')
-      yield '\n'.join([head, *self._drawn[object_id, part], tail])
+  def _tracks(self) -> Iterator[bytes]:
+    for number, key in enumerate(sorted(self._drawn)):
+      rows = self._drawn[key].joined()
+      yield from _track(self.clip, key[0], number, rows)
 
 
 def read(path) -> list[shapes.Shape]:

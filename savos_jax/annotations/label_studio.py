@@ -78,13 +78,13 @@ class Writer(clip_lib.Writer):
     data = {'image': f'/data/local-files/?d={image}', 'frame': frame.index}
     task = {'data': data, 'predictions': [prediction]}
     return {
-      f'tasks/{frame.name}.json': (json.dumps([task]) + '\n').encode(),
-      f'images/{frame.name}.jpg': frame.jpeg(),
+      f'tasks/{frame.name}.json': [json.dumps([task]).encode(), b'\n'],
+      f'images/{frame.name}.jpg': [frame.jpeg()],
     }
 
   def end(self) -> clip_lib.Files:
     """Returns the labelling interface."""
-    return {'config.xml': config(self.clip).encode()}
+    return {'config.xml': [config(self.clip).encode()]}
 
 
 def read(path) -> list[shapes.Shape]:

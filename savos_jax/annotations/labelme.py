@@ -64,8 +64,8 @@ class Writer(clip_lib.Writer):
     }
     text = json.dumps(told, indent=1) + '\n'
     return {
-      f'{frame.name}.json': text.encode(),
-      f'{frame.name}.jpg': frame.jpeg(),
+      f'{frame.name}.json': [text.encode()],
+      f'{frame.name}.jpg': [frame.jpeg()],
     }
 
 

@@ -29,16 +29,14 @@ class Writer(clip_lib.Writer):
   def __init__(self, clip: clip_lib.Clip):
     """Nothing is told yet."""
     super().__init__(clip)
-    self._lines: list[str] = []
+    self._lines = clip_lib.Rows()
 
   def add(self, frame: clip_lib.Frame) -> clip_lib.Files:
     """Keeps a line an object."""
-    self._lines += [
-      line(self.clip, frame, object_id, mask)
-      for object_id, mask in frame.seen(self.clip)
-    ]
+    for object_id, mask in frame.seen(self.clip):
+      self._lines.add(line(self.clip, frame, object_id, mask))
     return {}
 
   def end(self) -> clip_lib.Files:
     """Returns the file."""
-    return {f'{self.clip.name}.txt': ''.join(self._lines).encode()}
+    return {f'{self.clip.name}.txt': self._lines}

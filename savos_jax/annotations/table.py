@@ -101,7 +101,7 @@ class Writer(clip_lib.Writer):
 
   def end(self) -> clip_lib.Files:
     """Returns the file."""
-    return {self._name: self._encode(self._rows)}
+    return {self._name: [self._encode(self._rows)]}
 
 
 def csv(clip: clip_lib.Clip) -> Writer:

@@ -28,8 +28,8 @@ class Writer(clip_lib.Writer):
   def add(self, frame: clip_lib.Frame) -> clip_lib.Files:
     """Returns the frame's image and text."""
     return {
-      f'images/train/{frame.name}.jpg': frame.jpeg(),
-      f'labels/train/{frame.name}.txt': lines(self.clip, frame).encode(),
+      f'images/train/{frame.name}.jpg': [frame.jpeg()],
+      f'labels/train/{frame.name}.txt': [lines(self.clip, frame).encode()],
     }
 
   def end(self) -> clip_lib.Files:
@@ -40,4 +40,4 @@ class Writer(clip_lib.Writer):
       'val': 'images/train',
       'names': dict(enumerate(self.clip.categories)),
     }
-    return {'data.yaml': yaml.safe_dump(told, sort_keys=False).encode()}
+    return {'data.yaml': [yaml.safe_dump(told, sort_keys=False).encode()]}

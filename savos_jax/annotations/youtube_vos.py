@@ -19,7 +19,7 @@ class Writer(clip_lib.Writer):
     for object_id, _ in frame.seen(self.clip):
       self._frames[object_id].append(frame.name)
     path = f'Annotations/{self.clip.name}/{frame.name}.png'
-    return {path: masks.encode_mask(frame.labels)}
+    return {path: [masks.encode_mask(frame.labels)]}
 
   def end(self) -> clip_lib.Files:
     """Returns which object is in which frames."""
@@ -32,4 +32,4 @@ class Writer(clip_lib.Writer):
       if frames
     }
     told = {'videos': {self.clip.name: {'objects': objects}}}
-    return {'meta.json': (json.dumps(told, indent=1) + '\n').encode()}
+    return {'meta.json': [json.dumps(told, indent=1).encode(), b'\n']}

@@ -66,7 +66,7 @@ class Annotations(sinks.Sink):
     """Writes the frame's own files."""
     index = segmented.index
     frame = clip_lib.Frame(
-      index,
+      self._video.number(index),
       self._video.names(index),
       self._video.file_name(index),
       segmented.shown.seconds,
@@ -82,5 +82,6 @@ class Annotations(sinks.Sink):
 
   def _write(self, made: clip_lib.Files) -> None:
     for name, content in made.items():
-      with files.replacing(self._folder / name) as partial:
-        partial.write_bytes(content)
+      path = self._folder / name
+      with files.replacing(path) as partial, partial.open('wb') as file:
+        file.writelines(content)
