@@ -16,13 +16,15 @@ _LONGEST = 1 << 23  # Of the outlines of a shape together, pixels.
 _FINER = 2  # So that what is one pixel wide has an area.
 
 
-def outlines(mask: np.ndarray) -> list[np.ndarray]:
+def outlines(mask: np.ndarray, finer: int = _FINER) -> list[np.ndarray]:
   """Returns a polygon a part of a mask, the largest first.
 
   A hole is a part of its polygon: a cut leads to it and back again.
 
   Args:
     mask: bool [H, W].
+    finer: 2: along the mask's edge. 1: through the middles of its outermost
+      pixels, for programs that fill polygons with their outlines (OpenCV).
 
   Returns:
     Corners, float64 [N, 2] as (x, y), at least 3 in each; within a pixel of
@@ -34,26 +36,28 @@ def outlines(mask: np.ndarray) -> list[np.ndarray]:
   fine = cv2.resize(
     mask[y : y + height, x : x + width].view(np.uint8),
     None,
-    fx=_FINER,
-    fy=_FINER,
+    fx=finer,
+    fy=finer,
     interpolation=cv2.INTER_NEAREST,
   )
   found, kin = cv2.findContours(fine, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE)
-  rings = [_simpler(ring) for ring in found]
+  rings = [_simpler(ring, finer) for ring in found]
   parts = []
   for number in np.flatnonzero(kin[0, :, 3] < 0):
     polygon = rings[number]
     for hole in np.flatnonzero(kin[0, :, 3] == number):
       polygon = _cut(polygon, rings[hole])
     # From the middle of a small pixel to the corner of a large one.
-    parts.append((polygon + 0.5) / _FINER + (x, y))
+    parts.append((polygon + 0.5) / finer + (x, y))
   return sorted(parts, key=_area, reverse=True)
 
 
-def _simpler(ring: np.ndarray) -> np.ndarray:
+def _simpler(ring: np.ndarray, finer: int) -> np.ndarray:
   """Leaves out corners of int32 [N, 1, 2]; returns float64 [M, 2]."""
-  few = cv2.approxPolyDP(ring, _TOLERANCE * _FINER, closed=True)
-  return (few if len(few) > 2 else ring)[:, 0].astype(np.float64)
+  few = cv2.approxPolyDP(ring, _TOLERANCE * finer, closed=True)
+  corners = (few if len(few) > 2 else ring)[:, 0].astype(np.float64)
+  # A single pixel, or a line of them.
+  return np.pad(corners, ((0, max(0, 3 - len(corners))), (0, 0)), mode='edge')
 
 
 def _cut(polygon: np.ndarray, hole: np.ndarray) -> np.ndarray:

@@ -2,7 +2,8 @@
 
 https://docs.ultralytics.com/datasets/segment. A line is an object: its class
 and one polygon, in shares of width and height. An object of several parts has a
-line for each: a cut from part to part would count what is between as an edge.
+line for each. Polygons pass through pixels: they are read by OpenCV, which
+fills the outline, too, from whole numbers.
 """
 
 import yaml
@@ -10,13 +11,17 @@ import yaml
 from savos_jax.annotations import clip as clip_lib
 from savos_jax.annotations import polygons
 
+# From the middle of a pixel to where it is the same one, cut off (Ultralytics)
+# or rounded (supervision).
+_INSIDE = 0.25
+
 
 def lines(clip: clip_lib.Clip, frame: clip_lib.Frame) -> str:
   """Returns what is said of a frame."""
   found = []
   for object_id, mask in frame.seen(clip):
-    for corners in polygons.outlines(mask):
-      shares = corners / (clip.width, clip.height)
+    for corners in polygons.outlines(mask, finer=1):
+      shares = (corners - _INSIDE) / (clip.width, clip.height)
       numbers = ' '.join(f'{share:.6f}' for share in shares.ravel())
       found.append(f'{clip.category(object_id)} {numbers}\n')
   return ''.join(found)
