@@ -47,7 +47,7 @@ _NO_MEMORY = (
 )
 
 
-def _explained(error: Exception) -> str | None:
+def explained(error: Exception) -> str | None:
   """Returns what to say of an error that no part of ours has explained."""
   if isinstance(error, SavosError):
     return str(error)
@@ -93,7 +93,7 @@ def reported() -> Iterator[None]:
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     sys.exit(141)
   except Exception as error:
-    text = _explained(error)
+    text = explained(error)
     if text is None:
       raise
     _say(f'error: {shown(text)}')

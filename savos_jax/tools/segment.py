@@ -16,6 +16,11 @@ either side:
 Annotations of COCO, labelme, CVAT (XML) and Label Studio are masks, too; they
 tell of their frames themselves. --format writes such files.
 
+Many videos, their names in the lines of a CSV file, or a pattern:
+
+  --list videos.csv --out results       columns: video,mask, and other flags
+  --list 'clips/*.mp4' --out results    clips/a.png is the mask of clips/a.mp4
+
 Ctrl-C keeps what is done; the same command with --resume goes on from there.
 """
 
@@ -23,14 +28,15 @@ import argparse
 from collections.abc import Sequence
 import functools
 import pathlib
-from typing import Any
 
 from savos_jax import checkpoints
 from savos_jax.annotations import formats
 from savos_jax.foundation import ranges
+from savos_jax.foundation import storage
 from savos_jax.inference import options
 from savos_jax.tools import command
 from savos_jax.tools import flags
+from savos_jax.tools import many
 
 _CUTOUTS = ('png', 'green', 'prores', 'webm')
 _DIRECTIONS = ('forward', 'backward', 'both')
@@ -38,17 +44,23 @@ _DIRECTIONS = ('forward', 'backward', 'both')
 _AS_ASKED = ('scales', 'flip', 'aggregation', 'background', 'chunk')
 
 
-def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
+def _parser() -> argparse.ArgumentParser:
   parser = command.parser('segment', __doc__)
   add = parser.add_argument
-  path: dict[str, Any] = {'type': pathlib.Path, 'required': True}
-  add('--video', **path, help='a video file, or a folder with an image a frame')
   add(
-    '--mask', required=True, nargs='+', action='append', metavar='[FRAME=]FILE',
+    '--video', type=pathlib.Path,
+    help='a video file, or a folder with an image a frame',
+  )  # fmt: skip
+  add(
+    '--mask', nargs='+', action='append', metavar='[FRAME=]FILE',
     help='of the first frame, or of another: see above; several times; or a '
     'folder of masks, each named as its frame is',
   )  # fmt: skip
-  add('--out', **path, help='the folder that gets the results')
+  add(
+    '--out', type=storage.place,
+    help='the folder that gets the results; with --list it may be a URL',
+  )  # fmt: skip
+  many.add_flags(parser)
   add(
     '--checkpoint', type=pathlib.Path, default=checkpoints.DEFAULT,
     help='the network: a file of savos_jax.tools.export_checkpoint, or a '
@@ -116,18 +128,43 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
   add(
     '--overwrite', action='store_true', help='replaces earlier results in --out'
   )
-  return parser.parse_args(argv)
+  return parser
+
+
+def _check(
+  parser: argparse.ArgumentParser, arguments: argparse.Namespace
+) -> None:
+  """Refuses, as a parser does, arguments of a video that do not go together."""
+  for name in ('video', 'mask', 'out'):
+    if not getattr(arguments, name):
+      parser.error(f'--{name} is missing. Expected it; or --list, with --out')
+
+
+def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
+  parser = _parser()
+  arguments = parser.parse_args(argv)
+  if arguments.list:
+    many.check(parser, arguments)
+  else:
+    _check(parser, arguments)
+    many.check_one(parser, arguments)
+  return arguments
 
 
 def run(arguments: argparse.Namespace) -> None:
-  """Segments a video.
+  """Segments a video, or those of a list.
 
   Raises:
     SavosError: something that the user can put right.
   """
-  from savos_jax.tools import segmenting
+  if arguments.list:
+    from savos_jax.tools.many import segmenting_all
 
-  segmenting.run(arguments)
+    segmenting_all.run(_parser(), arguments, _check)
+  else:
+    from savos_jax.tools import segmenting
+
+    segmenting.run(arguments)
 
 
 main = command.main(_parse, run)

@@ -1,0 +1,171 @@
+"""The videos of a list, as the arguments of the program segment ask for.
+
+One after another: frames are decoded ahead and results written behind while
+the network computes, which takes all cores. Several at once are Ray's matter.
+"""
+
+import argparse
+from collections.abc import Callable
+from collections.abc import Generator
+from collections.abc import Iterable
+from collections.abc import Iterator
+from collections.abc import Mapping
+import contextlib
+import functools
+import pathlib
+import sys
+import time
+
+import tqdm
+
+from savos_jax import network
+from savos_jax.foundation import compilation_cache
+from savos_jax.foundation import errors
+from savos_jax.foundation import files
+from savos_jax.foundation import storage
+from savos_jax.tools import segmenting
+from savos_jax.tools.many import on_ray
+from savos_jax.tools.many import one
+from savos_jax.tools.many import outcomes
+from savos_jax.tools.many import rows
+
+_BAR = (
+  '{desc}: {percentage:3.0f}%|{bar}| {n:.1f}/{total} [{elapsed}<{remaining}]'
+)
+
+
+def run(
+  parser: argparse.ArgumentParser, asked: argparse.Namespace, check: rows.Check
+) -> None:
+  """Segments a list of videos.
+
+  Args:
+    parser: of the program.
+    asked: what it parsed.
+    check: see `rows.read`.
+
+  Raises:
+    Incomplete: all is done that could be, but a video is incomplete.
+    SavosError: a video failed; or nothing was begun, and the user can put it
+      right.
+  """
+  compilation_cache.enable()
+  found = rows.read(parser, asked, check)
+  if asked.ray is not None:
+    on_ray.leave_devices()
+  trained = network.load(asked.checkpoint)
+  with _claimed(asked, found):
+    told = _before(asked, [row.name for row in found])
+    try:
+      _segment(asked, found, trained, told)
+    except KeyboardInterrupt:
+      print(
+        f'\nresults are in {asked.out}; the same command with --resume goes '
+        'on.',
+        file=sys.stderr,
+      )
+      raise
+    finally:
+      print(outcomes.table(told))
+  print(f'results are in {asked.out}')
+  outcomes.raise_if_not_whole(told, f'{asked.out}/{outcomes.FILE}')
+
+
+def _segment(asked, found, trained, told: dict[str, outcomes.Outcome]) -> None:
+  """Segments the videos; `told` gets what becomes of each as it ends."""
+  _write(asked.out, told)
+  with tqdm.tqdm(
+    total=len(found), desc='segmenting', bar_format=_BAR, disable=None
+  ) as bar:
+    if asked.ray is None:
+      ended = _segmented(found, trained, functools.partial(_part, bar))
+    else:
+      ended = on_ray.segmented(found, trained, asked.ray)
+    with contextlib.closing(ended):
+      for count, (row, outcome) in enumerate(ended, 1):
+        told[row.name] = outcome.after(told[row.name])
+        _write(asked.out, told)
+        bar.write(outcomes.line(row.name, told[row.name]))
+        bar.n = count
+        bar.refresh()
+
+
+@contextlib.contextmanager
+def _part(bar, length: int | None) -> Iterator[Callable[[int], object]]:
+  """Shows how far a video is as a part of the list."""
+  yield lambda done: bar.update(done / length if length else 0)
+
+
+def _segmented(
+  found: Iterable[rows.Row], trained: network.Trained, bar: segmenting.Bar
+) -> Generator[tuple[rows.Row, outcomes.Outcome], None, None]:
+  """Yields each video, and what became of it, one after another."""
+  for row in found:
+    began = time.monotonic()
+    try:
+      outcome = one.segment(row.arguments, trained, bar)
+    except KeyboardInterrupt:
+      out = row.arguments.out
+      frames = 0 if storage.is_url(out) else segmenting.held(out)
+      seconds = time.monotonic() - began
+      yield (
+        row,
+        outcomes.Outcome(outcomes.INCOMPLETE, frames, seconds, 'interrupted'),
+      )
+      raise
+    yield row, outcome
+
+
+@contextlib.contextmanager
+def _claimed(asked, found: Iterable[rows.Row]) -> Iterator[None]:
+  """Holds the folder of all results; refuses one with results if need be."""
+  goes_on = asked.resume or asked.overwrite
+  if storage.is_url(asked.out):
+    if not goes_on and storage.listed(asked.out):
+      raise _earlier(asked.out)
+    yield
+    return
+  if asked.out.exists() and not asked.out.is_dir():
+    raise errors.SavosError(
+      f'{asked.out}: a file.\n  Expected a folder for the results, or a path '
+      'that is free.'
+    )
+  with files.claimed(asked.out, [asked.list]) as manifest:
+    summary = asked.out / outcomes.FILE
+    manifest.check([summary])
+    outs = (row.arguments.out for row in found)
+    if not goes_on and (summary.exists() or any(map(segmenting.held, outs))):
+      raise _earlier(asked.out)
+    yield
+
+
+def _earlier(out) -> errors.SavosError:
+  return errors.SavosError(
+    f'{out}: holds results of an earlier run.\n  --resume goes on with what is '
+    'not done, --overwrite begins anew; or name another --out.'
+  )
+
+
+def _before(asked, names: list[str]) -> dict[str, outcomes.Outcome]:
+  """Returns what became of the videos in the run that is gone on with."""
+  text = _read(asked.out) if asked.resume else None
+  return outcomes.from_csv(text or '', names)
+
+
+def _read(out: str | pathlib.Path) -> str | None:
+  if storage.is_url(out):
+    return storage.read(storage.join(str(out), outcomes.FILE))
+  path = pathlib.Path(out) / outcomes.FILE
+  return path.read_text('utf-8', 'replace') if path.is_file() else None
+
+
+def _write(
+  out: str | pathlib.Path, told: Mapping[str, outcomes.Outcome]
+) -> None:
+  """Replaces the table of all videos."""
+  text = outcomes.to_csv(told)
+  if storage.is_url(out):
+    storage.write(storage.join(str(out), outcomes.FILE), text)
+    return
+  with files.replacing(pathlib.Path(out) / outcomes.FILE) as partial:
+    partial.write_text(text, 'utf-8', newline='\n')

@@ -1,0 +1,117 @@
+"""A list of videos on a local Ray."""
+
+import os
+import pathlib
+import signal
+import sys
+import threading
+import time
+
+import jax
+import numpy as np
+import pytest
+
+from savos_jax.datasets import masks
+from savos_jax.foundation import errors
+from savos_jax.tools.many import on_ray
+from tests import video_lists
+from tests.video_lists import made
+from tests.video_lists import results
+from tests.video_lists import run
+from tests.video_lists import statuses
+
+LONG = 160  # Frames: it is killed after 60, and goes on from 50.
+
+
+def test_the_extra_is_named(tmp_path, monkeypatch, capsys):
+  path = video_lists.write(tmp_path, {'a': 1})
+  monkeypatch.setitem(sys.modules, 'ray', None)
+  with pytest.raises(SystemExit, match='2'):
+    run(path, tmp_path / 'out', '--ray')
+  assert "pip install 'savos_jax[ray]'" in capsys.readouterr().err
+
+
+@pytest.fixture(scope='module')
+def ray():
+  ray = pytest.importorskip('ray', reason="needs Ray: 'savos_jax[ray]'")
+  with pytest.MonkeyPatch.context() as patch:
+    patch.setenv('RAY_USAGE_STATS_ENABLED', '0')
+    with on_ray.quiet():
+      ray.init(address='local', num_cpus=2, include_dashboard=False)
+    yield ray
+    ray.shutdown()
+
+
+def _kill_the_worker_of(folder: pathlib.Path, least: int) -> None:
+  """Kills what segments a video as soon as it has so many masks."""
+  lock = folder / '.savos_jax.lock'
+  while len(list((folder / 'masks').glob('0*.png'))) < least:
+    time.sleep(0.005)
+  for line in pathlib.Path('/proc/locks').read_text().splitlines():
+    fields = line.split()
+    if fields[-3].endswith(f':{lock.stat().st_ino}'):
+      os.kill(int(fields[-4]), signal.SIGKILL)
+      return
+  raise AssertionError(f'nobody holds {lock}')
+
+
+@pytest.mark.slow
+def test_a_killed_worker_costs_nothing(ray, tmp_path):
+  path = video_lists.write(tmp_path, {'a': 2, 'long': LONG, 'b': 2, 'c': 2})
+  masks.write_mask(tmp_path / 'b.png', np.ones((8, 8), np.uint8))
+  kept = {}
+
+  def kill():
+    _kill_the_worker_of(tmp_path / 'out' / 'long', 60)
+    kept['49'] = made(tmp_path / 'out', 'long/masks/00049.png')
+
+  killer = threading.Thread(target=kill)
+  killer.start()
+  with pytest.raises(SystemExit, match='2'):
+    run(path, tmp_path / 'out', '--ray')
+  killer.join()
+  assert statuses(tmp_path / 'out') == [
+    'a done 2', f'long done {LONG}', 'b failed 0', 'c done 2',
+  ]  # fmt: skip
+  # It went on from where it was kept last, and made what is made in peace.
+  assert kept['49'] == made(tmp_path / 'out', 'long/masks/00049.png')
+  with pytest.raises(SystemExit, match='2'):
+    run(path, tmp_path / 'here')
+  assert results(tmp_path / 'out') == results(tmp_path / 'here')
+  masks.write_mask(tmp_path / 'b.png', np.eye(*video_lists.SIZE, dtype='u1'))
+  run(path, tmp_path / 'out', '--ray', '--resume')
+  assert statuses(tmp_path / 'out')[2] == 'b done 2'
+
+
+@pytest.mark.slow
+def test_into_a_store_on_ray(ray, tmp_path):
+  path = video_lists.write(tmp_path, {'a': 2, 'b': 2})
+  run(path, f'file://{tmp_path}/store', '--ray')
+  assert statuses(tmp_path / 'store') == ['a done 2', 'b done 2']
+  run(path, tmp_path / 'here')
+  assert results(tmp_path / 'store') == results(tmp_path / 'here')
+
+
+def test_an_address_where_nothing_is(tmp_path, monkeypatch, capsys):
+  ray = pytest.importorskip('ray', reason="needs Ray: 'savos_jax[ray]'")
+
+  def refuse(**_):
+    raise ConnectionError('nothing there')
+
+  monkeypatch.setattr(ray, 'is_initialized', lambda: False)
+  monkeypatch.setattr(ray, 'init', refuse)
+  with (
+    pytest.raises(errors.SavosError, match='--ray=host:1: nothing there'),
+    on_ray._cluster(ray, 'host:1'),
+  ):
+    pass
+
+
+def test_accelerators_are_left_to_the_workers():
+  before = jax.config.jax_platforms
+  try:
+    jax.config.update('jax_platforms', None)
+    on_ray.leave_devices()
+    assert jax.config.jax_platforms == 'cpu'
+  finally:
+    jax.config.update('jax_platforms', before)
