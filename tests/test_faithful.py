@@ -1,5 +1,6 @@
 """What a video says of itself is heeded: docs/video.md tells it in a table."""
 
+import gc
 import struct
 
 import av
@@ -360,3 +361,23 @@ def test_every_kind_gives_every_frame(
   np.testing.assert_allclose(
     [s.seconds - begin for s in found], TIMES, atol=1e-3
   )
+
+
+@pytest.mark.parametrize('woven', [False, True])
+def test_frames_are_let_go(tmp_path, woven):
+  """At once: large ones would fill the memory before rubbish is collected."""
+  pictures = [fields(index)[0] for index in range(12)]
+  clip = interlaced(tmp_path / 'clip.mp4', pictures, woven)
+  frames = sources.open_video(clip).frames()
+  gc.collect()
+  gc.disable()
+  try:
+    held = []
+    for _ in frames:
+      everything = gc.get_objects()
+      held.append(sum(isinstance(x, av.VideoFrame) for x in everything))
+      del everything
+  finally:
+    gc.enable()
+  assert len(held) == 12
+  assert max(held) <= 8

@@ -49,7 +49,10 @@ def is_turned_aside(matrix: bytes | None) -> bool:
 
 
 def display_matrix(frame: Any) -> bytes | None:
-  """Returns what a frame tells of its turn; None if nothing."""
+  """Returns what a frame tells of its turn; None if nothing.
+
+  To be asked once: what PyAV makes of it and the frame hold each other.
+  """
   found = frame.side_data.get('DISPLAYMATRIX')
   return None if found is None else bytes(found)
 
@@ -60,8 +63,13 @@ class Converter:
   What is needed for all of them is kept, for a frame like the one before it.
   """
 
-  def __init__(self) -> None:
-    """Nothing is known yet."""
+  def __init__(self, turn: bytes | None = None):
+    """Knows nothing of frames yet.
+
+    Args:
+      turn: of all frames, as `display_matrix` tells it.
+    """
+    self._turn = turn
     self._reformatter = pyav.get().video.reformatter.VideoReformatter()
     self._kind: tuple[int, ...] = ()
     self._mapper: tone_mapping.Mapper | None = None
@@ -70,7 +78,6 @@ class Converter:
     """Returns a frame of PyAV as it is shown, RGB uint8 [H, W, 3]."""
     matrix = _matrix(frame)
     transfer, primaries = frame.color_trc, frame.color_primaries
-    shown = display_matrix(frame)
     high = transfer in (tone_mapping.PQ, tone_mapping.HLG)
     if high or primaries in tone_mapping.WIDE:
       kind = frame.height, frame.width, transfer, primaries
@@ -81,4 +88,4 @@ class Converter:
     made = self._reformatter.reformat(
       frame, format='rgb24', src_colorspace=matrix, threads=1
     )
-    return np.ascontiguousarray(turned(made.to_ndarray(), shown))
+    return np.ascontiguousarray(turned(made.to_ndarray(), self._turn))

@@ -54,6 +54,7 @@ class Facts:
     fps: frames a second as stated, 25 where nothing believable is.
     length: number of frames as the header claims; 0 where it claims nothing.
     pixel_aspect: width of a pixel as shown, by its height.
+    turn: how frames are turned to be shown, see `pixels.turned`.
   """
 
   height: int
@@ -61,6 +62,7 @@ class Facts:
   fps: float
   length: int
   pixel_aspect: fractions.Fraction = fractions.Fraction(1)
+  turn: bytes | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -199,9 +201,10 @@ def probe(path: pathlib.Path) -> Facts:
       raise _no_video(path, 'no frame in it can be decoded')
     frame, aspect = first[2], _pixel_aspect(stream)
     height, width = frame.height, frame.width
-    if pixels.is_turned_aside(pixels.display_matrix(frame)):
+    turn = pixels.display_matrix(frame)
+    if pixels.is_turned_aside(turn):
       height, width, aspect = width, height, 1 / aspect
-  return Facts(height, width, fps, length, aspect)
+  return Facts(height, width, fps, length, aspect, turn)
 
 
 def _pixel_aspect(stream) -> fractions.Fraction:
@@ -336,7 +339,7 @@ def frames(path: pathlib.Path, facts: Facts, start: int) -> Generator[Shown]:
     SavosError: it can't be read.
   """
   found = index(path) if start else None
-  converter = pixels.Converter()
+  converter = pixels.Converter(facts.turn)
   if found is not None:
     seen = []
     jumped = _jump(path, found, start)
