@@ -316,6 +316,9 @@ BAD = {
   ),
   'no task': ([3], ['[0] is 3']),
   'no image': ([{'data': {}, 'annotations': [{}]}], ['data.image is']),
+  'no host': (label_studio(image='http://[x/0.png'), ["'http://[x/0.png'"]),
+  'a kind of no text': (label_studio({'type': {}}), ['type is {}']),
+  'a shape of no text': (labelme({'shape_type': []}), ['shape_type is []']),
   'no runs': (
     label_studio({'type': 'brushlabels', 'value': {}}), ['rle is missing'],
   ),

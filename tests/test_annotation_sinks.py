@@ -106,3 +106,17 @@ def test_a_file_of_somebody_else_is_not_replaced(tmp_path, video):
     (out / 'csv' / 'table.csv').write_text('mine')
     with pytest.raises(errors.SavosError, match=r'csv/table\.csv'):
       sink.finish()
+
+
+def test_masks_of_annotations_are_of_the_video_size(tmp_path, video):
+  writer = formats.writer('labelme', drawn_clips.clip())
+  told = b''.join(writer.add(drawn_clips.frames()[0])['00000.json'])
+  path = tmp_path / 'snapshot.json'
+  path.write_bytes(told.replace(b'00000.jpg', b'snapshot.jpg'))
+  with pytest.raises(errors.SavosError, match=r'64x40.*\n.*70x45.*resize_mask'):
+    annotation_files.read(video, [f'2={path}'])
+  found = annotation_files.read(video, [f'2={path}'], resize=True)
+  assert list(found.labels) == [2]
+  assert found.labels[2].shape == (video.height, video.width)
+  assert found.names == {1: 'car', 2: 'dog', 7: 'dog'}
+  assert annotation_files.read(video, []).labels == {}

@@ -6,7 +6,6 @@ storage whose folder is that of the results.
 
 from collections.abc import Callable
 import json
-import pathlib
 import re
 from typing import Any
 import urllib.parse
@@ -24,7 +23,7 @@ TELLING = 'a label of its own for each object'
 _MODEL = 'savos_jax'
 _FROM, _TO = 'label', 'image'
 # What it puts in front of the names of files that are uploaded.
-_UPLOADED = re.compile('[0-9a-f]{8}-')
+_UPLOADED = re.compile('^[0-9a-f]{8}-')
 
 
 def result(
@@ -120,14 +119,17 @@ def _file(data: told_lib.Told) -> str:
   text = data.value.get('image', texts[0] if texts else '')
   if not isinstance(text, str) or not text:
     raise data.field('image').error("the image's address")
-  address = urllib.parse.urlsplit(text)
+  try:
+    address = urllib.parse.urlsplit(text)
+  except ValueError:  # A host that can't be.
+    raise data.field('image').error("the image's address") from None
   asked = urllib.parse.parse_qs(address.query).get('d', [address.path])[0]
-  name = pathlib.PurePosixPath(urllib.parse.unquote(asked))
-  return str(name.with_name(_UPLOADED.sub('', name.name, count=1) or 'image'))
+  folder, slash, name = urllib.parse.unquote(asked).rpartition('/')
+  return folder + slash + _UPLOADED.sub('', name)
 
 
 def _shapes(item: told_lib.Told, file: str) -> list[shapes.Shape]:
-  kind = item.field('type').value
+  kind = item.field('type').text()
   draw = {'brushlabels': _brush, 'polygonlabels': _polygon}.get(kind)
   if not draw:
     return []

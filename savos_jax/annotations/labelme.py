@@ -82,7 +82,7 @@ def read(path) -> list[shapes.Shape]:
   found = []
   for item in told.field('shapes').items():
     kind = item.field('shape_type')
-    draw = {'polygon': _polygon, 'mask': _mask}.get(kind.value)
+    draw = {'polygon': _polygon, 'mask': _mask}.get(kind.text())
     if draw:
       group = item.field('group_id')
       identity = None if group.value is None else group.whole(0, _MOST_GROUP)
