@@ -13,6 +13,7 @@ import savos_jax
 # Name -> module with `main`, and what it does.
 _COMMANDS = {
   'segment': ('tools.segment', 'your own video, from the mask of a frame'),
+  'mask': ('tools.mask', 'a first mask, from boxes and points'),
   'train': ('main', 'trains a network of a configuration'),
   'evaluate': ('main', 'segments and scores a data set'),
   'score': ('tools.score', 'scores masks that any program made'),

@@ -244,6 +244,52 @@ def test_the_network_sees_no_more_than_max_size(files, tmp_path, monkeypatch):
   assert labels.shape == SIZE
 
 
+def pointed(files, out, *flags):
+  segment.main([
+    f'--video={files / "clip.mp4"}', f'--out={out}', '--no-overlay',
+    f'--checkpoint={files / "savos.safetensors"}', *flags,
+  ])  # fmt: skip
+
+
+@pytest.mark.parametrize('flag', ['--box=3,8,27,32', '--points=15,20'])
+def test_a_box_or_points_in_place_of_a_mask(files, tmp_path, flag):
+  pointed(files, tmp_path, flag)
+  paths = sorted((tmp_path / 'masks').iterdir())
+  assert len(paths) == FRAMES
+  found = masks.read_mask(paths[0]) == 1
+  drawn = masks.read_mask(files / 'first.png') == 1
+  assert (found & drawn).sum() > 0.85 * (found | drawn).sum()
+
+
+def test_a_mask_and_a_box_of_another_frame(files, tmp_path, capsys):
+  mask = f'--mask={files / "first.png"}'
+  pointed(files, tmp_path, mask, '--box', '9:9,8,33,32@3')
+  third = masks.read_mask(tmp_path / 'masks' / '00003.png')
+  assert (third[12:28, 13:29] == 9).mean() > 0.9
+  with pytest.raises(SystemExit, match='2'):
+    pointed(files, tmp_path / 'other', mask, '--points=15,20')
+  assert 'frame 00000: a mask, and a box or points' in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+  ('flags', 'expected'),
+  [
+    ([], ['--mask=FILE', '--box=', '--points=', 'tools.mask']),
+    (['--box=1,2,3'], ['argument --box', '1,2,3: no box']),
+    (['--points=9,9+9'], ['argument --points', 'no points']),
+    (['--box=0,0,65,9'], ['clip.mp4, frame 00000', 'object 1', '64x48']),
+    (['--box=0,0,9,9@77'], ["no frame '77'"]),
+  ],
+)
+def test_what_is_pointed_at_wrongly(files, tmp_path, capsys, flags, expected):
+  with pytest.raises(SystemExit, match='2'):
+    pointed(files, tmp_path, *flags)
+  message = capsys.readouterr().err
+  for text in expected:
+    assert text in message
+  assert 'Traceback' not in message
+
+
 @pytest.mark.parametrize(
   ('flags', 'expected'),
   [

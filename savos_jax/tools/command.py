@@ -19,6 +19,21 @@ class Main(Protocol):
     """Runs it; None: with the arguments of the process."""
 
 
+def _module(name: str) -> str:
+  return f'python -m savos_jax.tools.{name}'
+
+
+def call(name: str) -> str:
+  """Returns how to call a program: as this one was, by its module or savos-jax.
+
+  Args:
+    name: of the program's module in savos_jax.tools.
+  """
+  if pathlib.Path(sys.argv[0]).stem == _SCRIPT:
+    return f'{_SCRIPT} {name.replace("_", "-")}'
+  return _module(name)
+
+
 def parser(
   name: str,
   description: str,
@@ -34,12 +49,10 @@ def parser(
       shown with savos-jax where that was called.
     formatter: of the help.
   """
-  call = used = f'python -m savos_jax.tools.{name}'
-  if pathlib.Path(sys.argv[0]).stem == _SCRIPT:
-    used = f'{_SCRIPT} {name.replace("_", "-")}'
+  written, used = _module(name), call(name)
   return argparse.ArgumentParser(
     prog=used,
-    description=description.replace(call, used),
+    description=description.replace(written, used),
     formatter_class=formatter,
   )
 

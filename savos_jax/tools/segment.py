@@ -16,6 +16,10 @@ either side:
 Annotations of COCO, labelme, CVAT (XML) and Label Studio are masks, too; they
 tell of their frames themselves. --format writes such files.
 
+Without a mask, a box around an object or points of it do:
+
+{usage}
+
 Many videos, their names in the lines of a CSV file, or a pattern:
 
   --list videos.csv --out results       columns: video,mask, and other flags
@@ -37,6 +41,7 @@ from savos_jax.inference import options
 from savos_jax.tools import command
 from savos_jax.tools import flags
 from savos_jax.tools import many
+from savos_jax.tools import marking
 
 _CUTOUTS = ('png', 'green', 'prores', 'webm')
 _DIRECTIONS = ('forward', 'backward', 'both')
@@ -45,17 +50,18 @@ _AS_ASKED = ('scales', 'flip', 'aggregation', 'background', 'chunk')
 
 
 def _parser() -> argparse.ArgumentParser:
-  parser = command.parser('segment', __doc__)
+  parser = command.parser('segment', __doc__.format(usage=marking.USAGE))
   add = parser.add_argument
   add(
     '--video', type=pathlib.Path,
     help='a video file, or a folder with an image a frame',
   )  # fmt: skip
   add(
-    '--mask', nargs='+', action='append', metavar='[FRAME=]FILE',
+    '--mask', nargs='+', action='append', default=[], metavar='[FRAME=]FILE',
     help='of the first frame, or of another: see above; several times; or a '
     'folder of masks, each named as its frame is',
   )  # fmt: skip
+  marking.add_flags(parser)
   add(
     '--out', type=storage.place,
     help='the folder that gets the results; with --list it may be a URL',
@@ -135,9 +141,11 @@ def _check(
   parser: argparse.ArgumentParser, arguments: argparse.Namespace
 ) -> None:
   """Refuses, as a parser does, arguments of a video that do not go together."""
-  for name in ('video', 'mask', 'out'):
+  for name in ('video', 'out'):
     if not getattr(arguments, name):
       parser.error(f'--{name} is missing. Expected it; or --list, with --out')
+  if not (arguments.mask or arguments.prompts):
+    parser.error(marking.MISSING)
 
 
 def _parse(argv: Sequence[str] | None) -> argparse.Namespace:

@@ -23,6 +23,7 @@ from savos_jax.inference import tracker as tracker_lib
 from savos_jax.pictures import cutout
 from savos_jax.pictures import overlay
 from savos_jax.tools import flags
+from savos_jax.tools import marking
 from savos_jax.video import annotation_files
 from savos_jax.video import annotation_sinks
 from savos_jax.video import engine
@@ -172,6 +173,7 @@ def _given(arguments, video) -> tuple[marks.Marks, dict[int, str]]:
     index: functools.partial(found.labels.__getitem__, index)
     for index in found.labels
   }
+  drawn |= marking.readers(video, arguments.prompts, drawn)
   given = mask_files.marks(drawn)
   ids = {object_id for ids in given.objects.values() for object_id in ids}
   return given, {i: found.names.get(i, '') for i in sorted(ids)}

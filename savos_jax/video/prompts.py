@@ -1,0 +1,212 @@
+"""What a person points at in a frame, in place of a mask: a box, or points.
+
+`grab_cut` makes a mask of it. Nothing here takes long to import.
+"""
+
+from collections.abc import Callable
+from collections.abc import Sequence
+import dataclasses
+import math
+import re
+
+from savos_jax.foundation import errors
+
+Point = tuple[float, float]
+Box = tuple[float, float, float, float]
+
+_NUMBER = r'\d+(?:\.\d+)?'
+_OBJECT = r'(?:(?P<id>\d+):)?'
+_FRAME = r'(?:@(?P<frame>.+))?'
+_BOX = re.compile(rf'{_OBJECT}(?P<box>{_NUMBER}(?:,{_NUMBER}){{3}}){_FRAME}')
+_POINT = rf'{_NUMBER},{_NUMBER}'
+_POINTS = re.compile(
+  rf'{_OBJECT}(?P<points>[+-]?{_POINT}(?:[+-]{_POINT})*){_FRAME}'
+)
+_MAX_ID = 254
+
+
+@dataclasses.dataclass(frozen=True)
+class Prompt:
+  """What says where one object is in a frame; x to the right, y down, from 0.
+
+  Attributes:
+    box: (left, top, right, bottom), pixels; the last column is right - 1. The
+      object is in it whole. None: only points say.
+    inside: points (x, y) of the object.
+    outside: points that are not of it.
+
+  Raises:
+    SavosError: a box without an area, or a number that is none.
+  """
+
+  box: Box | None = None
+  inside: tuple[Point, ...] = ()
+  outside: tuple[Point, ...] = ()
+
+  def __post_init__(self):
+    numbers = [*(self.box or ())]
+    numbers += [value for point in self.points for value in point]
+    if not all(map(math.isfinite, numbers)):
+      raise errors.SavosError(
+        f'{self}: a number that is none.\n  Expected pixels, from 0.'
+      )
+    if self.box:
+      left, top, right, bottom = self.box
+      if left >= right or top >= bottom:
+        raise errors.SavosError(
+          f'the box {shown(self.box)} has no area.\n  Expected left,top,right,'
+          'bottom with left < right and top < bottom.'
+        )
+
+  @property
+  def points(self) -> tuple[Point, ...]:
+    """All points."""
+    return (*self.inside, *self.outside)
+
+  def check(self, size: tuple[int, int]) -> None:
+    """Raises SavosError where it does not say what to cut out of a frame.
+
+    Args:
+      size: (height, width) of the frame.
+    """
+    if not (self.box or self.inside):
+      raise errors.SavosError(
+        'no box and no point of the object.\n'
+        '  Expected at least one point inside it.'
+      )
+    height, width = size
+    expected = f'Expected all of it in the frame of {width}x{height} pixels.'
+    if self.box:
+      left, top, right, bottom = self.box
+      if left < 0 or top < 0 or right > width or bottom > height:
+        raise errors.SavosError(
+          f'the box {shown(self.box)} reaches out of the frame.\n  {expected}'
+        )
+    for x, y in self.points:
+      if not (0 <= x < width and 0 <= y < height):
+        raise errors.SavosError(
+          f'the point {shown((x, y))} is outside of the frame.\n  {expected}'
+        )
+
+  def joined(self, other: 'Prompt') -> 'Prompt':
+    """Returns what both say of one object.
+
+    Raises:
+      SavosError: each has a box.
+    """
+    if self.box and other.box:
+      raise errors.SavosError(
+        f'two boxes of one object in one frame: {shown(self.box)} and '
+        f'{shown(other.box)}.\n  Expected one.'
+      )
+    return Prompt(
+      self.box or other.box,
+      self.inside + other.inside,
+      self.outside + other.outside,
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class Given:
+  """A prompt as it is written: see `of_box` and `of_points`.
+
+  Attributes:
+    prompt: the box or the points.
+    object_id: 1..254; None: the next, in the order of writing.
+    frame: its name or number; '': none is named.
+  """
+
+  prompt: Prompt
+  object_id: int | None = None
+  frame: str = ''
+
+
+def shown(numbers: Sequence[float]) -> str:
+  """Returns numbers as they are written in a prompt."""
+  return ','.join(f'{number:g}' for number in numbers)
+
+
+def _given(prompt: Prompt, found: re.Match) -> Given:
+  object_id = found['id'] and int(found['id'])
+  if object_id is not None and not 1 <= object_id <= _MAX_ID:
+    raise errors.SavosError(
+      f'object {object_id}.\n  Expected a number from 1 to {_MAX_ID}.'
+    )
+  return Given(prompt, object_id, found['frame'] or '')
+
+
+def of_box(text: str) -> Given:
+  """Reads 'x0,y0,x1,y1', as '120,80,300,260', '2:120,80,300,260@30'.
+
+  Before it the object's number may stand, and behind it the frame's.
+
+  Raises:
+    SavosError: it is written in another way, or has no area.
+  """
+  found = _BOX.fullmatch(text)
+  if not found:
+    raise errors.SavosError(
+      f'{text}: no box.\n  Expected left,top,right,bottom in pixels, as '
+      '120,80,300,260 or 120,80,300,260@30 for frame 30.'
+    )
+  left, top, right, bottom = map(float, found['box'].split(','))
+  return _given(Prompt((left, top, right, bottom)), found)
+
+
+def of_points(text: str) -> Given:
+  """Reads 'x,y+x,y-x,y', as '210,150+230,180-300,90', '2:210,150@30'.
+
+  Points behind - are outside of the object, the first and those behind + in
+  it. Before them the object's number may stand, and behind them the frame's.
+
+  Raises:
+    SavosError: it is written in another way.
+  """
+  found = _POINTS.fullmatch(text)
+  if not found:
+    raise errors.SavosError(
+      f'{text}: no points.\n  Expected x,y in pixels, more points behind + '
+      '(of the object) or - (not of it), as 210,150+230,180-300,90, and '
+      '@30 for frame 30.'
+    )
+  points: dict[str, list[Point]] = {'+': [], '-': []}
+  for sign, x, y in re.findall(
+    rf'([+-]?)({_NUMBER}),({_NUMBER})', found['points']
+  ):
+    points[sign or '+'].append((float(x), float(y)))
+  return _given(
+    Prompt(inside=tuple(points['+']), outside=tuple(points['-'])), found
+  )
+
+
+def by_frame(
+  given: Sequence[Given], find: Callable[[str], int]
+) -> dict[int, dict[int, Prompt]]:
+  """Sorts prompts by frame and object.
+
+  Prompts without a number are objects 1, 2, 3, ... in their order; those of one
+  object in one frame are joined.
+
+  Args:
+    given: as written.
+    find: a frame's name, '' where none is named -> its index, from 0.
+
+  Returns:
+    Index of a frame -> object id -> prompt; both ascending.
+
+  Raises:
+    SavosError: two boxes of one object in one frame, or too many objects.
+  """
+  frames: dict[int, dict[int, Prompt]] = {}
+  unnumbered = 0
+  for each in given:
+    unnumbered += each.object_id is None
+    object_id = each.object_id or unnumbered
+    if object_id > _MAX_ID:
+      raise errors.SavosError(
+        f'object {object_id}.\n  Expected at most {_MAX_ID} objects.'
+      )
+    objects = frames.setdefault(find(each.frame), {})
+    before = objects.get(object_id)
+    objects[object_id] = before.joined(each.prompt) if before else each.prompt
+  return {i: dict(sorted(frames[i].items())) for i in sorted(frames)}
