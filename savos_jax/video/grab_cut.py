@@ -164,8 +164,16 @@ def _cut(image: np.ndarray, trimap: np.ndarray, iterations: int) -> np.ndarray:
     return inside
   cv2.setRNGSeed(0)  # Of this thread; k-means begins at random.
   mask = trimap.copy()
-  models = np.zeros((1, 65)), np.zeros((1, 65))
-  cv2.grabCut(image, mask, None, *models, iterations, cv2.GC_INIT_WITH_MASK)
+  background, object_ = np.zeros((1, 65)), np.zeros((1, 65))
+  cv2.grabCut(
+    image,
+    mask,
+    (0, 0, 0, 0),  # The mask tells.
+    background,
+    object_,
+    iterations,
+    cv2.GC_INIT_WITH_MASK,
+  )
   return (mask == _SURELY) | (mask == _LIKELY)
 
 
@@ -210,7 +218,9 @@ def _filled(mask: np.ndarray) -> np.ndarray:
   """Fills small holes."""
   # Along a row outside of the image all that is not a hole hangs together.
   background = np.pad((~mask).astype(np.uint8), 1, constant_values=1)
-  _, parts, facts, _ = cv2.connectedComponentsWithStats(background, None, 4)
+  _, parts, facts, _ = cv2.connectedComponentsWithStats(
+    background, connectivity=4
+  )
   areas = facts[:, cv2.CC_STAT_AREA]
   small = areas < _HOLE * np.count_nonzero(mask)
   small[[0, parts[0, 0]]] = False
@@ -263,17 +273,19 @@ def _near(points: Sequence[prompts.Point]) -> float:
   return _NEAR / max(1, len(points)) ** 0.5
 
 
-def _in_box(view: _View, prompt: prompts.Prompt, others) -> np.ndarray:
+def _in_box(
+  view: _View, box: prompts.Box, prompt: prompts.Prompt, others
+) -> np.ndarray:
   """Finds the object in a box; the first way that finds a large part of it."""
-  dots, box = view.dots(prompt.inside), view.box(prompt.box)
+  dots, within = view.dots(prompt.inside), view.box(box)
   best = np.zeros(view.shape, bool)
-  for begin in _box_begins(view, prompt.box):
+  for begin in _box_begins(view, box):
     trimap = _with_points(view, begin, prompt, others)
     cut = _cut(view.image, trimap, _ITERATIONS)
     found = _belonging(cut, dots)
-    if _span(found, box) > _span(best, box):
+    if _span(found, within) > _span(best, within):
       best = found
-    if _span(best, box) >= _SPAN:
+    if _span(best, within) >= _SPAN:
       break
   return best
 
@@ -323,8 +335,11 @@ def mask(frame: np.ndarray, prompt: prompts.Prompt, others=()) -> np.ndarray:
   prompt.check(size)
   others = (*prompt.outside, *others)
   view = _view(frame, prompt.box, _COARSE, _BLUR)
-  find = _in_box if prompt.box else _from_points
-  found = view.to_frame(find(view, prompt, others), size)
+  if prompt.box:
+    seen = _in_box(view, prompt.box, prompt, others)
+  else:
+    seen = _from_points(view, prompt, others)
+  found = view.to_frame(seen, size)
   if found.any():
     found = _refined(frame, found, prompt, others)
   if not found.any():
