@@ -26,7 +26,7 @@ train() {
     --config.data.stills="($(printf "'%s'," "$data"/stills/*/))" \
     --config.data.background_cache="$out/backgrounds"
   "$python" -m savos_jax.tools.curves "$out/$1" \
-    --csv="$out/$1.csv" --png="$out/$1.png"
+    --csv="$out/$1.csv" --png="$out/$1.png" --overwrite
 }
 
 first=$out/held_out.safetensors
@@ -36,4 +36,4 @@ if [[ ! -f $first ]]; then
 fi
 train all "$first"
 "$python" -m savos_jax.tools.export_checkpoint "$out/all" \
-  --dtype=float16 --out="$out/pairs.safetensors"
+  --dtype=float16 --out="$out/pairs.safetensors" --overwrite

@@ -16,6 +16,7 @@ import logging
 import os
 import pathlib
 import sys
+import traceback
 
 # TensorFlow only feeds data: its start-up messages are of no use to a user.
 os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')
@@ -77,7 +78,9 @@ def configure_logging(workdir: pathlib.Path, is_first: bool = True) -> None:
   folder = workdir / 'logs'
   try:
     folder.mkdir(parents=True, exist_ok=True)
-    log_file = logging.FileHandler(folder / 'log.txt')
+    log_file = logging.FileHandler(
+      folder / 'log.txt', encoding='utf-8', errors='backslashreplace'
+    )
   except OSError as error:
     raise errors.SavosError(
       f'{workdir}: not usable as a working directory: {error}.\n'
@@ -141,74 +144,118 @@ def by_name(argument: str) -> str:
     file, or is no --config, as it is.
 
   Raises:
-    OSError: no such name.
+    OSError: no such name, or no file that can be read.
   """
-  flag, _, value = argument.partition('=')
+  flag, equals, value = argument.partition('=')
   name, colon, stage = value.partition(':')
-  if flag.lstrip('-') != 'config' or not name.isidentifier():
+  if flag not in ('-config', '--config') or not equals:
     return argument
-  configs = importlib.import_module('savos_jax.configs')
-  path = pathlib.Path(configs.__path__[0], f'{name}.py')
-  if not path.is_file():
-    names = sorted(p.stem for p in path.parent.glob('[a-z]*.py'))
-    raise FileNotFoundError(
-      f'--config={name}: no configuration of this name.\n  Expected a .py '
-      f'file, or one of {", ".join(names)}.'
+  package = importlib.import_module('savos_jax.configs')
+  configs = pathlib.Path(package.__path__[0])
+  path = configs / f'{name}.py' if name.isidentifier() else pathlib.Path(name)
+  found = files.problem(path)
+  if found:
+    names = sorted(p.stem for p in configs.glob('[a-z]*.py'))
+    raise OSError(
+      f'--config={name}: {found}.\n  Expected a .py file, or one of '
+      f'{", ".join(names)}.'
     )
   return f'{flag}={path}{colon}{stage}'
 
 
+def _in_config(error: BaseException) -> str:
+  """Says what went wrong in a configuration's file, and where.
+
+  Args:
+    error: as raised in it, or what ml_collections made of that.
+  """
+  while first := error.__cause__ or error.__context__:
+    error = first
+  if isinstance(error, SyntaxError):
+    return f'{error.filename}, line {error.lineno}: {error.msg}.'
+  if 'get_config() takes 0 positional' in str(error):
+    return 'this configuration has no stages: leave out what is behind the ":".'
+  if isinstance(error, ValueError):  # As ours refuse a stage.
+    return str(error)
+  last = traceback.extract_tb(error.__traceback__)[-1]
+  return (
+    f'{last.filename}, line {last.lineno}: {type(error).__name__}: {error}.'
+  )
+
+
 def parse_flags(argv: list[str]) -> list[str]:
-  """Parses the flags; a misspelt field or file is an error, not a traceback."""
+  """Parses the flags; a misspelt field or file is an error, not a traceback.
+
+  Raises:
+    SavosError: a flag, a field or the configuration's file is not right.
+  """
   if {'-h', '--help'} & set(argv):  # Absl's own ends with status 1.
     app.usage(shorthelp=True, writeto_stdout=True, exitcode=0)
   try:
     arguments = flags.FLAGS(list(map(by_name, joined(argv))))
     _CONFIG.value.lock()  # Any use: a file that failed to load says so now.
+    if not (_WORKDIR.value or '').strip():
+      raise OSError('--workdir is empty.')
     return arguments
   except (AttributeError, KeyError) as error:
     # The library's message quotes itself and may say what was meant.
     text = str(error).strip('\'"').replace("\\'", '').replace('\\n', '. ')
     problem = f'no such field of the configuration: {text}'
+    if "'get_config" in str(error) or "'lock'" in str(error):
+      problem = (
+        'no configuration.\n  Expected a file with get_config(), which returns '
+        'a ConfigDict.'
+      )
   except OSError as error:
     problem = str(error)
   except flags.Error as error:  # One line a flag.
     problem = str(error).replace('\n', '\n  ')
-  print(
-    f'error: {problem}\n  configs/default.py lists every field; --help the '
-    'flags.',
-    file=sys.stderr,
+    if 'Traceback' in problem:
+      problem = _in_config(error)
+  except Exception as error:  # The file is a program: anything may be raised.
+    problem = _in_config(error)
+  raise errors.SavosError(
+    f'{problem}\n  configs/default.py lists every field; --help the flags.'
   )
-  sys.exit(2)
 
 
 def main(argv: list[str]) -> None:
-  """Reads the flags and reports errors without a traceback."""
+  """Does what the flags, which are parsed, ask for.
+
+  Raises:
+    SavosError: something that the user can put right.
+  """
   if len(argv) > 1:
-    raise app.UsageError(f'unexpected arguments: {" ".join(argv[1:])}')
+    raise errors.SavosError(
+      f'unexpected arguments: {" ".join(argv[1:])}.\n  Expected flags alone, '
+      'as --workdir=FOLDER: --help lists them.'
+    )
   # Orbax tells errors with tracebacks, thread by thread; we say them once.
   absl_logging.set_verbosity(absl_logging.FATAL)
   assert _WORKDIR.value is not None  # It is required.
   workdir = pathlib.Path(_WORKDIR.value).expanduser()
-  with errors.reported():
-    # JAX takes seconds to import: not for a mistyped flag.
-    from savos_jax import settings
-    from savos_jax.foundation import distributed
+  # JAX takes seconds to import: not for a mistyped flag.
+  from savos_jax import settings
+  from savos_jax.foundation import distributed
 
-    settings.check(_CONFIG.value, _MODE.value)  # Before the log is opened.
-    if not _DISTRIBUTED.value:
-      configure_logging(workdir)
-      run(_CONFIG.value, workdir, _MODE.value)
-      return
-    with distributed.joined():
-      configure_logging(workdir, distributed.is_first())
-      run(_CONFIG.value, workdir, _MODE.value)
+  settings.check(_CONFIG.value, _MODE.value)  # Before the log is opened.
+  if not _DISTRIBUTED.value:
+    configure_logging(workdir)
+    run(_CONFIG.value, workdir, _MODE.value)
+    return
+  with distributed.joined():
+    configure_logging(workdir, distributed.is_first())
+    run(_CONFIG.value, workdir, _MODE.value)
 
 
 def start(argv: list[str] | None = None) -> None:
-  """Parses flags, those of the process by default, and runs."""
+  """Parses flags, those of the process by default, and runs.
+
+  Errors are reported without a traceback.
+  """
   flags.mark_flags_as_required(['config', 'workdir'])
-  app.run(main, argv, flags_parser=parse_flags)
+  with errors.reported():
+    app.run(main, argv, flags_parser=parse_flags)
 
 
 def run_mode(mode: str, arguments: list[str]) -> None:

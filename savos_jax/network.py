@@ -10,6 +10,7 @@ import numpy as np
 
 from savos_jax import checkpoints
 from savos_jax.foundation import errors
+from savos_jax.foundation import files
 from savos_jax.foundation import typed
 from savos_jax.inference import options
 from savos_jax.models import fields
@@ -113,8 +114,8 @@ def _training_config(workdir: pathlib.Path) -> dict[str, Any]:
   if not path.is_file():
     return {}
   try:
-    config = typed.from_json(path.read_text('utf-8'))
-  except (OSError, ValueError) as error:
+    config = typed.from_json(files.read_text(path))
+  except ValueError as error:
     raise errors.SavosError(
       f'{path}: cannot be read: {error}.\n  Expected what the training wrote: '
       'restore it, or remove it to do without.'

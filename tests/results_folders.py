@@ -11,6 +11,7 @@ from savos_jax.datasets import sequences
 from savos_jax.evaluation import protocol
 from savos_jax.evaluation import results_folder
 from savos_jax.evaluation import tables
+from savos_jax.foundation import files
 
 
 def write(
@@ -22,12 +23,13 @@ def write(
   """
   videos = davis.load(root, 'val', year)
   folder = workdir / 'results'
-  for video in videos:
-    for index, path in enumerate(video.masks):
-      moved = np.roll(video.labels(index), shift, axis=1)
-      masks.write_mask(folder / 'masks' / video.name / path.name, moved)
-  scores = protocol.score_results(folder / 'masks', videos, progress=False)
-  tables.write_json(folder / 'scores.json', scores)
+  with files.claimed(folder):
+    for video in videos:
+      for index, path in enumerate(video.masks):
+        moved = np.roll(video.labels(index), shift, axis=1)
+        masks.write_mask(folder / 'masks' / video.name / path.name, moved)
+    scores = protocol.score_results(folder / 'masks', videos, progress=False)
+    tables.write_json(folder / 'scores.json', scores)
   data = {
     'source': 'davis',
     'root': str(root),

@@ -165,7 +165,7 @@ def test_list_that_is_no_text(davis_folder):
   root = davis_folder()
   path = root / 'ImageSets' / '2017' / 'train.txt'
   path.write_bytes(b'\xff\xfe\x00')
-  assert _load_error(root, 'train').startswith(f'{path}: unreadable')
+  assert _load_error(root, 'train').startswith(f'{path}: not a text')
 
 
 def test_missing_list(davis_folder):

@@ -60,7 +60,9 @@ def test_the_gallery_has_a_row_a_dream(photo, tmp_path, capsys):
   printed = capsys.readouterr().out
   assert str(tmp_path / 'out' / 'gallery.png') in printed
   assert 'dreams/s' in printed
-  assert {path.name for path in (tmp_path / 'out').iterdir()} == {'gallery.png'}
+  assert [path.name for path in (tmp_path / 'out').glob('[!.]*')] == [
+    'gallery.png'
+  ]
 
 
 def test_more_targets_have_more_columns_and_a_size_its_shape(photo, tmp_path):
@@ -150,7 +152,7 @@ def test_an_empty_mask_is_refused(photo, tmp_path, capsys):
 def test_a_file_in_the_place_of_the_folder_is_named(photo, tmp_path, capsys):
   (tmp_path / 'out').write_text('in the way')
   message = refused([*photo, '--count=1'], capsys)
-  assert str(tmp_path / 'out' / 'gallery.png') in message
+  assert str(tmp_path / 'out') in message
 
 
 def test_ctrl_c_ends_without_a_traceback(photo, monkeypatch, capsys):

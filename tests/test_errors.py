@@ -40,6 +40,12 @@ class JaxRuntimeError(Exception):
   """Called as JAX's is."""
 
 
+def _not_utf8(text):
+  with pytest.raises(UnicodeEncodeError) as caught:
+    text.encode()
+  return caught.value
+
+
 @pytest.mark.parametrize(
   ('error', 'expected', 'status'),
   [
@@ -48,6 +54,10 @@ class JaxRuntimeError(Exception):
     (OSError(36, 'File name too long', 'x' * 300), 'File name too long', 2),
     (MemoryError(), '--max_size', 2),
     (JaxRuntimeError('RESOURCE_EXHAUSTED: 9 GB'), '--chunk', 2),
+    (RuntimeError("can't start new thread"), '--chunk', 2),
+    (OSError(28, 'No space left on device'), 'space left where', 2),
+    (OSError(24, 'Too many open files'), 'ulimit -n', 2),
+    (_not_utf8('<p>a/\udcff.png</p>'), "udcff.png</p>': a name that is", 2),
   ],
 )
 def test_what_nobody_explained_is_one_message(capsys, error, expected, status):
@@ -83,6 +93,57 @@ def test_a_reader_that_has_gone_is_no_traceback():
     program.stdout.close()
     assert program.stderr.read() == b''
     assert program.wait() == 141
+
+
+_PRINTS = (
+  'import os\n'
+  'from savos_jax.foundation import errors\n'
+  'with errors.reported():\n'
+  '  with open("f", "w") as file:\n'
+  '    os.write(1, b"low")\n'
+  '    print("high", flush=True)\n'
+  '  raise errors.SavosError("a")\n'
+)
+
+
+@pytest.mark.parametrize('streams', ['>&-', '2>&-', '<&- >&- 2>&-'])
+def test_a_stream_that_is_closed_is_no_file_that_is_opened(tmp_path, streams):
+  done = subprocess.run(
+    ['sh', '-c', f'"{sys.executable}" -c "$0" {streams}', _PRINTS],
+    cwd=tmp_path,
+    env=os.environ | {'PYTHONPATH': os.getcwd()},
+    capture_output=True,
+    check=False,
+  )
+  assert done.returncode == 2
+  assert b'Traceback' not in done.stderr
+  assert (tmp_path / 'f').read_bytes() == b''
+
+
+def test_a_full_disk_behind_standard_output_is_one_message():
+  code = (
+    'from savos_jax.foundation import errors\n'
+    'with errors.reported():\n'
+    '  print("a")\n'
+  )
+  with open('/dev/full', 'w') as full:
+    done = subprocess.run(
+      [sys.executable, '-c', code],
+      stdout=full,
+      stderr=subprocess.PIPE,
+      text=True,
+      check=False,
+    )
+  assert done.returncode == 2
+  assert done.stderr.startswith('error: No space left on device.')
+  assert 'ignored' not in done.stderr
+
+
+def test_what_the_system_refuses_is_no_damage():
+  assert errors.is_of_system(MemoryError())
+  assert errors.is_of_system(PermissionError(13, 'Permission denied'))
+  assert not errors.is_of_system(OSError('image file is truncated'))
+  assert not errors.is_of_system(ValueError('zip'))
 
 
 def test_names_that_are_not_utf8_are_printed():

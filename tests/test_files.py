@@ -109,3 +109,32 @@ def test_what_is_written_survives_a_power_cut(tmp_path, monkeypatch):
   with files.replacing(path) as partial:
     partial.write_text('text')
   assert done == [partial, 'renamed', tmp_path]
+
+
+def test_what_may_not_be_read_is_no_damage(tmp_path, monkeypatch):
+  path = tmp_path / 'a.txt'
+  path.write_bytes(b'\xef\xbb\xbfbear')
+  assert files.read_text(path, 'utf-8-sig') == 'bear'
+  path.write_bytes(b'\xff')
+  with pytest.raises(errors.SavosError, match=r'a\.txt: not a text in UTF-8'):
+    files.read_text(path)
+  os.mkfifo(tmp_path / 'pipe')
+  with pytest.raises(errors.SavosError, match='pipe: a pipe'):
+    files.read_text(tmp_path / 'pipe')
+
+  def refuse(path, *_):
+    raise PermissionError(13, 'Permission denied', path)
+
+  monkeypatch.setattr(os, 'open', refuse)  # Root may read anything.
+  assert files.problem(path) == 'Permission denied'
+
+
+def test_what_is_no_file_is_not_replaced(tmp_path):
+  """A rename over a device is the end of the device."""
+  os.mkfifo(tmp_path / 'pipe')
+  with (
+    pytest.raises(errors.SavosError, match='pipe: a pipe'),
+    files.replacing(tmp_path / 'pipe'),
+  ):
+    pass
+  assert (tmp_path / 'pipe').is_fifo()

@@ -170,7 +170,12 @@ DAVIS17 = '--config=configs/davis17.py'
     ([SMOKE, '--config.model.stride_variant=v3'], ['stride_variant', 'v1.5']),
     ([SMOKE, '--config.train.stepz=3'], ['stepz']),
     ([SMOKE, '--config.train.steps=many'], ['many']),
-    (['--config=configs/absent.py'], ['absent.py']),
+    (['--config=configs/absent.py'], ['absent.py', 'no such file']),
+    (['--config=./configs'], ['configs: a folder']),
+    (['--config=davis17:stage'], ['no stages']),
+    (['--config=shipped:stage'], ["pairs.py:stage: expected 'held_out'"]),
+    (['--config=tests/davis_folders.py'], ['get_config()']),
+    (['--config=README.md'], ['README.md, line ']),
     ([SMOKE, 'extra'], ['extra']),
     ([], ['--config']),
   ],
@@ -217,7 +222,7 @@ def test_exit_codes(monkeypatch, tmp_path, capsys, raised, code):
   monkeypatch.setattr(main, 'run', run)
   monkeypatch.setattr(main, 'configure_logging', lambda _: None)
   give_flags(monkeypatch, tmp_path, smoke.get_config())
-  with pytest.raises(SystemExit) as caught:
+  with pytest.raises(SystemExit) as caught, errors.reported():
     main.main(['main'])
   assert caught.value.code == code
   assert str(raised) in capsys.readouterr().err
@@ -238,7 +243,7 @@ def test_nothing_is_made_where_any_field_is_wrong(
   config = smoke.get_config()
   config[section][field] = value
   give_flags(monkeypatch, tmp_path / 'run', config, mode)
-  with pytest.raises(SystemExit) as caught:
+  with pytest.raises(SystemExit) as caught, errors.reported():
     main.main(['main'])
   assert caught.value.code == 2
   assert capsys.readouterr().err.startswith(

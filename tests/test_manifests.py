@@ -151,3 +151,15 @@ def test_processes_of_one_run_know_each_others_files(folder):
     manifest.record(path, partial)
     os.replace(partial, path)
   assert first.owns(path)
+
+
+def test_what_else_is_in_a_home_is_none_of_it(folder):
+  """Results may be written into a home; its other folders go on as before."""
+  config = folder / 'runs' / 'config.json'
+  config.parent.mkdir()
+  config.write_text('of an earlier training')
+  manifests._known.clear()
+  write(config, 'of this one')
+  assert config.read_text() == 'of this one'
+  with files.claimed(folder), pytest.raises(errors.SavosError, match='config'):
+    write(config)  # It is what this run fills.

@@ -357,9 +357,10 @@ def test_what_is_asked_for_later_is_made_from_the_masks(
   film, pictures = films(folder, video)
   segment(tracker, video, labels, folder, more=(film,))
   # A picture of other masks is not taken for one of these.
-  overlay.write_png(
-    folder / 'drawn' / 'frame0.png', np.zeros((9, 9, 3), np.uint8)
-  )
+  with files.claimed(folder):
+    overlay.write_png(
+      folder / 'drawn' / 'frame0.png', np.zeros((9, 9, 3), np.uint8)
+    )
   _, timing = segment(tracker, video, labels, folder, more=(film, pictures))
   assert timing.steady_frames == 0
   assert files_in(folder) == files_in(whole)

@@ -82,18 +82,24 @@ def test_files_are_those_of_the_main_program(data, tmp_path, capsys):
   assert (tmp_path / 'csv' / 'global_results-val.csv').is_file()
 
 
-def test_nothing_is_read_back(data, tmp_path, capsys):
+def test_nothing_is_read_back_or_replaced(data, tmp_path, refused):
   """Neither the own files nor the official tool's."""
   root, results = data
   path = tmp_path / 's.json'
   for stale in (path, results / 'global_results-val.csv'):
     stale.write_text('stale')
-  run(results, root, 'davis2017', f'--json={path}', f'--csv={results}')
+  files = f'--json={path}', f'--csv={results}'
+  for found in (path, results / 'global_results-val.csv'):
+    message = refused(results, root, 'davis2017', *files)
+    assert f'{found}: exists already' in message
+    assert found.read_text() == 'stale'
+    found.rename(found.with_name(f'{found.name}.old'))
+  files = *files, '--overwrite'
+  run(results, root, 'davis2017', *files)
   assert json.loads(path.read_text())['global']['J&F'] == 1
   masks.write_mask(results / 'val0' / '00001.png', np.zeros((36, 48), np.uint8))
-  run(results, root, 'davis2017', f'--json={path}', f'--csv={results}')
+  run(results, root, 'davis2017', *files)
   assert json.loads(path.read_text())['global']['J&F'] < 1
-  assert 'stale' not in (results / 'global_results-val.csv').read_text()
 
 
 def test_which_sequences_are_scored(data, tmp_path, capsys):
@@ -138,7 +144,7 @@ def test_segtrack_takes_ids_and_a_folder_an_object(tmp_path, capsys):
       else:
         masks.write_mask(results / video.name / f'{path.stem}.png', labels)
   for annotations in (root, root / 'GroundTruth'):
-    path = tmp_path / 's.json'
+    path = tmp_path / f'{annotations.name}.json'
     run(results, annotations, 'segtrack', f'--json={path}')
     found = json.loads(path.read_text())
     assert found['global']['J&F'] == found['sequences_mean']['J&F'] == 1

@@ -30,7 +30,7 @@ save() {
   cp "$work/$1/logs/log.txt" "$out/$1.log"
   JAX_PLATFORMS=cpu "$python" -m savos_jax.tools.export_checkpoint \
     "$work/$1" --dtype=float16 --compute_dtype=float32 \
-    --out="$work/$1.safetensors"
+    --out="$work/$1.safetensors" --overwrite
   split -b 15000000 "$work/$1.safetensors" "$out/$1.safetensors."
 }
 

@@ -19,6 +19,7 @@ import re
 from savos_jax.datasets import frame_folder
 from savos_jax.datasets import sequences
 from savos_jax.foundation import errors
+from savos_jax.foundation import files
 from savos_jax.foundation import names as names_lib
 
 logger = logging.getLogger(__name__)
@@ -96,11 +97,8 @@ def read_image_list(path: pathlib.Path) -> list[str]:
   Raises:
     SavosError: the list is unreadable, empty, or a line is of neither form.
   """
-  try:
-    # Some editors begin a file with a byte order mark.
-    lines = path.read_text('utf-8-sig').splitlines()
-  except (OSError, UnicodeDecodeError) as error:
-    raise errors.SavosError(f'{path}: unreadable image list: {error}') from None
+  # Some editors begin a file with a byte order mark.
+  lines = files.read_text(path, 'utf-8-sig').splitlines()
   names: dict[str, None] = {}
   for number, line in enumerate(lines, 1):
     line = line.strip()

@@ -20,4 +20,6 @@ def is_held_out(name: str) -> bool:
     the folder that was loaded (not its path), a slash and the file's name
     without its ending.
   """
-  return zlib.crc32(name.encode()) % HELD_OUT_ONE_IN == 0
+  return (
+    zlib.crc32(name.encode('utf-8', 'surrogateescape')) % HELD_OUT_ONE_IN == 0
+  )

@@ -111,6 +111,8 @@ def _decode(source, where, use: Callable[[Image.Image], _Made]) -> _Made:
       where, 'an image of too many pixels.', _SMALLER
     ) from None
   except Exception as error:  # Pillow's readers have no common base.
+    if errors.is_of_system(error):
+      raise
     raise _image_error(
       where,
       f'damaged image: {error or type(error).__name__}.',
@@ -152,7 +154,9 @@ def use_image(
   """
   found = files.problem(path)
   if found:
-    raise _image_error(path, f'{found}.', 'Expected an image file here.')
+    raise _image_error(
+      path, f'{found}.', 'Expected an image file that can be read.'
+    )
   return _decode(path, path, use)
 
 

@@ -22,6 +22,7 @@ from savos_jax.datasets import frame_folder
 from savos_jax.datasets import masks
 from savos_jax.datasets import sequences
 from savos_jax.foundation import errors
+from savos_jax.foundation import files
 from savos_jax.foundation import names as names_lib
 
 LAYOUT = """\
@@ -84,9 +85,9 @@ class SegTrackSequence(sequences.Sequence):
   def truth(self, index: int) -> sequences.Truth:
     """See `Sequence`."""
     objects = []
-    for object_id, files in self.objects:
-      mask, void = read_object_mask(files[index])
-      self.check_size(files[index], mask)
+    for object_id, paths in self.objects:
+      mask, void = read_object_mask(paths[index])
+      self.check_size(paths[index], mask)
       objects.append((object_id, mask, void))
     return sequences.Truth(tuple(objects), self.scored_ids)
 
@@ -124,11 +125,8 @@ def _shown(names: list[str]) -> str:
 
 
 def _lines(path: pathlib.Path) -> list[str]:
-  try:
-    lines = [line.strip() for line in path.read_text('utf-8-sig').splitlines()]
-  except (OSError, UnicodeDecodeError) as error:
-    raise errors.SavosError(f'{path}: unreadable image list: {error}') from None
-  lines = [line for line in lines if line]
+  text = files.read_text(path, 'utf-8-sig')
+  lines = [line.strip() for line in text.splitlines() if line.strip()]
   if not lines:
     raise errors.SavosError(
       f'{path}: the image list is empty.\n  Expected a name a line.'

@@ -15,6 +15,7 @@ from typing import Any
 import yaml
 
 from savos_jax.foundation import errors
+from savos_jax.foundation import files
 
 # The codes of table 1.
 NAMES = {
@@ -62,11 +63,11 @@ def read(root: str | os.PathLike) -> dict[str, tuple[str, ...]]:
 
 
 def _parse(path: pathlib.Path) -> dict[str, tuple[str, ...]]:
+  text = files.read_text(path)
   try:
-    text = path.read_text('utf-8')
     is_json = path.suffix == '.json'
     content = json.loads(text) if is_json else yaml.safe_load(text)
-  except (OSError, RecursionError, ValueError, yaml.YAMLError) as error:
+  except (RecursionError, ValueError, yaml.YAMLError) as error:
     first = str(error).splitlines()[0]
     raise _error(path, f'unreadable: {first}') from None
   entries = content.get('sequences') if isinstance(content, dict) else content

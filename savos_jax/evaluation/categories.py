@@ -12,6 +12,7 @@ import pathlib
 
 from savos_jax.evaluation import protocol
 from savos_jax.foundation import errors
+from savos_jax.foundation import files
 
 _FILE = 'meta.json'
 _TRAIN = 'train'
@@ -20,14 +21,20 @@ _TRAIN = 'train'
 def _read(path: pathlib.Path) -> dict[tuple[str, int], str]:
   """Returns (video, id) -> category of the objects of a split."""
   try:
-    videos = json.loads(path.read_text('utf-8'))['videos']
+    videos = json.loads(files.read_text(path))['videos']
     return {
       (name, int(number)): entry['category']
       for name, video in videos.items()
       for number, entry in video['objects'].items()
       if 'category' in entry
     }
-  except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+  except (
+    ValueError,
+    TypeError,
+    KeyError,
+    AttributeError,
+    RecursionError,
+  ) as error:
     raise errors.SavosError(
       f'{path}: {type(error).__name__}: {error}.\n  Expected the objects of '
       'YouTube-VOS: {"videos": {video: {"objects": {id: {"category": name}}}}}.'

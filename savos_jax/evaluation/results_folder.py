@@ -87,11 +87,11 @@ def _read(path: pathlib.Path) -> Any:
   Raises:
     SavosError: it can't be read or is no JSON.
   """
-  try:
-    return json.loads(path.read_text('utf-8'))
-  except FileNotFoundError:
+  if not path.exists():
     return None
-  except (OSError, RecursionError, ValueError) as error:
+  try:
+    return json.loads(files.read_text(path))
+  except (RecursionError, ValueError) as error:
     raise errors.SavosError(
       f'{path}: can not be read as JSON: {error}.\n'
       '  Expected the file as the evaluation wrote it; evaluate again.'

@@ -183,6 +183,17 @@ def _csv_number(value: float) -> str:
   return f'{value:.3f}' if math.isfinite(value) else ''
 
 
+def csv_paths(
+  folder: str | os.PathLike, split: str
+) -> tuple[pathlib.Path, pathlib.Path]:
+  """Returns the files that `write_csv` writes."""
+  folder = pathlib.Path(folder)
+  return (
+    folder / f'global_results-{split}.csv',
+    folder / f'per-sequence_results-{split}.csv',
+  )
+
+
 def write_csv(
   folder: str | os.PathLike, scores: protocol.Scores, split: str
 ) -> tuple[pathlib.Path, pathlib.Path]:
@@ -204,9 +215,7 @@ def write_csv(
   Raises:
     SavosError: a file can't be written.
   """
-  folder = pathlib.Path(folder)
-  global_path = folder / f'global_results-{split}.csv'
-  sequence_path = folder / f'per-sequence_results-{split}.csv'
+  global_path, sequence_path = csv_paths(folder, split)
   values = (scores.j_and_f, *scores.j, *scores.f)
   rows = [_GLOBAL_COLUMNS, list(map(_csv_number, values))]
   _write_text(global_path, spreadsheets.to_csv(rows))

@@ -2,11 +2,13 @@
 
 from collections.abc import Iterator
 import contextlib
+import errno
 import io
 import os
 import sys
 
 _LONGEST = 4000  # Characters of a line; longer than any path.
+_AROUND = 60  # Characters shown before and behind what is wrong in a text.
 
 
 class SavosError(Exception):
@@ -45,22 +47,57 @@ _NO_MEMORY = (
   'config.eval.short_side, chunk or videos; config.train.batch_size, or '
   'accumulation.'
 )
+# What the system may refuse whatever the file holds.
+_OF_SYSTEM = {
+  errno.EACCES, errno.EPERM, errno.ENOMEM, errno.EMFILE, errno.ENFILE,
+  errno.EIO, errno.ESTALE, errno.ENOSPC, errno.EDQUOT, errno.EFBIG,
+  errno.EROFS,
+}  # fmt: skip
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+  """Whether the memory was not enough, whichever library says so."""
+  # By their names: JAX and OpenCV are slow to import.
+  kind = type(error).__name__
+  return (
+    isinstance(error, MemoryError)
+    or (kind == 'JaxRuntimeError' and 'RESOURCE_EXHAUSTED' in str(error))
+    or (kind == 'error' and 'Insufficient memory' in str(error))
+    or (kind == 'RuntimeError' and "can't start new thread" in str(error))
+  )
+
+
+def is_of_system(error: BaseException) -> bool:
+  """Whether an error tells nothing of the file that was read: it is no damage.
+
+  For readers of files whose libraries raise whatever they like.
+  """
+  refused = isinstance(error, OSError) and error.errno in _OF_SYSTEM
+  return refused or is_out_of_memory(error)
 
 
 def explained(error: Exception) -> str | None:
   """Returns what to say of an error that no part of ours has explained."""
   if isinstance(error, SavosError):
     return str(error)
-  # By its name: JAX is slow to import.
-  exhausted = 'RESOURCE_EXHAUSTED' in str(error)
-  if isinstance(error, MemoryError) or (
-    exhausted and type(error).__name__ == 'JaxRuntimeError'
-  ):
+  if is_out_of_memory(error):
     return _NO_MEMORY
   if isinstance(error, OSError) and error.filename is not None:
     return (
       f'{os.fsdecode(error.filename)}: {error.strerror}.\n'
       '  Expected a path that can be read, or written to.'
+    )
+  if isinstance(error, OSError) and error.errno in _OF_SYSTEM:
+    return (
+      f'{error.strerror or error}.\n  Expected a system that allows it: space '
+      'left where it writes (standard output, too), and enough files that may '
+      'be open (ulimit -n).'
+    )
+  if isinstance(error, UnicodeEncodeError) and 'surrogates' in error.reason:
+    start, end = max(0, error.start - _AROUND), error.end + _AROUND
+    return (
+      f'{error.object[start:end]!r}: a name that is not UTF-8.\n'
+      '  Expected names of files and folders in UTF-8: rename it.'
     )
   return None
 
@@ -68,6 +105,34 @@ def explained(error: Exception) -> str | None:
 def _say(text: str) -> None:
   with contextlib.suppress(OSError, ValueError):  # Nobody listens.
     print(text, file=sys.stderr, flush=True)
+
+
+def _open_streams() -> None:
+  """Gives a program its three streams, where whoever started it closed some.
+
+  Else a file that it opens becomes one of them, and gets what is printed.
+  """
+  for number, name in enumerate(('stdin', 'stdout', 'stderr')):
+    try:
+      os.fstat(number)
+    except OSError:
+      os.open(os.devnull, os.O_RDWR)  # The lowest number that is free.
+    if getattr(sys, name) is None:
+      mode = 'w' if number else 'r'
+      setattr(sys, name, open(number, mode, closefd=False))  # noqa: SIM115
+  for stream in (sys.stdout, sys.stderr):
+    if isinstance(stream, io.TextIOWrapper):
+      # Names of files need not be UTF-8.
+      stream.reconfigure(errors='backslashreplace')
+
+
+def _drop_unwritten() -> None:
+  """Leaves nothing in the buffers: Python would try it again, and tell."""
+  for stream in (sys.stdout, sys.stderr):
+    try:
+      stream.flush()
+    except OSError:
+      os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 @contextlib.contextmanager
@@ -78,19 +143,16 @@ def reported() -> Iterator[None]:
   the system refuses or too little memory; 130 after Ctrl-C, and 141 where
   nobody reads what it prints any more, as with `| head`.
   """
-  for stream in (sys.stdout, sys.stderr):
-    if isinstance(stream, io.TextIOWrapper):
-      # Names of files need not be UTF-8.
-      stream.reconfigure(errors='backslashreplace')
+  _open_streams()
   try:
-    yield
-    sys.stdout.flush()
+    try:
+      yield
+    finally:
+      sys.stdout.flush()
   except KeyboardInterrupt:
     _say('interrupted')
     sys.exit(130)
   except BrokenPipeError:
-    # What is left in the buffer would be tried again, and told.
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     sys.exit(141)
   except Exception as error:
     text = explained(error)
@@ -98,3 +160,5 @@ def reported() -> Iterator[None]:
       raise
     _say(f'error: {shown(text)}')
     sys.exit(3 if isinstance(error, Incomplete) else 2)
+  finally:
+    _drop_unwritten()

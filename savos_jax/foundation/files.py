@@ -28,21 +28,49 @@ _OTHERS = {
 
 
 def problem(path: str | os.PathLike) -> str:
-  """Tells what keeps a path from being read as a file; it is not opened.
+  """Tells what keeps a path from being read as a file; no other is opened.
 
   Args:
     path: links are followed.
 
   Returns:
-    'no such file', 'a folder', 'a pipe', ...; '' where it is a file.
+    'no such file', 'a folder', 'a pipe', 'Permission denied', ...; '' where it
+    is a file that can be read.
   """
   try:
     mode = os.stat(path).st_mode
+    if not stat.S_ISREG(mode):
+      return _OTHERS.get(stat.S_IFMT(mode), 'no file')
+    # Libraries tell one that can't be opened from a damaged one badly.
+    os.close(os.open(path, os.O_RDONLY))
   except (FileNotFoundError, NotADirectoryError, ValueError):  # A null in it.
     return 'no such file'
   except OSError as error:
     return error.strerror or str(error)
-  return '' if stat.S_ISREG(mode) else _OTHERS.get(stat.S_IFMT(mode), 'no file')
+  return ''
+
+
+def read_text(path: str | os.PathLike, encoding: str = 'utf-8') -> str:
+  """Reads a text.
+
+  Args:
+    path: the file.
+    encoding: of it.
+
+  Raises:
+    SavosError: it is no file, can't be read, or is no text.
+  """
+  found = problem(path)
+  if not found:
+    try:
+      return pathlib.Path(path).read_text(encoding)
+    except UnicodeDecodeError:
+      found = 'not a text in UTF-8'
+    except OSError as error:
+      found = error.strerror or str(error)
+  raise errors.SavosError(
+    f'{path}: {found}.\n  Expected a text file that can be read.'
+  )
 
 
 def _sync(path: pathlib.Path) -> None:
@@ -73,9 +101,14 @@ def replacing(path: str | os.PathLike) -> Iterator[pathlib.Path]:
 
   Raises:
     SavosError: the folder can't be made, the file can't be written, or what is
-      there is somebody else's.
+      there is somebody else's, or no file.
   """
   path = pathlib.Path(path)
+  if path.exists() and not path.is_file():  # A device would be gone.
+    raise errors.SavosError(
+      f'{path}: {problem(path)}.\n  Expected a file to replace, or a path that '
+      'is free.'
+    )
   manifest = manifests.of(path)
   if manifest:
     manifest.check([path])
@@ -166,4 +199,8 @@ def claimed(
         '  Expected a folder that can be read and written to.'
       ) from None
     manifest.protect(inputs)
-    yield manifest
+    manifest.is_claimed = True
+    try:
+      yield manifest
+    finally:
+      manifest.is_claimed = False

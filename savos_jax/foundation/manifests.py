@@ -16,7 +16,7 @@ from savos_jax.foundation import errors
 
 FILE = '.savos_jax.jsonl'
 _SHOWN = 5  # Names in an error.
-_DEPTH = 8  # Folders between a file and the manifest that it is in, at most.
+_DEPTH = 4  # Folders between a file and the manifest that it is in, at most.
 
 Stamp = tuple[int, str]  # Size, bytes, and SHA-256.
 
@@ -31,11 +31,13 @@ class Manifest:
 
   Attributes:
     folder: the folder, resolved.
+    is_claimed: whether this process fills it; all below it is its own then.
   """
 
   def __init__(self, folder: pathlib.Path):
     """Reads it; there may be none yet."""
     self.folder = folder.resolve()
+    self.is_claimed = False
     self._path = self.folder / FILE
     self._lock = threading.Lock()
     self._inputs: tuple[pathlib.Path, ...] = ()
@@ -88,6 +90,19 @@ class Manifest:
   def _name(self, path: pathlib.Path) -> str:
     # Not resolved: a link is a file of this folder, wherever it leads.
     return os.path.relpath(path.parent.resolve() / path.name, self.folder)
+
+  def governs(self, path: pathlib.Path) -> bool:
+    """Whether it is this manifest that tells whose a file below its folder is.
+
+    A folder of results may hold other things, as a home does: what is in a
+    subfolder in which nothing was written is none of it.
+    """
+    top, separator, _ = self._name(path).partition('/')
+    if self.is_claimed or not separator:
+      return True
+    with self._lock:
+      self._read()
+      return any(name.startswith(f'{top}/') for name in self._stamps)
 
   def owns(self, path: pathlib.Path) -> bool:
     """Whether a file was written by this program and is unchanged since."""
@@ -194,17 +209,17 @@ def begin(folder: pathlib.Path) -> Manifest:
 
 
 def of(path: pathlib.Path) -> Manifest | None:
-  """Returns the manifest that a file belongs to: of the nearest folder above.
+  """Returns the manifest that a file belongs to, of the nearest folder above.
 
   Args:
     path: of a file, there or not.
   """
   folder = path.parent.resolve()
   for above in (folder, *folder.parents[: _DEPTH - 1]):
-    if above in _known:
+    if above not in _known and (above / FILE).is_file():
+      _known[above] = Manifest(above)
+    if above in _known and _known[above].governs(path):
       return _known[above]
-    if (above / FILE).is_file():
-      return _known.setdefault(above, Manifest(above))
   return None
 
 

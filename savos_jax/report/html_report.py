@@ -338,6 +338,20 @@ def build(
   return f'<!DOCTYPE html>\n{_e("html", head, body, lang="en")}\n'
 
 
+def plots(
+  path: str | os.PathLike,
+  results: results_folder.Results,
+  videos: Sequence[sequences.Sequence] = (),
+  comparison: comparison_lib.Comparison | None = None,
+) -> dict[pathlib.Path, charts.Chart]:
+  """Returns the charts that `write` puts beside a page, by their files."""
+  drawn = dict(html_sequences.plots(results, videos))
+  if comparison is not None:
+    drawn['comparison'] = comparison_lib.chart(comparison)
+  folder = pathlib.Path(path).parent / 'plots'
+  return {folder / f'{stem}.png': chart for stem, chart in drawn.items()}
+
+
 def write(
   path: str | os.PathLike,
   results: results_folder.Results,
@@ -357,12 +371,8 @@ def write(
   Raises:
     SavosError: a file can't be written.
   """
-  path = pathlib.Path(path)
   page = build(results, videos, missing, comparison)
   with files.replacing(path) as partial:
-    partial.write_text(page, 'utf-8')
-  drawn = dict(html_sequences.plots(results, videos))
-  if comparison is not None:
-    drawn['comparison'] = comparison_lib.chart(comparison)
-  for stem, chart in drawn.items():
-    charts.write_png(path.parent / 'plots' / f'{stem}.png', chart)
+    partial.write_text(page, 'utf-8', 'backslashreplace')
+  for plot, chart in plots(path, results, videos, comparison).items():
+    charts.write_png(plot, chart)

@@ -110,7 +110,9 @@ def _is_there(root: pathlib.Path, settings: dict) -> bool:
     return False
   try:
     found = json.loads((root / _SETTINGS_FILE).read_text('utf-8'))
-  except (OSError, ValueError):
+  except PermissionError:
+    raise  # Its name is all that is to be told.
+  except (OSError, ValueError, RecursionError):
     raise errors.SavosError(
       f'{root}: is in the way: no folder of embedded clips (no readable '
       f'{_SETTINGS_FILE}).\n  Set config.data.root to a folder that does not '

@@ -11,7 +11,6 @@ where the training validated, J and F. A folder with a copy of the training's
 
 import argparse
 from collections.abc import Sequence
-import pathlib
 from typing import Any
 
 from savos_jax.tools import command
@@ -19,14 +18,15 @@ from savos_jax.tools import command
 
 def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
   parser = command.parser('curves', __doc__)
-  path: dict[str, Any] = {'type': pathlib.Path, 'metavar': 'FILE'}
+  path: dict[str, Any] = {'type': command.path, 'metavar': 'FILE'}
   parser.add_argument(
     'workdir',
-    type=pathlib.Path,
+    type=command.path,
     help='the --workdir of a training',
   )
   parser.add_argument('--csv', **path, help='the table to write')
   parser.add_argument('--png', **path, help='the picture to write')
+  command.add_overwrite(parser)
   arguments = parser.parse_args(argv)
   if not (arguments.csv or arguments.png):
     parser.error('expected --csv, --png or both: what to write')
@@ -42,6 +42,7 @@ def run(arguments: argparse.Namespace) -> None:
   from savos_jax.report import charts
   from savos_jax.training import curves
 
+  command.check_outputs([arguments.csv, arguments.png], [], arguments.overwrite)
   found = curves.read(arguments.workdir)
   if arguments.csv:
     curves.write_csv(arguments.csv, found)

@@ -10,23 +10,25 @@ pictures; dream 3 is the same with any --count.
 
 import argparse
 from collections.abc import Sequence
-import pathlib
 
 from savos_jax.data import lucid_config
+from savos_jax.foundation import files
 from savos_jax.tools import command
+
+_GALLERY, _STEPS = _WRITTEN = 'gallery.png', 'steps.png'
 
 
 def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
   parser = command.parser('dream', __doc__)
   add = parser.add_argument
-  add('--image', type=pathlib.Path, required=True, help='JPEG or PNG photo')
+  add('--image', type=command.path, required=True, help='JPEG or PNG photo')
   add(
     '--mask',
-    type=pathlib.Path,
+    type=command.path,
     required=True,
     help='PNG of its size: indexed, grey object ids, or 0/255',
   )
-  add('--out', type=pathlib.Path, required=True, help='folder for the pictures')
+  add('--out', type=command.path, required=True, help='folder for the pictures')
   add('--count', type=int, default=12, help='dreams (12)')
   add('--steps', action='store_true', help='draw the five steps, too')
   add('--seed', type=int, default=0, help='of all random choices (0)')
@@ -55,17 +57,28 @@ def run(arguments: argparse.Namespace) -> None:
   Raises:
     SavosError: something that the user can put right.
   """
+  from savos_jax.tools import dream_making
+
+  frame, labels = dream_making.read(arguments.image, arguments.mask)
+  dream_making.check(arguments, labels)
+  with files.claimed(
+    arguments.out, [arguments.image, arguments.mask]
+  ) as manifest:
+    manifest.check(arguments.out / name for name in _WRITTEN)
+    _write(arguments, frame, labels)
+
+
+def _write(arguments: argparse.Namespace, frame, labels) -> None:
+  """Makes the dreams and writes the pictures."""
   import numpy as np
 
   from savos_jax.pictures import overlay
   from savos_jax.tools import dream_making
   from savos_jax.tools import dream_pictures
 
-  frame, labels = dream_making.read(arguments.image, arguments.mask)
-  dream_making.check(arguments, labels)
   arguments.moving = tuple(sorted(set(arguments.moving or ())))
   dreams, timing = dream_making.make(frame, labels, arguments)
-  path = arguments.out / 'gallery.png'
+  path = arguments.out / _GALLERY
   overlay.write_png(path, dream_pictures.gallery(dreams))
   print(f'{path}: {timing}')
   if not arguments.steps:
@@ -79,7 +92,7 @@ def run(arguments: argparse.Namespace) -> None:
     dream_making.size_of(arguments, labels),
     np.random.default_rng(arguments.seed),
   )
-  path = arguments.out / 'steps.png'
+  path = arguments.out / _STEPS
   overlay.write_png(path, picture)
   print(f'{path}: object(s) {", ".join(map(str, ids))} in five steps')
 

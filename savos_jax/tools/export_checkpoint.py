@@ -19,7 +19,6 @@ train on from it:
 import argparse
 from collections.abc import Sequence
 import dataclasses
-import pathlib
 
 from savos_jax.models import savos_config
 from savos_jax.tools import command
@@ -30,14 +29,14 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
   parser = command.parser('export_checkpoint', __doc__)
   parser.add_argument(
     'checkpoint',
-    type=pathlib.Path,
+    type=command.path,
     metavar='WORKDIR',
     help='the --workdir of a training, or an exported file (to change its '
     'dtype)',
   )
   parser.add_argument(
     '--out',
-    type=pathlib.Path,
+    type=command.path,
     required=True,
     metavar='FILE',
     help='the file to write, .safetensors',
@@ -72,6 +71,7 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     help='in which the network computes where nothing else is said; as it was '
     'trained if left out. float32 is faster and more exact on CPUs',
   )
+  command.add_overwrite(parser)
   return parser.parse_args(argv)
 
 
@@ -86,6 +86,9 @@ def run(arguments: argparse.Namespace) -> None:
   from savos_jax import network
   from savos_jax.models import savos
 
+  command.check_outputs(
+    [arguments.out], [arguments.checkpoint], arguments.overwrite
+  )
   trained = network.load(
     arguments.checkpoint, arguments.step, arguments.ema, arguments.best
   )

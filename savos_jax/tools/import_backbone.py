@@ -16,7 +16,6 @@ accounted for, or nothing is written.
 import argparse
 from collections.abc import Sequence
 import dataclasses
-import pathlib
 
 from savos_jax.foundation import errors
 from savos_jax.models import savos_config
@@ -28,11 +27,11 @@ from savos_jax.weights import preprocessings
 def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
   parser = command.parser('import_backbone', __doc__)
   parser.add_argument(
-    'source', type=pathlib.Path, metavar='SOURCE', help='the file to import'
+    'source', type=command.path, metavar='SOURCE', help='the file to import'
   )
   parser.add_argument(
     '--out',
-    type=pathlib.Path,
+    type=command.path,
     required=True,
     metavar='FILE',
     help='the file to write, .safetensors',
@@ -56,6 +55,7 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
   parser.add_argument(
     '--list', action='store_true', help='print where every parameter comes from'
   )
+  command.add_overwrite(parser)
   return parser.parse_args(argv)
 
 
@@ -99,7 +99,8 @@ def run(arguments: argparse.Namespace) -> None:
   from savos_jax.weights import resnet_params
   from savos_jax.weights import source as source_lib
 
-  path = arguments.source.expanduser()
+  path = arguments.source
+  command.check_outputs([arguments.out], [path], arguments.overwrite)
   source = _overridden(formats.read(path), arguments)
   try:
     backbone, params = resnet_params.fold(source)

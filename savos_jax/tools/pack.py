@@ -13,7 +13,6 @@ A training reads packs in place of folders: --config.data.packs="('a.pack',)".
 
 import argparse
 from collections.abc import Sequence
-import pathlib
 import time
 
 from savos_jax.datasets import training_images
@@ -46,7 +45,7 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
   parser = command.parser('pack', __doc__)
   add = parser.add_argument
   add(
-    '--davis', type=pathlib.Path, metavar='FOLDER',
+    '--davis', type=command.path, metavar='FOLDER',
     help='root of DAVIS, with JPEGImages, Annotations and ImageSets',
   )  # fmt: skip
   add(
@@ -55,7 +54,7 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
   )  # fmt: skip
   add('--split', default='train', help='image list (default train)')
   add(
-    '--stills', type=pathlib.Path, nargs='+', default=[], metavar='FOLDER',
+    '--stills', type=command.path, nargs='+', default=[], metavar='FOLDER',
     help='folders of photos with images/ and masks/',
   )  # fmt: skip
   add(
@@ -90,7 +89,7 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     help='only the I-th of N parts of about one size',
   )  # fmt: skip
   add(
-    '--out', type=pathlib.Path, required=True, metavar='FILE', help='the pack'
+    '--out', type=command.path, required=True, metavar='FILE', help='the pack'
   )
   arguments = parser.parse_args(argv)
   if not (arguments.davis or arguments.stills):
@@ -130,7 +129,7 @@ def run(arguments: argparse.Namespace) -> None:
   from savos_jax.datasets import stills
 
   begun = time.monotonic()
-  pack.check_absent(arguments.out)
+  command.check_outputs([arguments.out], [arguments.davis, *arguments.stills])
   records = []
   if arguments.davis:
     videos = davis.load(

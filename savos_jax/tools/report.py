@@ -11,9 +11,11 @@ the recorded configuration says or --data does.
 
 import argparse
 from collections.abc import Sequence
+import contextlib
 import pathlib
 
 from savos_jax.foundation import errors
+from savos_jax.foundation import files
 from savos_jax.tools import command
 
 
@@ -21,13 +23,13 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
   parser = command.parser('report', __doc__)
   parser.add_argument(
     'results',
-    type=pathlib.Path,
+    type=command.path,
     metavar='RESULTS',
     help='the folder `results` of a --workdir',
   )
   parser.add_argument(
     '--compare',
-    type=pathlib.Path,
+    type=command.path,
     nargs='+',
     default=[],
     metavar='RESULTS',
@@ -35,16 +37,17 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
   )
   parser.add_argument(
     '--out',
-    type=pathlib.Path,
+    type=command.path,
     metavar='FILE',
     help='the page to write; default: RESULTS/report.html',
   )
   parser.add_argument(
     '--data',
-    type=pathlib.Path,
+    type=command.path,
     metavar='ROOT',
     help="the data set's folder, where it is not at config.data.root",
   )
+  command.add_overwrite(parser)
   return parser.parse_args(argv)
 
 
@@ -90,11 +93,20 @@ def run(arguments: argparse.Namespace) -> None:
   from savos_jax.report import html_report
 
   results = results_folder.load(arguments.results)
+  path = arguments.out or results.folder / 'report.html'
+  if arguments.data is not None and not arguments.data.is_dir():
+    raise errors.SavosError(
+      f"{arguments.data}: no such folder.\n  Expected the data set's."
+    )
   others = [results_folder.load(folder) for folder in arguments.compare]
   comparison = comparison_lib.compare([results, *others]) if others else None
   videos, missing = _videos(results, arguments.data)
-  path = arguments.out or results.folder / 'report.html'
-  html_report.write(path, results, videos, missing, comparison)
+  plots = html_report.plots(path, results, videos, comparison)
+  with contextlib.ExitStack() as stack:
+    if arguments.out is None:
+      stack.enter_context(files.claimed(results.folder))
+    command.check_outputs([path, *plots], [arguments.data], arguments.overwrite)
+    html_report.write(path, results, videos, missing, comparison)
   if missing:
     print(f'no pictures: {missing}')
   for note in comparison.notes if comparison else ():

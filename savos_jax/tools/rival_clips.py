@@ -18,7 +18,6 @@ settings give the same files.
 
 import argparse
 from collections.abc import Sequence
-import pathlib
 
 from savos_jax.tools import command
 
@@ -37,11 +36,11 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
   parser = command.parser('rival_clips', __doc__)
   add = parser.add_argument
   add(
-    'stills', type=pathlib.Path, nargs='+', metavar='STILLS',
+    'stills', type=command.path, nargs='+', metavar='STILLS',
     help='folders of photos with images/ and masks/',
   )  # fmt: skip
   add(
-    '--out', type=pathlib.Path, required=True, metavar='FOLDER',
+    '--out', type=command.path, required=True, metavar='FOLDER',
     help='the folder to make; it must not exist, or be empty',
   )  # fmt: skip
   add('--clips', type=int, default=12, help='how many (12)')

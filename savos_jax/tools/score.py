@@ -28,6 +28,7 @@ the rules count was scored, and there were some; else 2, and nothing is written.
 
 import argparse
 from collections.abc import Sequence
+import functools
 import pathlib
 from typing import Any
 
@@ -38,7 +39,7 @@ from savos_jax.tools import command
 def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
   parser = command.parser('score', __doc__)
   add = parser.add_argument
-  path: dict[str, Any] = {'type': pathlib.Path}
+  path: dict[str, Any] = {'type': command.path}
   add(
     '--results', **path, required=True, metavar='FOLDER',
     help='the masks to score: FOLDER/<sequence>/<frame>.png',
@@ -64,6 +65,7 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     help='gets global_results-LIST.csv and per-sequence_results-LIST.csv, '
     'as davis2017-evaluation writes them',
   )  # fmt: skip
+  command.add_overwrite(parser)
   return parser.parse_args(argv)
 
 
@@ -97,6 +99,14 @@ def run(arguments: argparse.Namespace) -> None:
   truth = annotations_lib.open_annotations(
     arguments.annotations, arguments.protocol, arguments.sequences
   )
+  read = [arguments.annotations, arguments.sequences]
+  check = functools.partial(
+    command.check_outputs, overwrite=arguments.overwrite
+  )
+  check([arguments.json], [*read, arguments.results])
+  if arguments.csv is not None:
+    # The official tool has them among the results.
+    check(tables.csv_paths(arguments.csv, truth.split), read)
   described = attributes.read(truth.root)
   kinds = {}
   if arguments.protocol == 'youtube_vos':

@@ -31,7 +31,6 @@ Ctrl-C keeps what is done; the same command with --resume goes on from there.
 import argparse
 from collections.abc import Sequence
 import functools
-import pathlib
 
 from savos_jax import checkpoints
 from savos_jax.annotations import formats
@@ -53,7 +52,7 @@ def _parser() -> argparse.ArgumentParser:
   parser = command.parser('segment', __doc__.format(usage=marking.USAGE))
   add = parser.add_argument
   add(
-    '--video', type=pathlib.Path,
+    '--video', type=command.path,
     help='a video file, or a folder with an image a frame',
   )  # fmt: skip
   add(
@@ -68,7 +67,7 @@ def _parser() -> argparse.ArgumentParser:
   )  # fmt: skip
   many.add_flags(parser)
   add(
-    '--checkpoint', type=pathlib.Path, default=checkpoints.DEFAULT,
+    '--checkpoint', type=command.path, default=checkpoints.DEFAULT,
     help='the network: a file of savos_jax.tools.export_checkpoint, or a '
     "training's --workdir; default: the network that is shipped",
   )  # fmt: skip

@@ -8,6 +8,7 @@ of every item: a flipped bit would otherwise restore silently.
 from collections.abc import Iterator
 import contextlib
 import logging
+import os
 import pathlib
 from typing import Any
 
@@ -46,6 +47,39 @@ def _check_step(folder, steps: list[int], step: int | None) -> None:
     )
 
 
+def _resolved(folder: pathlib.Path) -> pathlib.Path:
+  """Returns a folder's absolute path, if Orbax can work in it.
+
+  Raises:
+    SavosError: its name has what TensorStore takes for something else.
+  """
+  folder = folder.resolve()
+  if '\\' in str(folder) or not str(folder).isprintable():
+    raise errors.SavosError(
+      f'{folder}: no folder for checkpoints.\n  Expected a name in UTF-8, '
+      'without a backslash and control characters: rename it.'
+    )
+  return folder
+
+
+def _check_readable(folder: pathlib.Path) -> None:
+  """Refuses a checkpoint that may not be read: that is no damage.
+
+  Raises:
+    SavosError: a file or folder in it may not be.
+  """
+  paths = [folder]
+  for where, folders, names in os.walk(folder):
+    paths += (pathlib.Path(where, name) for name in (*folders, *names))
+  for path in paths:
+    mode = os.R_OK | (os.X_OK if path.is_dir() else 0)
+    if path.exists() and not os.access(path, mode):
+      raise errors.SavosError(
+        f'{path}: Permission denied.\n'
+        '  Expected a checkpoint that may be read, all its files.'
+      )
+
+
 def stored_architecture(
   folder: pathlib.Path, step: int | None = None
 ) -> savos_config.SavosConfig:
@@ -61,17 +95,20 @@ def stored_architecture(
   Raises:
     SavosError: no such checkpoint, or none that can be read.
   """
-  folder = folder.resolve()
+  folder = _resolved(folder)
   with ocp.CheckpointManager(folder) as manager:
     steps = sorted(manager.all_steps(), reverse=True)
     _check_step(folder, steps, step)
     for number in steps if step is None else [step]:
+      _check_readable(folder / str(number))
       try:
         meta = manager.restore(
           number, args=ocp.args.Composite(meta=ocp.args.JsonRestore())
         )['meta']
         found = meta['model']
-      except Exception:  # Orbax has no common base of its errors.
+      except Exception as error:  # Orbax has no common base of its errors.
+        if errors.is_of_system(error):
+          raise
         continue  # `restore_params` says which one is damaged.
       return pretrained.described(folder / str(number), found)
   raise errors.SavosError(
@@ -103,7 +140,7 @@ class Checkpoints:
         when one is read.
       keep: how many are kept; None keeps all.
     """
-    self._folder = folder.resolve()
+    self._folder = _resolved(folder)
     self._model_config = model_config
     self._written: int | None = None
     self._folder.mkdir(parents=True, exist_ok=True)
@@ -284,6 +321,8 @@ class Checkpoints:
       except errors.SavosError:
         raise
       except Exception as error:  # Orbax has no common base of its errors.
+        if errors.is_of_system(error):
+          raise
         logger.warning(
           'checkpoint %d in %s is damaged (%s); trying the one before',
           step, self._folder, _first_line(error),
@@ -301,6 +340,7 @@ class Checkpoints:
     )['meta']
 
   def _restore(self, step, wanted, params_like) -> dict[str, Any]:
+    _check_readable(self._folder / str(step))
     meta = self._meta(step)
     self._check_model(step, meta['model'])
     saved = meta['fingerprints']

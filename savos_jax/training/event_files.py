@@ -186,6 +186,11 @@ def drop_from(folder: pathlib.Path, step: int) -> None:
 
 
 def _events(path: pathlib.Path) -> Iterator[event_pb2.Event]:
+  found = files.problem(path)
+  if found:
+    raise errors.SavosError(
+      f'{path}: {found}.\n  Expected a file of curves that can be read.'
+    )
   with path.open('rb') as file:
     while head := _checked(file, _LENGTH.size):
       record = _checked(file, *_LENGTH.unpack(head))

@@ -15,6 +15,7 @@ from typing import Any
 from ml_collections import config_dict
 
 from savos_jax.foundation import files
+from savos_jax.foundation import typed
 
 logger = logging.getLogger(__name__)
 
@@ -34,10 +35,9 @@ def _leaves(tree: Mapping[str, Any], prefix: str = '') -> dict[str, Any]:
 
 def _read(path: pathlib.Path) -> dict[str, Any] | None:
   try:
-    earlier = json.loads(path.read_text('utf-8'))
+    return typed.from_json(path.read_text('utf-8'))
   except (OSError, ValueError):
     return None
-  return earlier if isinstance(earlier, dict) else None
 
 
 def differences(

@@ -106,9 +106,11 @@ class Aside(sinks.Record):
           soft = stored['soft'].astype(np.float32) / _LEVELS
         return Found(stored['labels'], sure, soft)
     except Exception as error:  # NumPy and zipfile have no common base.
+      if errors.is_of_system(error):
+        raise
       raise errors.SavosError(
-        f'{path}: damaged: {error}.\n  Remove {self.folder} and segment the '
-        'video again.'
+        f'{path}: damaged: {error}.\n  Expected what an earlier run wrote: '
+        '--overwrite segments the video again.'
       ) from None
 
   def remove(self) -> None:

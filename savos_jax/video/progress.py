@@ -94,9 +94,11 @@ class Progress:
     try:
       setting, done = _read(self._path)
     except Exception as error:  # NumPy and zipfile have no common base.
+      if errors.is_of_system(error):
+        raise
       raise errors.SavosError(
-        f'{self._path}: damaged: {error}.\n  Remove {self._folder} and segment '
-        'the video again.'
+        f'{self._path}: damaged: {error}.\n  Expected what an earlier run '
+        'wrote: --overwrite segments the video again.'
       ) from None
     self._check(setting)
     return done

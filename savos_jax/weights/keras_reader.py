@@ -206,6 +206,8 @@ def _open(path: pathlib.Path) -> Iterator[Any]:
   except errors.SavosError:
     raise
   except Exception as error:  # h5py and zipfile have no common base of theirs.
+    if errors.is_of_system(error):
+      raise
     raise errors.SavosError(
       f'{path}: not a whole Keras file: {error}.\n'
       '  Expected a .h5, .weights.h5 or .keras as Keras writes it. A download '

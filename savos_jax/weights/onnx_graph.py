@@ -147,6 +147,8 @@ class Graph:
     except errors.SavosError:
       raise
     except Exception as error:  # Protobuf, NumPy and onnx, each its own.
+      if errors.is_of_system(error):
+        raise
       raise damaged(self.path, f'tensor "{name}": {error}') from None
 
   def _check_size(self, name: str, proto) -> None:
@@ -342,4 +344,6 @@ def load(path: pathlib.Path) -> Graph:
       raise ValueError('it has no nodes')
     return Graph(path, model.graph, onnx)
   except Exception as error:  # Protobuf, the system and onnx, each its own.
+    if errors.is_of_system(error):
+      raise
     raise damaged(path, error) from None

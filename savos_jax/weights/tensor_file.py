@@ -97,6 +97,8 @@ def _opened(path: pathlib.Path):
         )
       yield file, metadata
   except (safetensors.SafetensorError, OSError) as error:
+    if errors.is_of_system(error):
+      raise
     raise errors.SavosError(
       f'{path}: truncated, damaged or no safetensors file: {error}.\n'
       f'  {_ADVICE}'

@@ -57,6 +57,8 @@ def read_safetensors(path: pathlib.Path) -> source_lib.Source:
   except errors.SavosError:
     raise
   except Exception as error:  # safetensors and NumPy have no common base.
+    if errors.is_of_system(error):
+      raise
     raise errors.SavosError(
       f'{path}: not a whole safetensors file: {error}.\n'
       '  Expected one as timm or Hugging Face publish them; a download that '
@@ -110,6 +112,8 @@ def read_pth(path: pathlib.Path) -> source_lib.Source:
   except errors.SavosError:
     raise
   except Exception as error:  # torch has no common base of its errors.
+    if errors.is_of_system(error):
+      raise
     raise _unreadable(path, error) from None
   for name in _NESTED:
     if isinstance(loaded, dict) and isinstance(loaded.get(name), dict):

@@ -60,6 +60,7 @@ def run(arguments: argparse.Namespace) -> None:
   Raises:
     SavosError: something that the user can put right.
   """
+  command.check_outputs([arguments.json], [], arguments.overwrite)
   # TensorFlow only feeds data: its start-up messages are of no use here.
   os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')
   os.environ.setdefault('TF_ENABLE_ONEDNN_OPTS', '0')

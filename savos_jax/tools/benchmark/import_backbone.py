@@ -43,7 +43,10 @@ def import_once(path: pathlib.Path, out: pathlib.Path) -> dict[str, float]:
   """
   started = time.perf_counter()
   done = subprocess.run(
-    [sys.executable, '-c', _WORKER, str(path), f'--out={out}'],
+    [
+      *(sys.executable, '-c', _WORKER),
+      *(str(path), f'--out={out}', '--overwrite'),
+    ],
     # The weights are only moved: no accelerator is started for them.
     env=os.environ | {'JAX_PLATFORMS': 'cpu'},
     capture_output=True,

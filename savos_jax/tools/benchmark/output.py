@@ -16,7 +16,7 @@ from savos_jax.foundation import provenance
 
 _PACKAGES = ('jax', 'jaxlib', 'flax', 'numpy')
 # Of these nothing depends that is measured.
-_UNTOLD = ('command', 'json', 'trace')
+_UNTOLD = ('command', 'json', 'trace', 'overwrite')
 
 
 def device() -> dict[str, Any]:

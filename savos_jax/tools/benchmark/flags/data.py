@@ -15,8 +15,8 @@ own that does nothing else:
 """
 
 import argparse
-import pathlib
 
+from savos_jax.tools import command
 from savos_jax.tools.benchmark.flags import shared
 
 
@@ -25,7 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
   add = parser.add_argument
   add(
     '--root',
-    type=pathlib.Path,
+    type=command.path,
     metavar='FOLDER',
     help='DAVIS; without it the embedded clips',
   )

@@ -6,9 +6,9 @@ up: discs that move, and rough copies of them.
 """
 
 import argparse
-import pathlib
 
 from savos_jax.evaluation import rules
+from savos_jax.tools import command
 from savos_jax.tools.benchmark.flags import shared
 
 
@@ -17,13 +17,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
   add = parser.add_argument
   add(
     '--results',
-    type=pathlib.Path,
+    type=command.path,
     metavar='FOLDER',
     help='masks; without it they are made up',
   )
   add(
     '--annotations',
-    type=pathlib.Path,
+    type=command.path,
     metavar='FOLDER',
     help='to score them against',
   )

@@ -10,8 +10,8 @@ peak is its own; what it writes is removed. Columns:
 """
 
 import argparse
-import pathlib
 
+from savos_jax.tools import command
 from savos_jax.tools.benchmark.flags import shared
 
 
@@ -19,7 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
   """Adds this benchmark's flags."""
   parser.add_argument(
     '--file',
-    type=pathlib.Path,
+    type=command.path,
     nargs='+',
     required=True,
     help='weights, as tools.import_backbone takes them; a row each',

@@ -2,9 +2,9 @@
 
 import argparse
 import dataclasses
-import pathlib
 
 from savos_jax.models import savos_config
+from savos_jax.tools import command
 from savos_jax.tools import flags
 
 # Of a CPU's and of an accelerator's matrix product: the latter are idle for
@@ -84,7 +84,7 @@ def add_sweep_arguments(
     return
   parser.add_argument(
     '--trace',
-    type=pathlib.Path,
+    type=command.path,
     metavar='FOLDER',
     help=f'gets a profile of each row: {TRACED_ROUNDS} more rounds after those '
     'timed',
@@ -112,7 +112,8 @@ def add_output_arguments(parser: argparse.ArgumentParser) -> None:
   """Adds the flags that all benchmarks have."""
   parser.add_argument(
     '--json',
-    type=pathlib.Path,
+    type=command.path,
     metavar='FILE',
     help='gets flags, device and rows as JSON',
   )
+  command.add_overwrite(parser)
