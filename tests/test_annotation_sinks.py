@@ -1,5 +1,8 @@
 """Files for other programs, which an interruption leaves no trace in."""
 
+import json
+
+import numpy as np
 import pytest
 
 from savos_jax.annotations import formats
@@ -109,14 +112,18 @@ def test_a_file_of_somebody_else_is_not_replaced(tmp_path, video):
 
 
 def test_masks_of_annotations_are_of_the_video_size(tmp_path, video):
-  writer = formats.writer('labelme', drawn_clips.clip())
-  told = b''.join(writer.add(drawn_clips.frames()[0])['00000.json'])
   path = tmp_path / 'snapshot.json'
-  path.write_bytes(told.replace(b'00000.jpg', b'snapshot.jpg'))
-  with pytest.raises(errors.SavosError, match=r'64x40.*\n.*70x45.*resize_mask'):
+  corners = [[20, 10], [60, 10], [60, 30], [20, 30]]
+  shape = {'label': 'car', 'shape_type': 'polygon', 'points': corners}
+  size = {'imageHeight': 2 * video.height, 'imageWidth': 2 * video.width}
+  told = {'imagePath': 'snapshot.jpg', 'shapes': [shape], **size}
+  path.write_text(json.dumps(told))
+  with pytest.raises(errors.SavosError, match='--resize_mask'):
     annotation_files.read(video, [f'2={path}'])
   found = annotation_files.read(video, [f'2={path}'], resize=True)
+  assert found.names == {1: 'car'}
   assert list(found.labels) == [2]
-  assert found.labels[2].shape == (video.height, video.width)
-  assert found.names == {1: 'car', 2: 'dog', 7: 'dog'}
+  expected = np.zeros((video.height, video.width), np.uint8)
+  expected[5:15, 10:30] = 1
+  np.testing.assert_array_equal(found.labels[2], expected)
   assert annotation_files.read(video, []).labels == {}
