@@ -45,6 +45,16 @@ def test_a_line_is_a_command_line(folder, monkeypatch):
   assert (found.direction, found.zoom, found.flip) == ('forward', 3.0, False)
 
 
+def test_a_box_is_as_good_as_a_mask(folder):
+  text = 'video,box,points\na.mp4,"0,0,9,9;3:0,0,5,5@2","4,4-5,5"\n'
+  [row] = read(folder, text)
+  given = row.arguments.prompts
+  assert [(each.object_id, each.frame) for each in given] == [
+    (None, ''), (3, '2'), (None, ''),
+  ]  # fmt: skip
+  assert given[2].prompt.outside == ((5, 5),)
+
+
 def test_what_has_a_url_stays_one(folder):
   text = 'video,mask\nfile://host/v/one.mp4,4=file://host/a=1/m.png;a.png\n'
   [row] = read(folder, text)

@@ -29,7 +29,6 @@ _FINE_BLUR = 0.5
 _ITERATIONS = 3
 _BAND = 3  # Half of the strip that is looked at again, pixels.
 _POINT = 0.012  # Radius of a point, parts of the window's diagonal.
-# A mask that spans less of its box than this is a part of the object.
 _NEAR = 0.1  # Where the object is likely around a point, as `_POINT`.
 # A mask that spans less of its box than this is a part of the object.
 _SPAN = 0.5
