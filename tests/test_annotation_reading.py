@@ -209,9 +209,16 @@ def test_frames_are_found_by_name(tmp_path, caplog):
     folder = shapes.Frames('frames', {}, stems)
     assert list(reading.read([path], folder).labels) == [17]
   assert '00002.jpg' in caplog.text
-  single = save(tmp_path, labelme(path='snapshot.png'))
+  single = save(tmp_path, labelme(path='snapshot.png'), 'single.json')
   assert list(reading.read([single], folder).labels) == [0]
-  assert list(reading.read([single], folder, alone=[5]).labels) == [5]
+  named = save(tmp_path, labelme(path='00003.jpg'), 'named.json')
+  assert list(reading.read([named], CLIP, [1]).labels) == [1]
+  both_given = [save(tmp_path, labelme(path='a.jpg'), 'a.json'), named]
+  assert list(reading.read(both_given, CLIP, [2, None]).labels) == [2, 3]
+  with pytest.raises(errors.SavosError, match=r'a\.jpg.*\n.*12=FILE'):
+    reading.read(both_given, CLIP)
+  with pytest.raises(errors.SavosError, match='of 3 pictures'):
+    reading.read([path], CLIP, [1])
 
 
 def test_a_later_shape_lies_over_an_earlier_one(tmp_path, caplog):

@@ -42,15 +42,15 @@ def _module(path):
 def read(
   paths: Sequence[str | os.PathLike],
   frames: shapes.Frames,
-  alone: Sequence[int] | None = None,
+  given: Sequence[int | None] | None = None,
 ) -> shapes.Found:
   """Reads masks and polygons.
 
   Args:
     paths: files of one format, at least one: as labelme has one a frame.
     frames: of the video.
-    alone: of each file the frame that a single picture is taken for, where its
-      name tells of none; else the first.
+    given: of each file the frame of its one picture; None: the file tells. One
+      file alone whose one picture is called otherwise is of the first frame.
 
   Returns:
     Labels of each frame that the files have shapes of, and the objects' names.
@@ -69,7 +69,8 @@ def read(
       'Expected files of one format.',
     )
   module = modules.pop()
-  found = []
-  for path, single in zip(paths, alone or [0] * len(paths), strict=True):
-    found += shapes.frames_of(path, module.read(path), frames, single)
+  found, alone = [], len(paths) == 1
+  for path, index in zip(paths, given or [None] * len(paths), strict=True):
+    drawn = module.read(path)
+    found += shapes.frames_of(path, drawn, frames, given=index, alone=alone)
   return shapes.to_labels(found, module.TELLING)

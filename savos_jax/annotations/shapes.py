@@ -93,7 +93,12 @@ class Found:
 
 
 def frames_of(
-  path, shapes: Sequence[Shape], frames: Frames, alone: int = 0
+  path,
+  shapes: Sequence[Shape],
+  frames: Frames,
+  *,
+  given: int | None = None,
+  alone: bool = False,
 ) -> list[tuple[int, Shape]]:
   """Tells the frames of shapes; leaves out those of others.
 
@@ -101,11 +106,12 @@ def frames_of(
     path: of the file that they are from.
     shapes: all that it holds.
     frames: of the video.
-    alone: the frame that a single picture is taken for, where its name tells
-      of none.
+    given: the frame that its one picture is of, whatever that is called.
+    alone: whether one picture that is called otherwise is of the first frame.
 
   Raises:
-    SavosError: there is no shape, or none is of a frame of the video.
+    SavosError: there is no shape, none is of a frame of the video, or several
+      pictures are to be one frame.
   """
   if not shapes:
     raise told_lib.error(
@@ -114,19 +120,27 @@ def frames_of(
       'Expected at least one: it tells what to follow. Boxes, points and lines '
       'are not enough.',
     )
+  pictures = {(shape.file, shape.frame) for shape in shapes}
+  if given is not None:
+    if len(pictures) > 1:
+      raise told_lib.error(
+        path,
+        f'of {len(pictures)} pictures, as the mask of one frame.',
+        'Expected one picture; or no frame in front of the file, which tells '
+        'of its frames itself.',
+      )
+    return [(given, shape) for shape in shapes]
   inside = [shape for shape in shapes if _folder(shape.file) == frames.name]
   found = []
-  others: dict[str, list[Shape]] = {}
+  others: dict[str, None] = {}  # As a set, in order.
   for shape in inside or shapes:
     index = frames.find(shape.file, shape.frame)
     if index is not None:
       found.append((index, shape))
     else:
-      others.setdefault(shape.file or f'frame {shape.frame}', []).append(shape)
-  if not found and len(others) == 1:
-    (shapes,) = others.values()
-    if shapes[0].frame is None:
-      return [(alone, shape) for shape in shapes]
+      others[shape.file or f'frame {shape.frame}'] = None
+  if alone and not found and len(pictures) == 1 and shapes[0].frame is None:
+    return [(0, shape) for shape in shapes]
   named = ', '.join(list(others)[:_SHOWN])
   if not found:
     raise told_lib.error(
@@ -134,7 +148,8 @@ def frames_of(
       f'none of its {len(others)} pictures is a frame of {frames.name}: '
       f'{named}.',
       'Expected names as those of the images in the folder, or for a video '
-      'file the number of the frame, from 0, as 00012.jpg.',
+      'file the number of the frame, from 0, as 00012.jpg; or the frame in '
+      'front of the file, as 12=FILE.',
     )
   if others:
     logger.warning(

@@ -33,8 +33,8 @@ def read(
   Args:
     video: they are of.
     texts: files of one format, of one frame or several each; with a frame in
-      front, as `mask_files.split` takes it, where a file's own names tell of
-      none.
+      front, as `mask_files.split` takes it, where the file's own name of its
+      picture does not tell.
     resize: see `first_masks.read`.
 
   Returns:
@@ -47,8 +47,8 @@ def read(
   if not texts:
     return shapes.Found({}, {})
   pairs = [mask_files.split(text) for text in texts]
-  alone = [video.find(frame) if frame else 0 for frame, _ in pairs]
-  found = reading.read([path for _, path in pairs], frames_of(video), alone)
+  given = [video.find(frame) if frame else None for frame, _ in pairs]
+  found = reading.read([path for _, path in pairs], frames_of(video), given)
   size = video.height, video.width
   labels = {
     index: first_masks.fit(pairs[0][1], drawn, size, resize)
