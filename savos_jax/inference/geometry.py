@@ -86,7 +86,11 @@ class Geometry:
 
   def prepare(self, image: np.ndarray) -> np.ndarray:
     """Resizes and pads a frame or a mask [H, W, ...] for the network."""
-    if image.shape[:2] != self.size:
+    height, width = image.shape[:2]
+    large = max(height, self.size[0]), max(width, self.size[1])
+    if large != (height, width):  # INTER_AREA would repeat pixels.
+      image = cv2.resize(image, large[::-1], interpolation=cv2.INTER_LINEAR)
+    if large != self.size:
       # As the training examples were: each pixel averages its area.
       image = cv2.resize(image, self.size[::-1], interpolation=cv2.INTER_AREA)
     bottom, right = self.padding
@@ -120,7 +124,13 @@ def of(
 
 
 def _shown(height: int, width: int, pixel_aspect: float) -> tuple[int, int]:
-  """Returns the size with square pixels; no side is shorter."""
+  """Returns the size with square pixels.
+
+  No side is shorter, but for the rounding: what the network sees at another
+  size than the frame's is not padded.
+  """
+  if pixel_aspect == 1:
+    return height, width
   if pixel_aspect < 1:
-    return round(height / pixel_aspect), width
-  return height, round(width * pixel_aspect)
+    return _rounded(height / pixel_aspect, width)
+  return _rounded(height, width * pixel_aspect)
