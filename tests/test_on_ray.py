@@ -1,11 +1,13 @@
 """A list of videos on a local Ray."""
 
+import argparse
 import os
 import pathlib
 import signal
 import sys
 import threading
 import time
+from unittest import mock
 
 import jax
 import numpy as np
@@ -14,12 +16,16 @@ import pytest
 from savos_jax.datasets import masks
 from savos_jax.foundation import errors
 from savos_jax.tools.many import on_ray
+from savos_jax.tools.many import rows
 from tests import video_lists
 from tests.video_lists import made
 from tests.video_lists import results
 from tests.video_lists import run
 from tests.video_lists import statuses
 
+# Ray lets go of files and processes without closing them.
+pytestmark = pytest.mark.filterwarnings('ignore::ResourceWarning')
+_WITHOUT = "needs Ray: 'savos_jax[ray]'"
 LONG = 160  # Frames: it is killed after 60, and goes on from 50.
 
 
@@ -33,7 +39,7 @@ def test_the_extra_is_named(tmp_path, monkeypatch, capsys):
 
 @pytest.fixture(scope='module')
 def ray():
-  ray = pytest.importorskip('ray', reason="needs Ray: 'savos_jax[ray]'")
+  ray = pytest.importorskip('ray', reason=_WITHOUT)
   with pytest.MonkeyPatch.context() as patch:
     patch.setenv('RAY_USAGE_STATS_ENABLED', '0')
     with on_ray.quiet():
@@ -42,11 +48,18 @@ def ray():
     ray.shutdown()
 
 
+def _wait_for(folder: pathlib.Path, least: int) -> None:
+  """Waits until a video has so many masks."""
+  end = time.monotonic() + 120
+  while len(list((folder / 'masks').glob('0*.png'))) < least:
+    assert time.monotonic() < end
+    time.sleep(0.005)
+
+
 def _kill_the_worker_of(folder: pathlib.Path, least: int) -> None:
   """Kills what segments a video as soon as it has so many masks."""
   lock = folder / '.savos_jax.lock'
-  while len(list((folder / 'masks').glob('0*.png'))) < least:
-    time.sleep(0.005)
+  _wait_for(folder, least)
   for line in pathlib.Path('/proc/locks').read_text().splitlines():
     fields = line.split()
     if fields[-3].endswith(f':{lock.stat().st_ino}'):
@@ -84,6 +97,28 @@ def test_a_killed_worker_costs_nothing(ray, tmp_path):
 
 
 @pytest.mark.slow
+def test_interrupted_on_ray(ray, tmp_path, monkeypatch):
+  path = video_lists.write(tmp_path, {'long': LONG, 'a': 2})
+  out, wait = tmp_path / 'out', ray.wait
+
+  def interrupted(*arguments, **more):
+    if more:  # For those that end by themselves.
+      return wait(*arguments, **more)
+    _wait_for(out / 'long', 5)
+    raise KeyboardInterrupt
+
+  monkeypatch.setattr(ray, 'wait', interrupted)
+  with pytest.raises(SystemExit, match='130'):
+    run(path, out, '--ray')
+  monkeypatch.setattr(ray, 'wait', wait)
+  assert statuses(out)[0].startswith('long incomplete ')
+  kept = made(out, 'long/masks/00002.png')
+  run(path, out, '--ray', '--resume')
+  assert statuses(out) == [f'long done {LONG}', 'a done 2']
+  assert made(out, 'long/masks/00002.png') == kept
+
+
+@pytest.mark.slow
 def test_into_a_store_on_ray(ray, tmp_path):
   path = video_lists.write(tmp_path, {'a': 2, 'b': 2})
   run(path, f'file://{tmp_path}/store', '--ray')
@@ -93,7 +128,7 @@ def test_into_a_store_on_ray(ray, tmp_path):
 
 
 def test_an_address_where_nothing_is(tmp_path, monkeypatch, capsys):
-  ray = pytest.importorskip('ray', reason="needs Ray: 'savos_jax[ray]'")
+  ray = pytest.importorskip('ray', reason=_WITHOUT)
 
   def refuse(**_):
     raise ConnectionError('nothing there')
@@ -115,3 +150,21 @@ def test_accelerators_are_left_to_the_workers():
     assert jax.config.jax_platforms == 'cpu'
   finally:
     jax.config.update('jax_platforms', before)
+
+
+def test_what_is_said_of_a_task_that_tells_nothing(tmp_path, monkeypatch):
+  ray = pytest.importorskip('ray', reason=_WITHOUT)
+  arguments = argparse.Namespace(out=tmp_path / 'absent' / 'a')
+  row = rows.Row('line 2', 'a', arguments)
+  broken = ray.exceptions.RayTaskError('_task', 'trace\nValueError: x', None)
+  for error, expected in (
+    (ray.exceptions.WorkerCrashedError(), 'lost 6 times: The worker died'),
+    (broken, 'ValueError: x'),
+  ):
+    monkeypatch.setattr(ray, 'get', mock.Mock(side_effect=error))
+    found = on_ray._outcome(ray, None, row)
+    assert found.status == 'failed'
+    assert expected in found.message
+  # On a machine that does not see the folder.
+  found = on_ray._task(arguments, None)
+  assert 'absent: no such folder on' in found.message

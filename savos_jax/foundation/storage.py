@@ -24,11 +24,6 @@ def is_url(path: str | os.PathLike) -> bool:
   return bool(_URL.match(os.fspath(path)))
 
 
-def place(text: str) -> str | pathlib.Path:
-  """Returns a URL as it is, and a path as one."""
-  return text if is_url(text) else pathlib.Path(text)
-
-
 def name(url: str) -> str:
   """Returns what the last part of a URL's path is called."""
   return url.partition('?')[0].rstrip('/').rpartition('/')[2]

@@ -35,7 +35,6 @@ import functools
 from savos_jax import checkpoints
 from savos_jax.annotations import formats
 from savos_jax.foundation import ranges
-from savos_jax.foundation import storage
 from savos_jax.inference import options
 from savos_jax.tools import command
 from savos_jax.tools import flags
@@ -62,7 +61,7 @@ def _parser() -> argparse.ArgumentParser:
   )  # fmt: skip
   marking.add_flags(parser)
   add(
-    '--out', type=storage.place,
+    '--out', type=many.place,
     help='the folder that gets the results; with --list it may be a URL',
   )  # fmt: skip
   many.add_flags(parser)

@@ -1,8 +1,21 @@
 """Many videos: a list of them, on this machine or on a Ray cluster."""
 
 import argparse
+import pathlib
+
+from savos_jax.foundation import storage
+from savos_jax.tools import command
 
 _HERE = ''  # The address of the cluster that Ray finds by itself.
+
+
+def place(text: str) -> str | pathlib.Path:
+  """Reads a URL, which stays a text, or a path of the command line.
+
+  Raises:
+    argparse.ArgumentTypeError: as `command.path`.
+  """
+  return text if storage.is_url(text) else command.path(text)
 
 
 def add_flags(parser: argparse.ArgumentParser) -> None:

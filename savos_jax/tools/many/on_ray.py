@@ -65,6 +65,7 @@ def quiet() -> Iterator[None]:
   with warnings.catch_warnings():
     # JAX warns of every fork.
     warnings.filterwarnings('ignore', '.*fork', RuntimeWarning)
+    warnings.simplefilter('ignore', FutureWarning)  # Of Ray's own changes.
     yield
 
 
@@ -120,6 +121,7 @@ def segmented(
     SavosError: Ray is not installed, or there is no such cluster.
   """
   ray = extras.require('ray', 'ray', '--ray')
+  asked = [(row, _for_attempts(row.arguments)) for row in found]
   with _cluster(ray, address):
     gpus = 1 if ray.cluster_resources().get('GPU') else 0
     task = ray.remote(max_retries=_RETRIES, num_gpus=gpus)(_task)
@@ -127,36 +129,57 @@ def segmented(
       trained, params=jax.device_get(trained.params)
     )
     shared = ray.put(on_host)
-    running = {
-      task.remote(_for_attempts(row.arguments), shared): row for row in found
-    }
+    running = {task.remote(each, shared): row for row, each in asked}
     try:
       while running:
         [ended], _ = ray.wait(list(running))
-        yield running.pop(ended), _outcome(ray, ended)
+        row = running.pop(ended)
+        yield row, _outcome(ray, ended, row)
     except KeyboardInterrupt:
-      yield from _interrupted(ray, running)
+      _cancel(ray, running)
+      yield from _begun(running.values())
+      raise
+    except GeneratorExit:
+      _cancel(ray, running)
       raise
 
 
-def _outcome(ray, ended) -> outcomes.Outcome:
+def _outcome(ray, ended, row: rows.Row) -> outcomes.Outcome:
+  """Returns what a task has told, or why it could not."""
   try:
     return ray.get(ended)
+  except ray.exceptions.RayTaskError as error:
+    why = str(error).strip().rpartition('\n')[2]  # Of the traceback.
   except ray.exceptions.RayError as error:
-    message = outcomes.one_line(f'lost {_RETRIES + 1} times: {error}')
-    return outcomes.Outcome(outcomes.FAILED, message=message)
+    told = str(error).strip().partition('\n')[0]
+    why = f'its worker was lost {_RETRIES + 1} times: {told}'
+  return outcomes.Outcome(
+    outcomes.FAILED, _held(row), message=outcomes.one_line(why)
+  )
 
 
-def _interrupted(ray, running):
-  """Has tasks end as after Ctrl-C; yields those that were begun."""
+def _held(row: rows.Row) -> int:
+  """Returns how many masks a video has; none in a store, before it ends."""
+  out = row.arguments.out
+  return 0 if storage.is_url(out) else segmenting.held(out)
+
+
+def _cancel(ray, running) -> None:
+  """Has tasks end as after Ctrl-C: what they have done is kept."""
   for task in running:
     ray.cancel(task)
-  ray.wait(list(running), num_returns=len(running), timeout=_PATIENCE)
-  for row in running.values():
-    out = row.arguments.out
-    frames = 0 if storage.is_url(out) else segmenting.held(out)
+  if running:
+    ray.wait(list(running), num_returns=len(running), timeout=_PATIENCE)
+
+
+def _begun(
+  found: Iterable[rows.Row],
+) -> Iterator[tuple[rows.Row, outcomes.Outcome]]:
+  """Yields those of interrupted videos that have masks."""
+  for row in found:
+    frames = _held(row)
     if frames:
-      yield (
-        row,
-        outcomes.Outcome(outcomes.INCOMPLETE, frames, message='interrupted'),
+      outcome = outcomes.Outcome(
+        outcomes.INCOMPLETE, frames, message='interrupted'
       )
+      yield row, outcome

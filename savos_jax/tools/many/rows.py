@@ -24,6 +24,7 @@ from savos_jax.foundation import errors
 from savos_jax.foundation import files
 from savos_jax.foundation import names
 from savos_jax.foundation import storage
+from savos_jax.tools import command
 from savos_jax.tools.many import outcomes
 from savos_jax.video import mask_files
 
@@ -300,7 +301,7 @@ def _given(
     pieces = [cell]
   if column == 'mask':
     pieces = [_located_mask(folder, piece) for piece in pieces]
-  elif action.type is pathlib.Path:
+  elif action.type is command.path:
     pieces = [_located(folder, piece) for piece in pieces]
   if several and len(pieces) > 1:
     return [f'--{column}', *pieces]
