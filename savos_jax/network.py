@@ -180,7 +180,10 @@ def _read(path: pathlib.Path, step: int | None) -> Trained:
       f'  Expected step {step}: name the --workdir of the training.'
     )
   model = savos.SAVOS(pretrained.described(path, description['architecture']))
-  params = tensor_file.read_params(path, state_lib.param_shapes(model))
+  # Tracing takes longer than reading: the shipped file is as it should be.
+  known = checkpoints.is_shipped(path)
+  shapes = None if known else state_lib.param_shapes(model)
+  params = tensor_file.read_params(path, shapes)
   return Trained(model, params, told.step, told.averaged, description['config'])
 
 

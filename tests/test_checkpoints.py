@@ -107,6 +107,8 @@ def test_a_training_may_start_from_it(shipped):
 
 
 def test_a_checkout_without_it_is_explained(monkeypatch):
-  monkeypatch.setattr(checkpoints, '_FILE', 'absent.safetensors')
+  monkeypatch.setattr(
+    checkpoints, '_SHIPPED', pathlib.Path('absent.safetensors')
+  )
   with pytest.raises(errors.SavosError, match=r'absent\.safetensors'):
     network.load(checkpoints.DEFAULT)

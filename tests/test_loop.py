@@ -102,11 +102,11 @@ def validating(config):
 def whole(clips, tmp_path_factory):
   """The folder of such a training."""
   workdir = tmp_path_factory.mktemp('whole')
-  before = compiled.step._cache_size()
+  before = compiled.step.count()
   with jax.numpy_dtype_promotion('standard'):
     assert loop.train(validating(pairs(clips)), workdir, validation.Validator)
   # Validated twice, and compiled once for each number of objects.
-  assert compiled.step._cache_size() - before <= 2
+  assert compiled.step.count() - before <= 2
   return workdir
 
 

@@ -117,7 +117,7 @@ def test_films_are_as_the_video_is(files, clip, tmp_path, monkeypatch):
 
   monkeypatch.setattr(tracker_lib, 'Tracker', tracker)
   run(files, tmp_path, f'--video={clip}', '--cutout=png')
-  assert aspects == [2.0]
+  assert set(aspects) == {2.0}  # One compiles ahead.
   for kind, decoder in (('prores', 'prores'), ('webm', 'libvpx-vp9')):
     run(files, tmp_path, f'--video={clip}', '--resume', f'--cutout={kind}')
     suffix = {'prores': 'mov', 'webm': 'webm'}[kind]

@@ -87,9 +87,9 @@ def test_together_is_as_alone(video, name):
   alone = run(video, config, sizes, ids)
   # The two are different videos: what is mixed up, differs.
   assert np.abs(alone[0][1][0, :40, :66] - alone[1][1][0, :40, :66]).max() > 0.1
-  before = compiled.step_videos._cache_size()
+  before = compiled.step_videos.count()
   assert_same(run(video, config, sizes, ids, together=2), alone)
-  compilations = compiled.step_videos._cache_size() - before
+  compilations = compiled.step_videos.count() - before
   assert compilations == (0 if name == 'chunks' else 1)
 
 

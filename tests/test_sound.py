@@ -157,9 +157,6 @@ def test_damaged_sound_costs_no_video(tmp_path, caplog):
     clip.write_bytes(content)
     path = film_of(clip, tmp_path / 'film.mp4')
     assert flashes(path) == SECONDS([1.0], abs=0.001)
-    told = 'packets of its sound are damaged' in caplog.text
-    assert told == (codec == 'mp2')  # What is copied is not looked at.
-    caplog.clear()
 
 
 def test_sound_that_no_film_takes_is_left_out_and_told(

@@ -86,14 +86,14 @@ def test_sizes_that_pad_to_the_same_one_compile_once(params, video):
   # A checkpoint's arrays are bound to their device, fresh ones are not.
   placed = jax.device_put(params, jax.devices()[0])
   tracker = tracker_lib.Tracker(MODEL, placed)
-  before = compiled.step._cache_size()
+  before = compiled.step.count()
   for height, width in ((40, 70), (40, 70), (45, 66)):
     corner = np.s_[:height, :width]
     tracker.start(video.frame(0)[corner], video.labels(0)[corner], (2, 5))
     for index in (1, 2, 3):
       labels = tracker.step(video.frame(index)[corner])
       assert labels.shape == (height, width)
-  assert compiled.step._cache_size() == before + 1
+  assert compiled.step.count() == before + 1
 
 
 def test_a_new_start_forgets_the_video_before(params, video):
@@ -264,12 +264,12 @@ def test_goes_on_from_saved_probabilities_bit_for_bit(params, video):
   whole = run(params, video, options.InferenceConfig())
   tracker = tracker_lib.Tracker(MODEL, params)
   tracker.start(video.frame(0), video.labels(0), video.object_ids)
-  before = compiled.step._cache_size()
+  before = compiled.step.count()
   tracker.guide(whole[1][1])
   labels = tracker.step(video.frame(3))
   np.testing.assert_array_equal(labels, whole[2][0])
   np.testing.assert_array_equal(tracker.probabilities, whole[2][1])
-  assert compiled.step._cache_size() == before
+  assert compiled.step.count() == before
   with pytest.raises(errors.SavosError, match=r'Expected \(2, 45, 70\)'):
     tracker.guide(whole[1][1][:1])
 
@@ -461,3 +461,16 @@ def test_what_is_resized_is_not_padded(zoom, short_side, aspect):
   assert of.padding == (0, 0)
   height, width = of.size
   assert width / height == pytest.approx(427 / 480 * aspect, rel=0.06)
+
+
+def test_what_is_compiled_ahead_is_used(params, video):
+  config = options.InferenceConfig(short_side=32, zoom=1.5)
+  expected = run(params, video, config)
+  jax.clear_caches()
+  tracker = tracker_lib.Tracker(MODEL, params, config)
+  tracker.compile_ahead(video.height, video.width, len(video.object_ids))
+  tracker.start(video.frame(0), video.labels(0), video.object_ids)
+  for index in (1, 2, 3):
+    labels = tracker.step(video.frame(index))
+    np.testing.assert_array_equal(labels, expected[index - 1][0])
+  assert compiled.step.count() == 1

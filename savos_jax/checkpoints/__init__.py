@@ -6,7 +6,7 @@ import pathlib
 from savos_jax.foundation import errors
 
 DEFAULT = 'default'  # Its name, wherever a file of a network is asked for.
-_FILE = 'savos.safetensors'
+_SHIPPED = pathlib.Path(__file__).with_name('savos.safetensors')
 
 
 def find(path: str | os.PathLike) -> pathlib.Path:
@@ -20,11 +20,15 @@ def find(path: str | os.PathLike) -> pathlib.Path:
   """
   if str(path) != DEFAULT:
     return pathlib.Path(path).expanduser()
-  shipped = pathlib.Path(__file__).with_name(_FILE)
-  if not shipped.is_file():
+  if not _SHIPPED.is_file():
     raise errors.SavosError(
-      f'{shipped}: the network that comes with savos_jax is not there.\n'
+      f'{_SHIPPED}: the network that comes with savos_jax is not there.\n'
       '  Expected a file of 27 MB: check the repository out whole, or install '
       'the package again.'
     )
-  return shipped
+  return _SHIPPED
+
+
+def is_shipped(path: pathlib.Path) -> bool:
+  """Whether a path is that of the network that is shipped."""
+  return path == _SHIPPED

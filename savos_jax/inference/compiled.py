@@ -16,6 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from savos_jax.inference import aggregation
+from savos_jax.inference import jitted
 from savos_jax.inference import scales
 from savos_jax.inference import zoom as zoom_lib
 from savos_jax.models import matching
@@ -97,7 +98,7 @@ class _Sight:
     return zoom_lib.back(x, self._boxes, *self._shape)
 
 
-@functools.partial(jax.jit, static_argnames=_SEEING)
+@functools.partial(jitted.Jitted, static_argnames=_SEEING)
 def encode_references(
   model, params, frame, masks, size, *, views, static_size, windows
 ):
@@ -321,17 +322,7 @@ remember = jax.jit(_remember, static_argnames=_SEEING)
 confidence = jax.jit(aggregation.confidence)
 
 
-# A frame from network to labels.
-_jit_step = functools.partial(
-  jax.jit,
-  static_argnames=(
-    *_SEEING, 'mode', 'background', 'labels_size', 'memory_confidence',
-  ),
-)  # fmt: skip
-
-
-@_jit_step
-def step(
+def _step(
   model,
   params,
   frame: jax.Array | np.ndarray,
@@ -447,8 +438,7 @@ def _rows(tree, begin, end):
   return jax.tree.map(lambda x: x[begin:end], tree)
 
 
-@_jit_step
-def step_videos(
+def _step_videos(
   model, params, videos: tuple[Inputs, ...], **static
 ) -> list[Outputs]:
   """Segments a frame of each of several videos: `step` for all in one call.
@@ -464,8 +454,16 @@ def step_videos(
   """
 
   def one(*inputs):
-    return step(model, params, *inputs, **static)
+    return _step(model, params, *inputs, **static)
 
   stacked = jax.tree.map(lambda *leaves: jnp.stack(leaves), *videos)
   found = jax.vmap(one)(*stacked)
   return [jax.tree.map(lambda x, i=i: x[i], found) for i in range(len(videos))]
+
+
+# A frame from network to labels.
+_STATIC = (
+  *_SEEING, 'mode', 'background', 'labels_size', 'memory_confidence',
+)  # fmt: skip
+step = jitted.Jitted(_step, static_argnames=_STATIC)
+step_videos = jitted.Jitted(_step_videos, static_argnames=_STATIC)

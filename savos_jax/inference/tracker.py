@@ -15,6 +15,8 @@ is half of that.
 from collections.abc import Hashable
 from collections.abc import Iterable
 from collections.abc import Sequence
+import contextlib
+import threading
 from typing import Any
 
 import jax
@@ -59,6 +61,7 @@ class Tracker:
     self._params = params
     self._config = config or options.InferenceConfig()
     self._aspect = pixel_aspect
+    self._ahead: threading.Thread | None = None  # It compiles.
     self.reset()
 
   def reset(self) -> None:
@@ -160,6 +163,46 @@ class Tracker:
     self._guidance = compiled.placed(padded, self._references)
     self._confidences = compiled.confidence(self._guidance, self._size)
 
+  def compile_ahead(self, height: int, width: int, objects: int) -> None:
+    """Has `step` compiled in another thread, while the caller goes on.
+
+    Meanwhile the first frame can be decoded and encoded; the first `step` waits
+    for it. Good for one video: of several that step together another function
+    is compiled.
+
+    Args:
+      height: of the video's frames, pixels.
+      width: of them, pixels.
+      objects: how many are to be segmented.
+    """
+    self._ahead = threading.Thread(
+      target=self._step_on_nothing, args=((height, width), objects), daemon=True
+    )
+    self._ahead.start()
+
+  def _step_on_nothing(self, shape: tuple[int, int], objects: int) -> None:
+    other = Tracker(self._model, self._params, self._config, self._aspect)
+    other._begin_empty(shape, objects)
+    with contextlib.suppress(errors.SavosError):  # Nothing need make sense.
+      other.step(np.zeros((*shape, 3), np.uint8))
+
+  def _begin_empty(self, shape: tuple[int, int], objects: int) -> None:
+    """Begins a video in which nothing is known of the objects."""
+    self._opened = self._geometry_of(*shape)
+    self._ids = list(range(1, objects + 1))
+    self._frame = self._geometry.prepare(np.zeros((*shape, 3), np.uint8))
+    masks = np.zeros((objects, *self._frame.shape[:2]), np.float32)
+    found = compiled.encode_references.eval_shape(
+      self._model, self._params, self._frame, masks, self._size,
+      **self._geometry.static,
+    )  # fmt: skip
+    # Through a compiled function, as `compiled.encode_references` tells.
+    self._references, self._guidance = jax.jit(
+      lambda: jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), found)
+    )()
+    self._memory = self._empty_memory(self._references)
+    self._confidences = jnp.zeros(objects, jnp.float32)
+
   def start(
     self, frame: np.ndarray, labels: np.ndarray, object_ids: Iterable[int]
   ) -> None:
@@ -253,6 +296,9 @@ class Tracker:
     if not self._ids:
       self._frame = self._geometry.prepare(frame)
       return np.zeros(self._geometry.shape, np.uint8)
+    if self._ahead:
+      self._ahead.join()
+      self._ahead = None
     inputs = self._begin(frame)
     if self._chunked:
       found = compiled.step_in_chunks(

@@ -231,7 +231,12 @@ def _segment(
   arguments, video, given, names, trained, config, bar: Bar
 ) -> engine.Timing:
   """Writes the results."""
+  tracker = tracker_lib.Tracker(
+    trained.model, trained.params, config, float(video.pixel_aspect)
+  )
   way = arguments.direction
+  first = given.first if way == 'forward' else given.last
+  tracker.compile_ahead(video.height, video.width, len(given.objects[first]))
   setting = _setting(arguments, video, given, trained, config)
   job = engine.Job(
     video,
@@ -242,9 +247,6 @@ def _segment(
     forwards=way != 'backward',
     backwards=None if way == 'forward' else arguments.out / _BACKWARDS,
     stop_when_lost=arguments.stop_when_lost,
-  )
-  tracker = tracker_lib.Tracker(
-    trained.model, trained.params, config, float(video.pixel_aspect)
   )
   with bar(_length(arguments, video, given)) as advance:
     return engine.segment([tracker], [job], lambda _, done: advance(done))

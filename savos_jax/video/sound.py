@@ -67,7 +67,6 @@ class _Copied:
     self._offset = round(span.begin / source.time_base)
     self._earliest = -round(kinds.preroll * _PREROLL / source.time_base)
     self._last = self._next = None  # Where the last packet began and ended.
-    self.damaged = 0  # Nothing is looked at.
 
   def packets(self, packet: Any) -> Iterator[Any]:
     """Yields what becomes of a packet."""
@@ -102,7 +101,6 @@ class _Encoded:
     context.format = codec.audio_formats[0]
     context.bit_rate = _BIT_RATE * context.layout.nb_channels
     self._graph: Any = None
-    self.damaged = 0  # Packets that could not be decoded.
 
   def _resampler(self, frame: Any) -> Any:
     """Returns what makes the encoder's samples, with silence in gaps."""
@@ -131,17 +129,12 @@ class _Encoded:
 
   def packets(self, packet: Any) -> Iterator[Any]:
     """Yields what becomes of a packet; silence where it is damaged."""
-    try:
-      frames = packet.decode()
-    except pyav.get().error.InvalidDataError:
-      self.damaged += 1
-    else:
-      yield from self._encode(frames)
+    with contextlib.suppress(pyav.get().error.InvalidDataError):
+      yield from self._encode(packet.decode())
 
   def end(self) -> Iterator[Any]:
     """Yields what was kept back."""
-    with contextlib.suppress(pyav.get().error.InvalidDataError):
-      yield from self._encode(self.source.codec_context.decode(None))
+    yield from self._encode(self.source.codec_context.decode(None))
     if self._graph is not None:
       self._graph.push(None)
       yield from self._resampled()
@@ -181,11 +174,6 @@ def _packets(
   except pyav.get().error.FFmpegError as error:
     logger.warning('%s: its sound ends early, damaged (%s)', path, error)
   yield from _timed(made(track.end() for track in tracks))
-  damaged = sum(track.damaged for track in tracks)
-  if damaged:
-    logger.warning(
-      '%s: %d packets of its sound are damaged: silence', path, damaged
-    )
 
 
 def _timed(packets: Iterable[Any]) -> Iterator[tuple[float, Any]]:

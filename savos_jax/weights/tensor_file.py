@@ -129,13 +129,13 @@ def read_description(path: str | os.PathLike) -> tuple[str, dict[str, Any]]:
       ) from None
 
 
-def read_params(path: str | os.PathLike, like: Any) -> dict[str, Any]:
+def read_params(path: str | os.PathLike, like: Any | None) -> dict[str, Any]:
   """Reads the arrays, after their names and shapes, and compares the checksum.
 
   Args:
     path: the file.
     like: nested dictionaries of arrays, or of their shapes, as the file's must
-      be.
+      be; None: they are taken as they are, of a file that is our own.
 
   Returns:
     Nested dictionaries of arrays, float32.
@@ -145,10 +145,10 @@ def read_params(path: str | os.PathLike, like: Any) -> dict[str, Any]:
       network, or of what is no finite number.
   """
   path = pathlib.Path(path)
-  expected = traverse_util.flatten_dict(like, sep='/')
   with _opened(path) as (file, metadata):
-    _check_arrays(path, file, expected)
-    flat = {name: file.get_tensor(name) for name in expected}
+    if like is not None:
+      _check_arrays(path, file, traverse_util.flatten_dict(like, sep='/'))
+    flat = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
     params = traverse_util.unflatten_dict(flat, sep='/')
     if fingerprints.fingerprint(params) != metadata.get('checksum'):
       raise errors.SavosError(

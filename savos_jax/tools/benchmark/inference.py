@@ -118,7 +118,7 @@ def compile_step(
   masks = shape_of((objects, *padded), jnp.float32)
   true_size = shape_of((2,), jnp.int32)
   encode = functools.partial(
-    compiled_lib.encode_references, model, **geometry.static
+    compiled_lib.encode_references.eval_shape, model, **geometry.static
   )
 
   def placed(shapes):
@@ -126,16 +126,15 @@ def compile_step(
 
   if device is not None:
     params = placed(params)
-  references, guidance = placed(
-    jax.eval_shape(encode, params, frame, masks, true_size)
-  )
+  references, guidance = placed(encode(params, frame, masks, true_size))
   memory = None
   if model.config.matching and config.memory_frames:
     empty = functools.partial(
       compiled_lib.empty_memory, frames=config.memory_frames
     )
     memory = placed(jax.eval_shape(empty, references))
-  lowered = compiled_lib.step.lower(
+  platform = device.platform if device else jax.default_backend()
+  lowered = compiled_lib.step.on(platform).lower(
     model,
     params,
     frame,
