@@ -163,3 +163,14 @@ def test_what_else_is_in_a_home_is_none_of_it(folder):
   assert config.read_text() == 'of this one'
   with files.claimed(folder), pytest.raises(errors.SavosError, match='config'):
     write(config)  # It is what this run fills.
+
+
+def test_a_folder_that_was_made_at_once_knows_every_file(tmp_path):
+  partial, folder = tmp_path / '.part', tmp_path / 'DAVIS'
+  (partial / 'in').mkdir(parents=True)
+  for name in ('a.txt', 'in/b.txt'):
+    (partial / name).write_text('ours')
+  manifests.begin_with_all(partial)
+  partial.rename(folder)
+  (folder / 'c.txt').write_text('theirs')
+  assert names(manifests.of(folder / 'a.txt').written()) == ['a.txt', 'b.txt']

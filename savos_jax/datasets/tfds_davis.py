@@ -21,6 +21,7 @@ from savos_jax.datasets import masks
 from savos_jax.datasets import sequences
 from savos_jax.foundation import errors
 from savos_jax.foundation import extras
+from savos_jax.foundation import manifests
 
 # TFDS config -> the resolution folder that DAVIS' own zip files have for it.
 RESOLUTIONS = {'480p': '480p', 'full_resolution': 'Full-Resolution'}
@@ -322,6 +323,7 @@ def export(
     partial.mkdir(parents=True)
     _write_all(builder_dir, partial, RESOLUTIONS[config])
     (partial / MARKER).write_text(json.dumps(origin, indent=2), 'utf-8')
+    manifests.begin_with_all(partial)
     partial.rename(root)
   except OSError as error:
     # Another process may have finished the same export in the meantime.

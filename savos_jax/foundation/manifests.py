@@ -208,6 +208,19 @@ def begin(folder: pathlib.Path) -> Manifest:
   return manifest
 
 
+def begin_with_all(folder: pathlib.Path) -> None:
+  """Begins the manifest of a folder that was just made: it knows every file.
+
+  Raises:
+    OSError: it can't be written.
+  """
+  manifest = begin(folder)
+  for path in sorted(folder.rglob('*')):
+    if path.is_file() and path.name != FILE:
+      manifest.record(path, path)
+  del _known[manifest.folder]  # It is about to have another name.
+
+
 def of(path: pathlib.Path) -> Manifest | None:
   """Returns the manifest that a file belongs to, of the nearest folder above.
 

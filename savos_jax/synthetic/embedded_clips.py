@@ -18,6 +18,7 @@ import tqdm
 
 from savos_jax.datasets import masks
 from savos_jax.foundation import errors
+from savos_jax.foundation import manifests
 from savos_jax.synthetic import embedded_photos
 from savos_jax.synthetic import embedded_scenes
 
@@ -178,6 +179,7 @@ def generate(
   try:
     partial.mkdir(parents=True)
     _write_all(partial, settings)
+    manifests.begin_with_all(partial)
     try:
       os.rename(partial, root)
     except OSError:

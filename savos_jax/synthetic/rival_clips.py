@@ -24,6 +24,7 @@ from savos_jax.datasets import masks
 from savos_jax.datasets import sequences
 from savos_jax.datasets import stills
 from savos_jax.foundation import errors
+from savos_jax.foundation import manifests
 from savos_jax.synthetic import rival_scenes
 
 # Share of its photo that an object to cut out covers.
@@ -482,6 +483,7 @@ def generate(
   try:
     partial.mkdir(parents=True)
     summary = _write_all(partial, photos, settings)
+    manifests.begin_with_all(partial)
     os.rename(partial, out)
   except OSError as error:
     raise errors.SavosError(
