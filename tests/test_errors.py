@@ -55,6 +55,7 @@ def _not_utf8(text):
     (MemoryError(), '--max_size', 2),
     (JaxRuntimeError('RESOURCE_EXHAUSTED: 9 GB'), '--chunk', 2),
     (RuntimeError("can't start new thread"), '--chunk', 2),
+    (RuntimeError("Symlink loop from '/a'"), 'leads somewhere', 2),
     (OSError(28, 'No space left on device'), 'space left where', 2),
     (OSError(24, 'Too many open files'), 'ulimit -n', 2),
     (_not_utf8('<p>a/\udcff.png</p>'), "udcff.png</p>': a name that is", 2),

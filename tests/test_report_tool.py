@@ -140,3 +140,26 @@ def test_an_evaluation_refuses_files_of_others(davis_folder, tmp_path, name):
   ):
     results_folder.begin(manifest, videos)
   assert path.read_text() == 'mine'
+
+
+@pytest.mark.parametrize(
+  ('name', 'content'),
+  [
+    ('run.json', {'config': 5}),
+    ('run.json', {'config': {'data': 5}}),
+    ('run.json', {'baselines': {'a': {'J': {'mean': 'x'}}}}),
+    ('run.json', {'date': 5}),
+    ('speed.json', {'seconds_a_frame': 0.1}),
+    ('speed.json', {'seconds_a_frame': 'x'}),
+    ('../config.json', {'data': [1]}),
+  ],
+)
+def test_what_files_beside_the_scores_tell_is_checked(
+  evaluated, capsys, name, content
+):
+  (evaluated / 'results' / name).write_text(json.dumps(content))
+  with pytest.raises(SystemExit) as caught:
+    report.main([str(evaluated)])
+  assert caught.value.code == 2
+  assert name.removeprefix('../') in capsys.readouterr().err
+  assert not (evaluated / 'results' / 'report.html').exists()

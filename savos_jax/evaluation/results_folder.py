@@ -21,6 +21,15 @@ from savos_jax.foundation import manifests
 _SCORES = 'scores.json'
 _RUN = 'run.json'
 _SPEED = 'speed.json'
+_SPEEDS = (
+  'sequences',
+  'frames',
+  'total_seconds',
+  'network_share',
+  'seconds_a_frame',
+  'first_seconds',
+  'peak_gib',
+)
 _STATISTICS = ('mean', 'recall', 'decay')
 # What an evaluation writes of its masks, as patterns.
 _WRITTEN = (
@@ -130,6 +139,34 @@ def _check_scores(path: pathlib.Path, scores: Any) -> None:
     )
 
 
+def _check_told(
+  folder: pathlib.Path, config: Any, run: dict[str, Any], speed: dict[str, Any]
+) -> None:
+  """Refuses files beside the scores that are not as an evaluation writes them.
+
+  Raises:
+    SavosError: one is not, and is named.
+  """
+  try:
+    sections = isinstance(config.get('data', {}), dict)
+    measured = all(map(_is_measured, run.get('baselines', {}).values()))
+    dated = isinstance(run.get('date', ''), str)
+  except (KeyError, TypeError, AttributeError):
+    sections = measured = dated = False
+  numbers = [speed.get(name) for name in _SPEEDS] if speed else []
+  valid = {
+    f'{_RUN} or ../config.json': sections and measured and dated,
+    _SPEED: all(isinstance(each, int | float) for each in numbers),
+  }
+  for name, is_valid in valid.items():
+    if not is_valid:
+      raise errors.SavosError(
+        f'{folder / name}: not as an evaluation of this program writes it.\n'
+        '  Expected what it wrote: evaluate again, or remove the file to do '
+        'without.'
+      )
+
+
 def load(folder: str | os.PathLike) -> Results:
   """Reads what an evaluation has left.
 
@@ -158,6 +195,7 @@ def load(folder: str | os.PathLike) -> Results:
   written = datetime.datetime.fromtimestamp(path.stat().st_mtime).astimezone()
   date = run.get('date') or written.isoformat(' ', 'minutes')
   speed = _mapping(folder / _SPEED)
+  _check_told(folder, config, run, speed)
   return Results(folder, scores, config or None, run, speed, date)
 
 

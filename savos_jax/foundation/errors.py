@@ -93,6 +93,8 @@ def explained(error: Exception) -> str | None:
       'left where it writes (standard output, too), and enough files that may '
       'be open (ulimit -n).'
     )
+  if isinstance(error, RuntimeError) and 'Symlink loop' in str(error):
+    return f'{error}.\n  Expected a link that leads somewhere.'
   if isinstance(error, UnicodeEncodeError) and 'surrogates' in error.reason:
     start, end = max(0, error.start - _AROUND), error.end + _AROUND
     return (
