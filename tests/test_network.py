@@ -3,6 +3,7 @@
 import argparse
 import dataclasses
 import json
+import os
 import pathlib
 import shutil
 import subprocess
@@ -399,3 +400,25 @@ def test_no_network_with_what_is_no_number(trained, tmp_path):
   ):
     with pytest.raises(errors.SavosError, match=r'not a number.*predict/bias'):
       read()
+
+
+@pytest.mark.parametrize('name', ['a\\b', 'a\nb', '\udcff'])
+def test_a_folder_that_orbax_takes_for_another_is_named(workdir, name):
+  odd = workdir.rename(workdir.with_name(name))
+  with pytest.raises(errors.SavosError, match='no folder for checkpoints'):
+    network.load(odd)
+
+
+def test_a_checkpoint_that_may_not_be_read_is_not_passed_over(
+  workdir, monkeypatch
+):
+  may = os.access
+  newest = workdir / 'checkpoints' / '5'
+
+  def access(path, mode):
+    forbidden = newest in pathlib.Path(path).parents
+    return may(path, mode) and not forbidden
+
+  monkeypatch.setattr(os, 'access', access)  # Root may read anything.
+  with pytest.raises(errors.SavosError, match=f'{newest}/.*Permission denied'):
+    network.load(workdir)
