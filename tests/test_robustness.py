@@ -7,11 +7,13 @@ import numpy as np
 from PIL import Image
 import pytest
 
+from savos_jax import cli
 from savos_jax.foundation import errors
 from savos_jax.tools import curves
 from savos_jax.tools import dream
 from savos_jax.tools import export_checkpoint
 from savos_jax.tools import import_backbone
+from savos_jax.tools import mask
 from savos_jax.tools import pack
 from savos_jax.tools import report
 from savos_jax.tools import rival_clips
@@ -32,6 +34,7 @@ PROGRAMS = {
   'dream': (dream, '--image={} --mask={} --out=OUT'),
   'import_backbone': (import_backbone, '{} --out=OUT'),
   'export_checkpoint': (export_checkpoint, '{} --out=OUT'),
+  'mask': (mask, '--video={} --out=OUT'),
   'pack': (pack, '--davis={} --out=OUT'),
   'rival_clips': (rival_clips, '{} --out=OUT'),
   'benchmark': (
@@ -132,7 +135,13 @@ def test_what_cannot_be_read_is_one_message(program, kind, tmp_path, capsys):
   assert not out.exists()
 
 
-WRITING = sorted(PROGRAMS.keys() - {'segment', 'dream', 'rival_clips'})
+def test_these_are_all_programs():
+  modules = {module for module, _ in cli._COMMANDS.values()} - {'main'}
+  names = {module.removesuffix('.__main__').split('.')[1] for module in modules}
+  assert names == set(PROGRAMS)
+
+
+WRITING = sorted(PROGRAMS.keys() - {'segment', 'dream', 'mask', 'rival_clips'})
 
 
 @pytest.mark.parametrize('program', WRITING)

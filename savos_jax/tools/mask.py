@@ -30,7 +30,7 @@ _WRITTEN = ('grid', 'frame', 'mask', 'overlay')
 def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
   parser = command.parser('mask', __doc__.format(usage=marking.USAGE))
   add = parser.add_argument
-  path: dict[str, Any] = {'type': pathlib.Path, 'required': True}
+  path: dict[str, Any] = {'type': command.path, 'required': True}
   add('--video', **path, help='a video file, or a folder with an image a frame')
   add('--out', **path, help='the folder that gets the pictures')
   add('--frame', default='', help='name or number of the frame; default: first')
