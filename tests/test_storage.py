@@ -53,6 +53,14 @@ def test_a_version_changes_with_the_content(tmp_path):
   ]  # fmt: skip
 
 
+def test_a_version_is_the_same_however_a_store_is_asked():
+  alone = {'size': 3, 'ETag': '"a"', 'LastModified': 1, 'metadata': {}}
+  listed = {'size': 3, 'ETag': 'a', 'Key': 'b', 'mtime': 9}
+  assert storage.stamp(alone) == storage.stamp(listed)
+  for other in ({**listed, 'ETag': 'b'}, {**listed, 'size': 4}):
+    assert storage.stamp(alone) != storage.stamp(other)
+
+
 @pytest.mark.parametrize(
   ('url', 'expected'),
   [

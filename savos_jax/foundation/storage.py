@@ -5,7 +5,9 @@ A store knows files, no folders, and no lock; a file appears whole.
 
 from collections.abc import Iterable
 from collections.abc import Iterator
+from collections.abc import Mapping
 import contextlib
+import hashlib
 import os
 import pathlib
 import re
@@ -16,6 +18,8 @@ from savos_jax.foundation import extras
 from savos_jax.foundation import names
 
 _URL = re.compile(r'[A-Za-z][A-Za-z0-9+.-]+://.')
+# What stores call the mark of a content, or the time of its last change.
+_STAMPS = ('ETag', 'etag', 'generation', 'md5Hash', 'mtime', 'last_modified')
 _OF_ONE_PROCESS = ('memory',)
 
 
@@ -44,7 +48,8 @@ def _store(url: str) -> Iterator[tuple[Any, str]]:
     )
   fsspec = extras.require('fsspec', 'storage', f'{protocol}://')
   try:
-    yield fsspec.core.url_to_fs(url)
+    # Others write there, too: nothing is remembered.
+    yield fsspec.core.url_to_fs(url, use_listings_cache=False)
   except errors.SavosError:
     raise
   except FileNotFoundError:
@@ -99,6 +104,15 @@ def fetch(url: str, folder: pathlib.Path) -> pathlib.Path:
   return copied
 
 
+def stamp(info: Mapping[str, Any]) -> tuple[str, ...]:
+  """Returns what changes with a file, of what a store tells of it.
+
+  The rest depends on how it was asked: a file alone, or those of a folder.
+  """
+  told = next((info[key] for key in _STAMPS if info.get(key)), '')
+  return str(info.get('size')), str(told).strip('"')
+
+
 def version(url: str) -> str:
   """Returns what changes with the content of a file, or of a folder's files.
 
@@ -106,10 +120,12 @@ def version(url: str) -> str:
     SavosError: it can't be read.
   """
   with _store(url) as (store, path):
-    tokenize = extras.require('fsspec.utils', 'storage', url).tokenize
     if store.isfile(path):
-      return str(tokenize(store.info(path)))
-    return str(tokenize(sorted(store.find(path, detail=True).items())))
+      found = {path: store.info(path)}
+    else:
+      found = store.find(path, detail=True)
+    stamps = sorted((file, stamp(info)) for file, info in found.items())
+    return hashlib.sha256(repr(stamps).encode()).hexdigest()
 
 
 def listed(url: str) -> list[str]:
