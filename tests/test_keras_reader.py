@@ -14,95 +14,9 @@ from savos_jax.models import resnet
 from savos_jax.weights import keras_reader
 from savos_jax.weights import preprocessings
 from savos_jax.weights import resnet_params
+from tests import keras_files
 
 h5py = pytest.importorskip('h5py', reason='h5py is not installed')
-
-_CONV = ('kernel', 'bias')
-_NORM = ('gamma', 'beta', 'moving_mean', 'moving_variance')
-_NORM_TORCH = ('weight', 'bias', 'running_mean', 'running_var')
-_BLOCKS = (1, 2, 1, 1)
-
-
-def _layers() -> dict[str, tuple[str, tuple[int, ...]]]:
-  """Keras' names of layers -> torchvision's, and the kernel's shape."""
-  layers = {'conv1_{}': ('{}1', (7, 7, 3, 4))}
-  inputs = 4
-  for stage, blocks in enumerate(_BLOCKS):
-    inner = 2 * 2**stage
-    for block in range(blocks):
-      ours = f'conv{stage + 2}_block{block + 1}_'
-      theirs = f'layer{stage + 1}.{block}.'
-      if not block:
-        layers[ours + '0_{}'] = (
-          theirs + 'downsample.{}', (1, 1, inputs, 4 * inner),
-        )  # fmt: skip
-      layers[ours + '1_{}'] = (theirs + '{}1', (1, 1, inputs, inner))
-      layers[ours + '2_{}'] = (theirs + '{}2', (3, 3, inner, inner))
-      layers[ours + '3_{}'] = (theirs + '{}3', (1, 1, inner, 4 * inner))
-      inputs = 4 * inner
-  return layers
-
-
-def _arrays():
-  """Returns layer -> its arrays by name, in Keras' order; torchvision's."""
-  rng = np.random.default_rng(0)
-  keras, torch = {}, {}
-  for ours, (theirs, shape) in _layers().items():
-    indexed = 'downsample' in theirs
-    conv, norm = (
-      theirs.format(kind)
-      for kind in (('0', '1') if indexed else ('conv', 'bn'))
-    )
-    kernel = rng.uniform(-1, 1, shape).astype(np.float32)
-    bias, *statistics = rng.uniform(0.5, 1, (5, shape[-1])).astype(np.float32)
-    keras[ours.format('conv')] = dict(zip(_CONV, (kernel, bias), strict=True))
-    keras[ours.format('bn')] = dict(zip(_NORM, statistics, strict=True))
-    torch[f'{conv}.weight'] = np.moveaxis(kernel, (3, 2), (0, 1))
-    torch[f'{conv}.bias'] = bias
-    for name, array in zip(_NORM_TORCH, statistics, strict=True):
-      torch[f'{norm}.{name}'] = array
-  head = np.ones((8, 2), np.float32), np.ones(2, np.float32)
-  keras['conv2d'] = {'kernel': head[0]}  # Of a head, by Keras' own name.
-  keras['predictions'] = dict(zip(_CONV, head, strict=True))
-  return keras, torch
-
-
-def _write_named(group, layers, suffix=':0'):
-  """As the published files: a group a layer, and in it the layer's name."""
-  for layer, arrays in layers.items():
-    for name, array in arrays.items():
-      group[f'{layer}/{layer}/{name}{suffix}'] = array
-
-
-def _write_numbered(group, layers, named=True):
-  """As Keras 3's save_weights; before 3.6 without the layers' names."""
-  for index, (layer, arrays) in enumerate(layers.items()):
-    variables = group.create_group(f'layers/any_{index}/vars')
-    if named:
-      variables.attrs['name'] = layer
-    for number, array in enumerate(arrays.values()):
-      variables[str(number)] = array
-  group['optimizer/vars/0'] = np.zeros(3, np.int64)
-
-
-def _write(path, layout, layers):
-  if layout == 'keras':
-    inner = path.with_name('model.weights.h5')
-    _write(inner, 'weights', layers)
-    with zipfile.ZipFile(path, 'w') as archive:
-      archive.write(inner, inner.name)
-    return
-  with h5py.File(path, 'w') as file:
-    if layout == 'published':
-      _write_named(file, layers)
-    elif layout == 'whole model':
-      _write_named(file.create_group('model_weights'), layers, suffix='')
-      moments = {'conv1_conv': layers['conv1_conv']}
-      _write_named(file.create_group('optimizer_weights'), moments)
-    elif layout == 'inside another model':
-      _write_named(file.create_group('model_weights/resnet50'), layers)
-    else:
-      _write_numbered(file, layers, named=layout == 'weights')
 
 
 @pytest.mark.parametrize(
@@ -110,8 +24,8 @@ def _write(path, layout, layers):
   ['published', 'whole model', 'inside another model', 'weights', 'keras'],
 )
 def test_tensors_come_back_under_torchvisions_names(tmp_path, layout):
-  layers, torch = _arrays()
-  _write(tmp_path / 'file', layout, layers)
+  layers, torch = keras_files.arrays()
+  keras_files.write(tmp_path / 'file', layout, layers)
   source = keras_reader.read(tmp_path / 'file')
   assert set(source.tensors) == set(torch)
   for name, array in torch.items():
@@ -126,13 +40,13 @@ def test_tensors_come_back_under_torchvisions_names(tmp_path, layout):
   assert source.batch_norm_epsilon == 1.001e-5
   assert source.preprocessing == preprocessings.PUBLISHED['caffe']
   backbone, _ = resnet_params.fold(source)
-  assert backbone.block_counts == _BLOCKS
+  assert backbone.block_counts == keras_files.BLOCKS
   assert backbone.stride_variant == 'v1'
   assert backbone.stem_pool_padding == (1, 1)
 
 
 def test_without_the_layers_names_the_message_tells_what_to_do(tmp_path):
-  _write(tmp_path / 'file', 'unnamed', _arrays()[0])
+  keras_files.write(tmp_path / 'file', 'unnamed', keras_files.arrays()[0])
   with pytest.raises(errors.SavosError, match=r'Keras before 3\.6'):
     keras_reader.read(tmp_path / 'file')
 
@@ -146,26 +60,26 @@ def test_without_the_layers_names_the_message_tells_what_to_do(tmp_path):
   ],
 )
 def test_another_network_is_refused(tmp_path, layer, parameter):
-  layers, _ = _arrays()
+  layers, _ = keras_files.arrays()
   layers.setdefault(layer, {})[parameter] = np.ones(4, np.float32)
-  _write(tmp_path / 'file', 'published', layers)
+  keras_files.write(tmp_path / 'file', 'published', layers)
   with pytest.raises(errors.SavosError, match=f'{layer}/{parameter}, which'):
     keras_reader.read(tmp_path / 'file')
 
 
 def test_two_networks_are_refused(tmp_path):
-  layers, _ = _arrays()
+  layers, _ = keras_files.arrays()
   with h5py.File(tmp_path / 'file', 'w') as file:
-    _write_named(file.create_group('one'), layers)
-    _write_named(file.create_group('two'), layers)
+    keras_files.write_named(file.create_group('one'), layers)
+    keras_files.write_named(file.create_group('two'), layers)
   with pytest.raises(errors.SavosError, match='twice'):
     keras_reader.read(tmp_path / 'file')
 
 
 def test_bfloat16_is_refused(tmp_path):
-  layers, _ = _arrays()
+  layers, _ = keras_files.arrays()
   layers['conv1_bn']['beta'] = np.ones(4, np.uint16)
-  _write(tmp_path / 'file', 'weights', layers)
+  keras_files.write(tmp_path / 'file', 'weights', layers)
   with pytest.raises(errors.SavosError, match=r'conv1_bn/beta is .* uint16'):
     keras_reader.read(tmp_path / 'file')
 
@@ -173,7 +87,7 @@ def test_bfloat16_is_refused(tmp_path):
 @pytest.mark.parametrize('layout', ['published', 'keras'])
 def test_truncated_file(tmp_path, layout):
   path = tmp_path / 'file'
-  _write(path, layout, _arrays()[0])
+  keras_files.write(path, layout, keras_files.arrays()[0])
   path.write_bytes(path.read_bytes()[:-9000])
   with pytest.raises(errors.SavosError, match='file: not a whole Keras file'):
     keras_reader.read(path)
@@ -205,12 +119,14 @@ def _virtual(file, folder):
 
 def _external_link(file, folder):
   with h5py.File(folder / 'other', 'w') as other:
-    _write_named(other, _arrays()[0])
+    keras_files.write_named(other, keras_files.arrays()[0])
   file['model_weights'] = h5py.ExternalLink(str(folder / 'other'), '/')
 
 
 def _soft_link(file, folder):
-  _write_named(file.create_group('elsewhere'), _arrays()[0])
+  keras_files.write_named(
+    file.create_group('elsewhere'), keras_files.arrays()[0]
+  )
   file['model_weights'] = h5py.SoftLink('/elsewhere')
 
 
@@ -227,9 +143,9 @@ def test_another_file_is_not_read(tmp_path, make):
 
 def test_links_below_lead_nowhere(tmp_path):
   with h5py.File(tmp_path / 'other', 'w') as other:
-    _write_named(other, _arrays()[0])
+    keras_files.write_named(other, keras_files.arrays()[0])
   with h5py.File(tmp_path / 'file', 'w') as file:
-    for layer in _arrays()[0]:
+    for layer in keras_files.arrays()[0]:
       file[layer] = h5py.ExternalLink(str(tmp_path / 'other'), layer)
   with pytest.raises(errors.SavosError, match='holds nothing, which'):
     keras_reader.read(tmp_path / 'file')
