@@ -10,7 +10,7 @@ import numpy as np
 
 from savos_jax import checkpoints
 from savos_jax.foundation import errors
-from savos_jax.foundation import files
+from savos_jax.foundation import json_files
 from savos_jax.foundation import typed
 from savos_jax.inference import options
 from savos_jax.models import fields
@@ -111,15 +111,13 @@ def _load_workdir(workdir, step, use_ema, use_best) -> Trained:
 
 def _training_config(workdir: pathlib.Path) -> dict[str, Any]:
   path = workdir / 'config.json'
-  if not path.is_file():
+  if not os.path.lexists(path):
     return {}
-  try:
-    config = typed.from_json(files.read_text(path))
-  except ValueError as error:
-    raise errors.SavosError(
-      f'{path}: cannot be read: {error}.\n  Expected what the training wrote: '
-      'restore it, or remove it to do without.'
-    ) from None
+  config = json_files.read(
+    path,
+    'Expected what the training wrote: restore it, or remove it to do without.',
+    {},
+  )
   # Paths of the machine that trained are of no use elsewhere.
   config = {name: config[name] for name in _KEPT_SECTIONS if name in config}
   _check_config(path, config)

@@ -56,6 +56,11 @@ def test_json_with_names_as_keys(tmp_path):
     ('attributes: [AC]', 'no list of sequences'),
     ('sequences:\n  - attributes: [AC]', 'an entry without a name'),
     ('sequences:\n  - {name: bear, attributes: 3}', 'attributes of bear: 3'),
+    ('sequences: [&a {attributes: [*a, *a]}]', 'an entry without a name'),
+    (
+      'a: &a [x, x]\nsequences: [{name: b, attributes: [*a]}]',
+      'attributes of b',
+    ),
     ('sequences: !!python/object/apply:os.getcwd []', 'unreadable'),
   ],
 )

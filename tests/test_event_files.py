@@ -1,5 +1,6 @@
 """Files for TensorBoard: what it finds in them, and what is left of damage."""
 
+import os
 import subprocess
 import sys
 import time
@@ -7,6 +8,7 @@ import time
 import cv2
 import numpy as np
 import pytest
+from tensorboardX import record_writer
 
 from savos_jax.foundation import errors
 from savos_jax.training import event_files
@@ -139,3 +141,24 @@ def test_steps_that_are_taken_again_are_there_once(tmp_path):
     str(tmp_path), size_guidance={event_accumulator.TENSORS: 0}
   ).Reload()
   assert [event.step for event in events.Tensors('loss')] == [1, 2, 3, 4, 5]
+
+
+@pytest.mark.parametrize(
+  ('size', 'record'), [(1 << 62, b''), (3, b'\xff' * 3), (0, b'')]
+)
+def test_what_is_behind_a_false_record_is_left_out(tmp_path, size, record):
+  """Its checksums are right, of a length that is not, and of no event."""
+  path = write(tmp_path, {1: {'loss': 2}})
+  parts = (event_files._LENGTH.pack(size), record)
+  with path.open('ab') as file:
+    for part in parts:
+      checksum = record_writer.masked_crc32c(part)
+      file.write(part + event_files._CHECKSUM.pack(checksum))
+  assert read(path) == [('loss', 1, 2.0)]
+
+
+def test_a_pipe_is_not_waited_for(tmp_path):
+  path = tmp_path / 'events.out.tfevents.1'
+  os.mkfifo(path)
+  with pytest.raises(errors.SavosError, match=f'{path}: a pipe'):
+    read(path)

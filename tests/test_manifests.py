@@ -1,5 +1,6 @@
 """What a program did not make is neither replaced nor removed."""
 
+import json
 import multiprocessing
 import os
 
@@ -37,6 +38,42 @@ def test_ours_is_known_by_a_later_run(folder):
     write(folder / 'a.txt', 'ours again')
     assert manifest.owns(folder / 'a.txt')
   assert (folder / 'a.txt').read_text() == 'ours again'
+
+
+@pytest.mark.parametrize(
+  'line',
+  ['3', 'true', '"a"', '[' * 10**5, '["c.txt", 6]', '["c.txt", "6", "a"]', '{'],
+)
+def test_lines_that_are_none_are_passed_over(folder, line):
+  with (folder / manifests.FILE).open('a') as file:
+    file.write(f'{line}\n')
+  with files.claimed(folder) as manifest:
+    assert names(manifest.written()) == ['a.txt', 'b.txt']
+
+
+@pytest.mark.parametrize('lead', ['../', 'in/../../', ''])
+def test_what_lies_elsewhere_is_never_ours(folder, lead):
+  theirs = folder.parent / 'theirs.txt'
+  theirs.write_text('ours')
+  name = f'{lead}{theirs.name}' if lead else str(theirs)
+  with (folder / manifests.FILE).open('r+') as file:
+    _, *stamp = json.loads(file.readline())
+    file.seek(0, os.SEEK_END)
+    file.write(f'{json.dumps([name, *stamp])}\n')
+  with files.claimed(folder) as manifest:
+    manifest.clear()
+  assert theirs.exists()
+  assert not (folder / 'a.txt').exists()
+
+
+def test_links_in_a_circle_are_theirs(folder):
+  path = folder / 'd.txt'
+  path.symlink_to(path)
+  with (
+    files.claimed(folder, [path]) as manifest,
+    pytest.raises(errors.SavosError, match=r'd\.txt'),
+  ):
+    manifest.check([path])
 
 
 @pytest.mark.parametrize('how', ['foreign', 'changed', 'link', 'folder'])

@@ -355,6 +355,15 @@ def test_a_kept_configuration_is_not_believed(workdir, content):
     network.load(workdir)
 
 
+@pytest.mark.parametrize('name', ['config.json', 'checkpoints/5/params/more'])
+def test_a_pipe_is_not_waited_for(workdir, name):
+  path = workdir / name
+  path.unlink(missing_ok=True)
+  os.mkfifo(path)
+  with pytest.raises(errors.SavosError, match=f'{path}: a pipe'):
+    network.load(workdir)
+
+
 def test_a_checkpoints_architecture_is_not_believed(workdir):
   for step in (3, 5):
     meta = next((workdir / 'checkpoints' / str(step) / 'meta').iterdir())

@@ -69,10 +69,10 @@ def test_comparison_says_what_is_left_out(
   ('content', 'message'),
   [
     (None, r'no scores\.json'),
-    ('{', 'can not be read as JSON'),
-    ('[' * 10**5, 'can not be read as JSON'),
-    ('{"global": {}}', 'not the scores of this program'),
-    ('[]', 'not the scores of this program'),
+    ('{', r'scores\.json: no JSON'),
+    ('[' * 10**5, 'nested too deeply'),
+    ('{"global": {}}', "it has no 'sequences'"),
+    ('[]', r'it is \[\]'),
   ],
 )
 def test_folders_without_scores_are_explained(tmp_path, content, message):
@@ -80,6 +80,41 @@ def test_folders_without_scores_are_explained(tmp_path, content, message):
     (tmp_path / 'scores.json').write_text(content)
   with pytest.raises(errors.SavosError, match=message):
     results_folder.load(tmp_path)
+
+
+@pytest.mark.parametrize(
+  ('name', 'content', 'message'),
+  [
+    ('speed.json', {'frames': 3}, "it has no 'sequences'"),
+    ('run.json', {'date': [1]}, r'date is \[1\]'),
+    ('run.json', {'config': {'data': {'year': 2016}}}, 'config.data.year is'),
+    ('../config.json', {'data': [1]}, r'data is \[1\]'),
+    ('scores.json', {'notes': 'a'}, "notes is 'a'"),
+    ('scores.json', {'videos': {'a': {'objects': [1]}}}, "videos.a has no 'J'"),
+  ],
+)
+def test_what_a_report_is_made_of_is_not_believed(
+  evaluated, name, content, message
+):
+  path = evaluated / 'results' / name
+  before = json.loads(path.read_text()) if path.exists() else {}
+  path.write_text(json.dumps(before | content))
+  with pytest.raises(errors.SavosError, match=message):
+    results_folder.load(evaluated)
+
+
+def test_scores_that_are_at_odds_are_refused(evaluated):
+  path = evaluated / 'results' / 'scores.json'
+  scores = json.loads(path.read_text())
+  scores['sequences']['val0']['frames']['J'].pop()
+  path.write_text(json.dumps(scores))
+  with pytest.raises(errors.SavosError, match='val0 with more frames'):
+    results_folder.load(evaluated)
+  scores['sequences']['other'] = scores['sequences'].pop('val0')
+  scores['sequences']['other']['frames']['F'].pop()
+  path.write_text(json.dumps(scores))
+  with pytest.raises(errors.SavosError, match='val0 with objects without'):
+    results_folder.load(evaluated)
 
 
 def test_mistakes_end_with_status_2_and_no_traceback(tmp_path, capsys):

@@ -157,6 +157,9 @@ def test_damaged_sound_costs_no_video(tmp_path, caplog):
     clip.write_bytes(content)
     path = film_of(clip, tmp_path / 'film.mp4')
     assert flashes(path) == SECONDS([1.0], abs=0.001)
+    told = 'packets of its sound are damaged' in caplog.text
+    assert told == (codec == 'mp2')  # What is copied is not looked at.
+    caplog.clear()
 
 
 def test_sound_that_no_film_takes_is_left_out_and_told(
@@ -172,6 +175,14 @@ def test_sound_that_no_film_takes_is_left_out_and_told(
   assert codecs(path) == []
   assert 'pcm_s16le (unheard of)' in caplog.text
   assert flashes(path) == SECONDS([1.0], abs=0.001)
+
+
+def test_sound_without_a_decoder_is_left_out_and_told(tmp_path, caplog):
+  clip = made(tmp_path / 'clip.mkv')
+  clip.write_bytes(clip.read_bytes().replace(b'A_AAC', b'A_XYZ'))
+  path = film_of(clip, tmp_path / 'film.mp4')
+  assert codecs(path) == []
+  assert 'unknown (no decoder knows it)' in caplog.text
 
 
 def test_sound_that_ends_the_join_is_left_out_and_told(

@@ -326,6 +326,49 @@ def test_past_damage_frames_keep_their_numbers(tmp_path):
     sources.open_video(path).frame(lost[0])
 
 
+def _raw(path, suffix, codec):
+  """Four frames of a video that is not compressed, and their size, bytes."""
+  path = path / f'clip{suffix}'
+  with av.open(str(path), 'w') as container:
+    stream = container.add_stream(codec, rate=25)
+    stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, 'yuv420p'
+    for index in range(4):
+      frame = av.VideoFrame.from_ndarray(_picture(index), format='rgb24')
+      container.mux(stream.encode(frame))
+    container.mux(stream.encode(None))
+  return path, WIDTH * HEIGHT * 3 // 2
+
+
+def test_where_nothing_more_can_be_read_what_was_is_kept(tmp_path):
+  path, size = _raw(tmp_path, '.y4m', 'rawvideo')
+  content = path.read_bytes()
+  third = content.index(b'FRAME') + 2 * (size + len(b'FRAME\n'))
+  path.write_bytes(content[:third] + b'NOISE' + content[third + 5 :])
+  seen = []
+  for start in (0, 1):
+    with pytest.raises(errors.Incomplete, match='read behind frame 1 '):
+      seen.extend(sources.open_video(path).frames(start))
+  assert len(seen) == 3
+
+
+def test_any_error_of_a_decoder_is_damage_of_a_frame(tmp_path):
+  """Each has its own: this one does not say that the data are invalid."""
+  path, size = _raw(tmp_path, '.avi', 'rawvideo')
+  content = bytearray(path.read_bytes())
+  second = content.index(b'00dc', content.index(b'00dc') + 4)
+  assert int.from_bytes(content[second + 4 : second + 8], 'little') == size
+  content[second + 4 : second + 8] = (size - 100).to_bytes(4, 'little')
+  path.write_bytes(content)
+  with pytest.raises(errors.Incomplete, match='of 4 frames'):
+    list(sources.open_video(path).frames())
+
+
+def test_what_no_decoder_is_there_for_is_told(tmp_path):
+  path = _h264(tmp_path / 'clip.mp4', 3)
+  path.write_bytes(path.read_bytes().replace(b'avc1', b'smc1'))
+  _error(path, 'Decoder not found')
+
+
 def _encoded(path, codec, options, stamps, unit):
   """A video with the given time stamps, in shares of a second."""
   rng = np.random.default_rng(0)

@@ -60,3 +60,29 @@ def test_json_of_something_else():
   for text in ('[]', '3', '', '{"a"', '[' * 10**5, '{"a":' * 10**5):
     with pytest.raises(ValueError):
       typed.from_json(text)
+
+
+_FORM = {'a': float, 'b?': [(float, None)], 'c?': {str: {'d': str}}, 'e?': int}
+
+
+@pytest.mark.parametrize(
+  ('told', 'found'),
+  [
+    ({'a': 1}, ''),
+    ({'a': 1.5, 'b': [2, None], 'c': {'x': {'d': ''}}, 'other': []}, ''),
+    ([], 'it is []'),
+    ({}, "it has no 'a'"),
+    ({'a': True}, 'a is True'),
+    ({'a': None}, 'a is None'),
+    ({'a': float('nan')}, 'a is nan'),
+    ({'a': 10**400}, 'a is 1000'),
+    ({'a': 0, 'b': [1, 'x']}, "b[1] is 'x'"),
+    ({'a': 0, 'b': {}}, 'b is {}'),
+    ({'a': 0, 'c': {'x': {}}}, "c.x has no 'd'"),
+    ({'a': 0, 'c': {'x': {'d': 1}}}, 'c.x.d is 1'),
+    ({'a': 0, 'e': 1.0}, 'e is 1.0'),
+  ],
+)
+def test_what_is_not_of_a_form_is_told_with_its_place(told, found):
+  assert typed.mismatch(told, _FORM).startswith(found)
+  assert bool(typed.mismatch(told, _FORM)) == bool(found)

@@ -4,7 +4,6 @@ Each value knows its place, so that what is wrong with it can be said.
 """
 
 from collections.abc import Iterator
-import json
 import os
 import pathlib
 import reprlib
@@ -17,6 +16,7 @@ from defusedxml import ElementTree as safe
 from savos_jax.datasets import masks
 from savos_jax.foundation import errors
 from savos_jax.foundation import files
+from savos_jax.foundation import typed
 
 _MOST_BYTES = 1 << 26  # Of a file. In memory it is some ten times as much.
 _LARGEST = 1e15  # Of numbers, where nothing tells more.
@@ -156,9 +156,7 @@ def read_json(path: str | os.PathLike) -> Told:
   """
   data = read_bytes(path)
   try:
-    return Told(path, json.loads(data, parse_constant=_refuse))
-  except RecursionError:
-    found = 'nested too deeply'
+    return Told(path, typed.parse(data, parse_constant=_refuse))
   except ValueError as problem:
     found = f'no JSON: {problem}'
   raise error(path, f'{found}.', 'Expected a JSON file of annotations.')

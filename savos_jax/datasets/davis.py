@@ -97,8 +97,7 @@ def read_image_list(path: pathlib.Path) -> list[str]:
   Raises:
     SavosError: the list is unreadable, empty, or a line is of neither form.
   """
-  # Some editors begin a file with a byte order mark.
-  lines = files.read_text(path, 'utf-8-sig').splitlines()
+  lines = files.read_text(path).splitlines()
   names: dict[str, None] = {}
   for number, line in enumerate(lines, 1):
     line = line.strip()

@@ -28,6 +28,7 @@ from savos_jax.datasets import shrinking
 from savos_jax.foundation import errors
 from savos_jax.foundation import files
 from savos_jax.foundation import threads
+from savos_jax.foundation import typed
 
 _INDEX = 'index.json'
 _VERSION = 1
@@ -417,7 +418,7 @@ def _read(path: pathlib.Path) -> list[PackedSequence]:
       f'{path}: an archive without {_INDEX}, so no pack.\n  {_AGAIN}'
     )
   try:
-    index = json.loads(archive.read(_INDEX))
+    index = typed.parse(archive.read(_INDEX))
     if index['version'] != _VERSION:
       raise errors.SavosError(
         f'{path}: a pack of version {index["version"]}.\n  Expected '

@@ -125,7 +125,7 @@ def _shown(names: list[str]) -> str:
 
 
 def _lines(path: pathlib.Path) -> list[str]:
-  text = files.read_text(path, 'utf-8-sig')
+  text = files.read_text(path)
   lines = [line.strip() for line in text.splitlines() if line.strip()]
   if not lines:
     raise errors.SavosError(

@@ -22,6 +22,7 @@ from savos_jax.datasets import sequences
 from savos_jax.foundation import errors
 from savos_jax.foundation import extras
 from savos_jax.foundation import manifests
+from savos_jax.foundation import typed
 
 # TFDS config -> the resolution folder that DAVIS' own zip files have for it.
 RESOLUTIONS = {'480p': '480p', 'full_resolution': 'Full-Resolution'}
@@ -89,7 +90,7 @@ def _read_origin(builder_dir: epath.Path, config: str) -> dict[str, str]:
   """
   path = builder_dir / _BUILDER_FILE
   try:
-    info = json.loads(path.read_text())
+    info = typed.parse(path.read_text())
     origin = {
       'name': info['name'],
       'config': info.get('configName', ''),
@@ -130,7 +131,7 @@ def _is_done(
     return False
   marker = root / MARKER
   try:
-    found = json.loads(marker.read_text('utf-8'))
+    found = typed.parse(marker.read_text('utf-8'))
   except (OSError, ValueError):
     raise errors.SavosError(
       f'{root}: exists, and is no export of {builder_dir}: it holds no '

@@ -7,15 +7,16 @@ segmentation", CVPR 2016, table 1.
 """
 
 from collections.abc import Mapping
-import json
 import os
 import pathlib
+import reprlib
 from typing import Any
 
 import yaml
 
 from savos_jax.foundation import errors
 from savos_jax.foundation import files
+from savos_jax.foundation import typed
 
 # The codes of table 1.
 NAMES = {
@@ -38,6 +39,11 @@ NAMES = {
 # The zip of 2016 has it in Annotations, the repository of 2017 in data.
 _FOLDERS = ('', 'Annotations', 'ImageSets', 'ImageSets/2016', 'ImageSets/2017',
             'data')  # fmt: skip
+_EXPECTED = (
+  'Expected "sequences:", a list of entries with name and attributes, as in '
+  'db_info of DAVIS. Take it from there again, or remove the file: then no '
+  'scores by attribute are made.'
+)
 _FILES = ('db_info.yml', 'db_info.yaml', 'db_info.json')
 
 
@@ -66,7 +72,7 @@ def _parse(path: pathlib.Path) -> dict[str, tuple[str, ...]]:
   text = files.read_text(path)
   try:
     is_json = path.suffix == '.json'
-    content = json.loads(text) if is_json else yaml.safe_load(text)
+    content = typed.parse(text) if is_json else yaml.safe_load(text)
   except (RecursionError, ValueError, yaml.YAMLError) as error:
     first = str(error).splitlines()[0]
     raise _error(path, f'unreadable: {first}') from None
@@ -83,23 +89,21 @@ def _parse(path: pathlib.Path) -> dict[str, tuple[str, ...]]:
 
 
 def _name(path: pathlib.Path, entry: Any) -> str:
-  if not isinstance(entry, dict) or 'name' not in entry:
-    raise _error(path, f'an entry without a name: {entry!r:.60}')
-  return str(entry['name'])
+  name = entry.get('name') if isinstance(entry, dict) else None
+  if not isinstance(name, str | int | float):
+    raise _error(path, f'an entry without a name: {reprlib.repr(entry)}')
+  return str(name)
 
 
 def _codes(path: pathlib.Path, entry: Mapping[str, Any]) -> tuple[str, ...]:
   codes = entry.get('attributes') or []
   if isinstance(codes, str):
     codes = codes.replace(',', ' ').split()
-  if not isinstance(codes, list):
-    raise _error(path, f'attributes of {entry["name"]}: {codes!r:.60}')
-  return tuple(str(code) for code in codes)
+  # As text: what an alias repeats may be without end.
+  if typed.mismatch(codes, [str]):
+    raise _error(path, f'attributes of {entry["name"]}: {reprlib.repr(codes)}')
+  return tuple(codes)
 
 
 def _error(path: pathlib.Path, found: str) -> errors.SavosError:
-  return errors.SavosError(
-    f'{path}: {found}.\n  Expected "sequences:", a list of entries with name '
-    'and attributes, as in db_info of DAVIS. Take it from there again, or '
-    'remove the file: then no scores by attribute are made.'
-  )
+  return errors.SavosError(f'{path}: {found}.\n  {_EXPECTED}')

@@ -6,41 +6,37 @@ final score is the mean of four: J and F of both kinds.
 """
 
 from collections.abc import Mapping
-import json
 import os
 import pathlib
+import re
 
 from savos_jax.evaluation import protocol
 from savos_jax.foundation import errors
-from savos_jax.foundation import files
+from savos_jax.foundation import json_files
 
 _FILE = 'meta.json'
 _TRAIN = 'train'
+_FORM = {'videos': {str: {'objects': {str: {'category?': str}}}}}
 
 
 def _read(path: pathlib.Path) -> dict[tuple[str, int], str]:
   """Returns (video, id) -> category of the objects of a split."""
-  try:
-    videos = json.loads(files.read_text(path))['videos']
-    return {
-      (name, int(number)): entry['category']
-      for name, video in videos.items()
-      for number, entry in video['objects'].items()
-      if 'category' in entry
-    }
-  except (
-    ValueError,
-    TypeError,
-    KeyError,
-    AttributeError,
-    RecursionError,
-  ) as error:
-    raise errors.SavosError(
-      f'{path}: {type(error).__name__}: {error}.\n  Expected the objects of '
-      'YouTube-VOS: {"videos": {video: {"objects": {id: {"category": name}}}}}.'
-      ' Take it from there again, or remove the file: then categories are not '
-      'told apart.'
-    ) from None
+  expected = (
+    'Expected the objects of YouTube-VOS: {"videos": {video: {"objects": {id: '
+    '{"category": name}}}}}. Take it from there again, or remove the file: '
+    'then categories are not told apart.'
+  )
+  videos = json_files.read(path, expected, _FORM)['videos']
+  found = {}
+  for name, video in videos.items():
+    for number, entry in video['objects'].items():
+      if not re.fullmatch(r'[0-9]{1,3}', number):
+        raise errors.SavosError(
+          f'{path}: an object {number!r} of {name!r}.\n  {expected}'
+        )
+      if 'category' in entry:
+        found[name, int(number)] = entry['category']
+  return found
 
 
 def read(folder: str | os.PathLike) -> dict[str, str]:

@@ -16,21 +16,45 @@ from savos_jax.evaluation import protocol
 from savos_jax.evaluation import tables
 from savos_jax.foundation import errors
 from savos_jax.foundation import files
+from savos_jax.foundation import json_files
 from savos_jax.foundation import manifests
 
 _SCORES = 'scores.json'
 _RUN = 'run.json'
 _SPEED = 'speed.json'
-_SPEEDS = (
-  'sequences',
-  'frames',
-  'total_seconds',
-  'network_share',
-  'seconds_a_frame',
-  'first_seconds',
-  'peak_gib',
+_EXPECTED = (
+  'Expected the file as the evaluation wrote it. Evaluate again, or score the '
+  'masks with savos_jax.tools.score --json.'
 )
-_STATISTICS = ('mean', 'recall', 'decay')
+# What the files hold, as `typed.mismatch` has it.
+_MEASURED = {'mean': (float, None), 'recall': (float, None),
+             'decay': (float, None)}  # fmt: skip
+_MEANS = {'J': _MEASURED, 'F': _MEASURED, 'J&F': (float, None)}
+_FRAMES = {'J': [(float, None)], 'F': [(float, None)]}
+_SCORES_FORM = {
+  'global': _MEANS,
+  'sequences': {str: {'J': _MEASURED, 'F': _MEASURED, 'frames': _FRAMES}},
+  'protocol?': str,
+  'sequences_mean?': _MEANS,
+  'videos?': {str: {**_MEANS, 'objects': [str], 'frames': [str]}},
+  'categories?': {'seen': _MEANS, 'unseen': _MEANS, 'overall': (float, None)},
+  'notes?': [str],
+  'attributes?': {str: {**_MEANS, 'sequences': [str], 'without': _MEANS}},
+}
+_CONFIG_FORM = {
+  'data?': dict.fromkeys(('source?', 'val_split?', 'year?', 'resolution?'), str)
+}
+_RUN_FORM = {
+  **dict.fromkeys(('date?', 'revision?', 'device?', 'checkpoint?'), str),
+  'step?': int,
+  'averaged?': bool,
+  'config?': (_CONFIG_FORM, None),
+  'baselines?': {str: _MEANS},
+}
+_SPEED_FORM = dict.fromkeys(
+  ('sequences', 'frames', 'total_seconds', 'network_share', 'seconds_a_frame',
+   'first_seconds', 'peak_gib'), float,
+)  # fmt: skip
 # What an evaluation writes of its masks, as patterns.
 _WRITTEN = (
   _SCORES,
@@ -90,81 +114,29 @@ def number(value: float | None) -> float:
   return float('nan') if value is None else float(value)
 
 
-def _read(path: pathlib.Path) -> Any:
-  """Returns a JSON file's content, None where there is no file.
+def _read(path: pathlib.Path, form: Any) -> dict[str, Any]:
+  """Returns a file's content, {} where there is no file.
 
   Raises:
-    SavosError: it can't be read or is no JSON.
+    SavosError: it can't be read, is no JSON or of another form.
   """
-  if not path.exists():
-    return None
-  try:
-    return json.loads(files.read_text(path))
-  except (RecursionError, ValueError) as error:
-    raise errors.SavosError(
-      f'{path}: can not be read as JSON: {error}.\n'
-      '  Expected the file as the evaluation wrote it; evaluate again.'
-    ) from None
+  if not os.path.lexists(path):
+    return {}
+  return json_files.read(path, _EXPECTED, form)
 
 
-def _mapping(path: pathlib.Path) -> dict[str, Any]:
-  content = _read(path)
-  return content if isinstance(content, dict) else {}
-
-
-def _is_measured(entry: Any) -> bool:
-  """Whether an entry holds J and F with their statistics."""
-  return all(
-    isinstance(entry[measure][key], int | float | None)
-    for measure in ('J', 'F')
-    for key in _STATISTICS
-  )
-
-
-def _check_scores(path: pathlib.Path, scores: Any) -> None:
-  try:
-    valid = _is_measured(scores['global']) and 'J&F' in scores['global']
-    for entry in scores['sequences'].values():
-      frames = entry['frames']
-      valid &= _is_measured(entry) and len(frames['J']) == len(frames['F'])
-    valid &= bool(scores['sequences'])
-  except (KeyError, TypeError, AttributeError):
-    valid = False
-  if not valid:
-    raise errors.SavosError(
-      f'{path}: not the scores of this program.\n'
-      "  Expected 'global' and 'sequences', each with J and F and, for a "
-      'sequence, those of every frame. Evaluate again, or score the masks '
-      'with savos_jax.tools.score --json.'
-    )
-
-
-def _check_told(
-  folder: pathlib.Path, config: Any, run: dict[str, Any], speed: dict[str, Any]
-) -> None:
-  """Refuses files beside the scores that are not as an evaluation writes them.
-
-  Raises:
-    SavosError: one is not, and is named.
-  """
-  try:
-    sections = isinstance(config.get('data', {}), dict)
-    measured = all(map(_is_measured, run.get('baselines', {}).values()))
-    dated = isinstance(run.get('date', ''), str)
-  except (KeyError, TypeError, AttributeError):
-    sections = measured = dated = False
-  numbers = [speed.get(name) for name in _SPEEDS] if speed else []
-  valid = {
-    f'{_RUN} or ../config.json': sections and measured and dated,
-    _SPEED: all(isinstance(each, int | float) for each in numbers),
-  }
-  for name, is_valid in valid.items():
-    if not is_valid:
-      raise errors.SavosError(
-        f'{folder / name}: not as an evaluation of this program writes it.\n'
-        '  Expected what it wrote: evaluate again, or remove the file to do '
-        'without.'
-      )
+def _check_scores(path: pathlib.Path, scores: Mapping[str, Any]) -> None:
+  """Refuses scores that are at odds with themselves."""
+  objects = scores['sequences']
+  problem = '' if objects else 'no sequences'
+  for name, entry in objects.items():
+    if len(entry['frames']['J']) != len(entry['frames']['F']):
+      problem = f'{name} with more frames of J than of F, or fewer'
+  for name, video in scores.get('videos', {}).items():
+    if not set(video['objects']) <= set(objects):
+      problem = f'{name} with objects without scores'
+  if problem:
+    raise errors.SavosError(f'{path}: {problem}.\n  {_EXPECTED}')
 
 
 def load(folder: str | os.PathLike) -> Results:
@@ -187,15 +159,16 @@ def load(folder: str | os.PathLike) -> Results:
       '--mode=evaluate; of a test set without annotations there are no scores.'
     )
   path = folder / _SCORES
-  scores = _read(path)
+  scores = json_files.read(path, _EXPECTED, _SCORES_FORM)
   _check_scores(path, scores)
-  run = _mapping(folder / _RUN)
+  run = _read(folder / _RUN, _RUN_FORM)
   # A training writes its configuration beside the results.
-  config = run.get('config') or _mapping(folder.parent / 'config.json')
+  config = run.get('config') or _read(
+    folder.parent / 'config.json', _CONFIG_FORM
+  )
   written = datetime.datetime.fromtimestamp(path.stat().st_mtime).astimezone()
   date = run.get('date') or written.isoformat(' ', 'minutes')
-  speed = _mapping(folder / _SPEED)
-  _check_told(folder, config, run, speed)
+  speed = _read(folder / _SPEED, _SPEED_FORM)
   return Results(folder, scores, config or None, run, speed, date)
 
 

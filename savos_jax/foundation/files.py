@@ -17,6 +17,9 @@ from savos_jax.foundation import manifests
 _LEFT = re.compile(r'\..*\.[0-9a-f]{12}\.part(\..*)?')
 
 
+# Bytes of a text; the scores of a large data set take some millions.
+_MOST_TEXT = 1 << 28
+
 # What is no file: to open one may wait for ever, or do something.
 _OTHERS = {
   stat.S_IFDIR: 'a folder',
@@ -50,20 +53,22 @@ def problem(path: str | os.PathLike) -> str:
   return ''
 
 
-def read_text(path: str | os.PathLike, encoding: str = 'utf-8') -> str:
-  """Reads a text.
+def read_text(path: str | os.PathLike) -> str:
+  """Reads a text in UTF-8, without the mark of it that some editors write.
 
   Args:
     path: the file.
-    encoding: of it.
 
   Raises:
-    SavosError: it is no file, can't be read, or is no text.
+    SavosError: it is no file, can't be read, is too large, or is no text.
   """
   found = problem(path)
   if not found:
     try:
-      return pathlib.Path(path).read_text(encoding)
+      size = os.path.getsize(path)
+      if size <= _MOST_TEXT:
+        return pathlib.Path(path).read_text('utf-8-sig')
+      found = f'{size} bytes, more than {_MOST_TEXT}'
     except UnicodeDecodeError:
       found = 'not a text in UTF-8'
     except OSError as error:
@@ -71,6 +76,22 @@ def read_text(path: str | os.PathLike, encoding: str = 'utf-8') -> str:
   raise errors.SavosError(
     f'{path}: {found}.\n  Expected a text file that can be read.'
   )
+
+
+def check_plain(folder: str | os.PathLike) -> None:
+  """Refuses a folder in which there is more than files and folders.
+
+  For libraries that read all of it: to open a pipe may wait for ever.
+
+  Raises:
+    SavosError: a pipe, a device, a socket or a link to one is in it.
+  """
+  for path in pathlib.Path(folder).rglob('*'):
+    found = problem(path)
+    if found in ('a pipe', 'a device', 'a socket'):
+      raise errors.SavosError(
+        f'{path}: {found}.\n  Expected a file here: remove this.'
+      )
 
 
 def _sync(path: pathlib.Path) -> None:

@@ -13,12 +13,18 @@ import pathlib
 import threading
 
 from savos_jax.foundation import errors
+from savos_jax.foundation import typed
 
 FILE = '.savos_jax.jsonl'
 _SHOWN = 5  # Names in an error.
 _DEPTH = 4  # Folders between a file and the manifest that it is in, at most.
 
 Stamp = tuple[int, str]  # Size, bytes, and SHA-256.
+
+
+def _real(path: str | os.PathLike) -> pathlib.Path:
+  """Follows links; `Path.resolve` raises where they lead in a circle."""
+  return pathlib.Path(os.path.realpath(path))
 
 
 def _stamp(path: pathlib.Path) -> Stamp:
@@ -36,7 +42,7 @@ class Manifest:
 
   def __init__(self, folder: pathlib.Path):
     """Reads it; there may be none yet."""
-    self.folder = folder.resolve()
+    self.folder = _real(folder)
     self.is_claimed = False
     self._path = self.folder / FILE
     self._lock = threading.Lock()
@@ -61,10 +67,14 @@ class Manifest:
 
   def _read_line(self, line: str) -> None:
     try:
-      name, size, digest = json.loads(line)
+      told = typed.parse(line)
     except ValueError:
       return
-    self._note(str(name), (size, digest))
+    # A name that leads elsewhere is none of this folder.
+    if [*map(type, told if isinstance(told, list) else ())] == [str, int, str]:
+      name, size, digest = told
+      if '..' not in name.split('/') and not name.startswith('/'):
+        self._note(name, (size, digest))
 
   def _note(self, name: str, stamp: Stamp) -> None:
     self._stamps[name] = [*self._stamps.get(name, [])[-1:], stamp]
@@ -83,13 +93,13 @@ class Manifest:
 
   def protect(self, paths: Iterable[str | os.PathLike]) -> None:
     """Has files and folders that a run reads from never be written to."""
-    real = (pathlib.Path(path).resolve() for path in paths)
+    real = map(_real, paths)
     # What the whole folder is a part of is none of it.
     self._inputs = tuple(path for path in real if self.folder in path.parents)
 
   def _name(self, path: pathlib.Path) -> str:
     # Not resolved: a link is a file of this folder, wherever it leads.
-    return os.path.relpath(path.parent.resolve() / path.name, self.folder)
+    return os.path.relpath(_real(path.parent) / path.name, self.folder)
 
   def governs(self, path: pathlib.Path) -> bool:
     """Whether it is this manifest that tells whose a file below its folder is.
@@ -152,7 +162,7 @@ class Manifest:
 
   def _check_inputs(self, paths: Iterable[pathlib.Path]) -> None:
     for path in paths:
-      real = path.resolve()
+      real = _real(path)
       for used in self._inputs:
         if used == real or used in real.parents:
           raise errors.SavosError(
@@ -227,7 +237,7 @@ def of(path: pathlib.Path) -> Manifest | None:
   Args:
     path: of a file, there or not.
   """
-  folder = path.parent.resolve()
+  folder = _real(path.parent)
   for above in (folder, *folder.parents[: _DEPTH - 1]):
     if above not in _known and (above / FILE).is_file():
       _known[above] = Manifest(above)

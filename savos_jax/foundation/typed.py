@@ -1,5 +1,6 @@
-"""Dataclasses out of what a file tells, which is not believed."""
+"""Values and dataclasses out of what a file tells, which is not believed."""
 
+from collections.abc import Iterator
 from collections.abc import Mapping
 import dataclasses
 import json
@@ -17,6 +18,8 @@ class _Dataclass(Protocol):
 _Kind = TypeVar('_Kind', bound=_Dataclass)
 _MOST = 1 << 14  # Of a number, unless said otherwise.
 _LONGEST = 16  # Of a list.
+_DEEPEST = 64  # Lists and names in each other.
+_LARGEST = 1e18  # Of any number.
 _WORDS = {
   bool: 'true or false',
   int: 'a whole number',
@@ -25,19 +28,89 @@ _WORDS = {
 }
 
 
+def parse(text: str | bytes, **options: Any) -> Any:
+  """Reads JSON.
+
+  Args:
+    text: it.
+    **options: of `json.loads`.
+
+  Raises:
+    ValueError: it is damaged, has half a character in a text, or is nested
+      more than 64 levels deep.
+  """
+  try:
+    told = json.loads(text, **options)
+  except RecursionError:
+    raise ValueError('nested too deeply') from None
+  level: list[Any] = [[told]]
+  for _ in range(_DEEPEST):
+    held = [part for v in level for part in _parts(v)]
+    for part in held:
+      if isinstance(part, str):
+        part.encode()  # Half a character can't be written again.
+    level = [v for v in held if isinstance(v, dict | list)]
+    if not level:
+      return told
+  raise ValueError('nested too deeply')
+
+
+def _parts(value: Any) -> Iterator[Any]:
+  yield from value
+  if isinstance(value, dict):
+    yield from value.values()
+
+
 def from_json(text: str) -> dict[str, Any]:
   """Reads an object.
 
   Raises:
-    ValueError: it is something else, damaged, or nested without end.
+    ValueError: it is something else, or as `parse`.
   """
-  try:
-    told = json.loads(text)
-  except RecursionError:
-    raise ValueError('nested too deeply') from None
+  told = parse(text)
   if not isinstance(told, dict):
     raise ValueError(f'{reprlib.repr(told)}; expected names and values')
   return told
+
+
+def mismatch(value: Any, form: Any, name: str = '') -> str:
+  """Tells where a value is not of a form.
+
+  Args:
+    value: as `parse` gives it.
+    form: a type, float for any finite number; (form, None): or null; [form]: a
+      list; {str: form}: any names; {name: form}: these names, of which those
+      with '?' need not be there, and others may be.
+    name: of the value; '' for the whole.
+
+  Returns:
+    What is wrong with the first that is; '' if nothing is.
+  """
+  if isinstance(form, tuple):
+    return '' if value is None else mismatch(value, form[0], name)
+  kind = form if isinstance(form, type) else type(form)
+  valid = type(value) is kind or (kind is float and type(value) is int)
+  if kind is float and valid:
+    valid = abs(value) <= _LARGEST  # Nor is NaN.
+  if not valid:
+    return f'{name or "it"} is {reprlib.repr(value)}'
+  start = f'{name}.' if name else ''
+  if isinstance(form, list):
+    inside = [(f'{name}[{i}]', item, form[0]) for i, item in enumerate(value)]
+  elif not isinstance(form, dict):
+    return ''
+  elif str in form:
+    inside = [(f'{start}{key}', value[key], form[str]) for key in value]
+  else:
+    names = {key.removesuffix('?'): key for key in form}
+    lacking = [n for n, key in names.items() if n == key and n not in value]
+    if lacking:
+      return f'{name or "it"} has no {lacking[0]!r}'
+    inside = [
+      (f'{start}{n}', value[n], form[k]) for n, k in names.items() if n in value
+    ]
+  found = (mismatch(item, part, where) for where, item, part in inside)
+  return next(filter(None, found), '')
 
 
 def build(

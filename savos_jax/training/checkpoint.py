@@ -17,6 +17,7 @@ import numpy as np
 import orbax.checkpoint as ocp
 
 from savos_jax.foundation import errors
+from savos_jax.foundation import files
 from savos_jax.models import fields
 from savos_jax.models import savos_config
 from savos_jax.training import state as state_lib
@@ -96,6 +97,7 @@ def stored_architecture(
     SavosError: no such checkpoint, or none that can be read.
   """
   folder = _resolved(folder)
+  files.check_plain(folder)
   with ocp.CheckpointManager(folder) as manager:
     steps = sorted(manager.all_steps(), reverse=True)
     _check_step(folder, steps, step)
@@ -139,11 +141,15 @@ class Checkpoints:
       model_config: the architecture, stored with each checkpoint and compared
         when one is read.
       keep: how many are kept; None keeps all.
+
+    Raises:
+      SavosError: in the folder is what is no file, as a pipe.
     """
     self._folder = _resolved(folder)
     self._model_config = model_config
     self._written: int | None = None
     self._folder.mkdir(parents=True, exist_ok=True)
+    files.check_plain(self._folder)
     # Of several processes each opens a folder for itself, if at all: what
     # they hold is the same.
     process = jax.process_index()

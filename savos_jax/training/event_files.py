@@ -8,6 +8,7 @@ same form.
 from collections.abc import Iterator
 from collections.abc import Mapping
 import contextlib
+import os
 import pathlib
 import socket
 import struct
@@ -17,6 +18,7 @@ from typing import BinaryIO
 from typing import NamedTuple
 
 import cv2
+from google.protobuf import message
 import numpy as np
 from tensorboardX import record_writer
 from tensorboardX.proto import event_pb2
@@ -154,10 +156,11 @@ def read_scalars(path: pathlib.Path) -> Iterator[Scalar]:
     for value in event.summary.value:
       tensor = value.tensor
       if tensor.dtype == types_pb2.DT_FLOAT and not tensor.tensor_shape.dim:
-        (number,) = tensor.float_val or np.frombuffer(
-          tensor.tensor_content, '<f4'
-        )
-        yield Scalar(event.wall_time, event.step, value.tag, float(number))
+        content = tensor.tensor_content
+        content = content[: len(content) // 4 * 4]
+        numbers = tensor.float_val or np.frombuffer(content, '<f4')
+        for number in numbers[:1]:
+          yield Scalar(event.wall_time, event.step, value.tag, float(number))
 
 
 def drop_from(folder: pathlib.Path, step: int) -> None:
@@ -196,11 +199,17 @@ def _events(path: pathlib.Path) -> Iterator[event_pb2.Event]:
       record = _checked(file, *_LENGTH.unpack(head))
       if record is None:
         return
-      yield event_pb2.Event.FromString(record)
+      try:
+        event = event_pb2.Event.FromString(record)
+      except message.DecodeError:
+        return
+      yield event
 
 
 def _checked(file: BinaryIO, size: int) -> bytes | None:
   """Reads so many bytes; None where they are not as their checksum says."""
+  if size > os.fstat(file.fileno()).st_size:
+    return None
   data, checksum = file.read(size), file.read(_CHECKSUM.size)
   expected = _CHECKSUM.pack(record_writer.masked_crc32c(data))
   return data if checksum == expected else None

@@ -14,8 +14,9 @@ from typing import Any
 
 from ml_collections import config_dict
 
+from savos_jax.foundation import errors
 from savos_jax.foundation import files
-from savos_jax.foundation import typed
+from savos_jax.foundation import json_files
 
 logger = logging.getLogger(__name__)
 
@@ -35,8 +36,8 @@ def _leaves(tree: Mapping[str, Any], prefix: str = '') -> dict[str, Any]:
 
 def _read(path: pathlib.Path) -> dict[str, Any] | None:
   try:
-    return typed.from_json(path.read_text('utf-8'))
-  except (OSError, ValueError):
+    return json_files.read(path, '', {})
+  except errors.SavosError:
     return None
 
 
@@ -82,7 +83,7 @@ def keep(
   changed = differences(earlier, now) if earlier is not None else []
   for line in changed if step else ():
     logger.info('changed since step %d: %s', step, line)
-  if changed or (earlier is None and path.exists()):
+  if changed or (earlier is None and os.path.lexists(path)):
     os.replace(path, _free(workdir, step))
   with files.replacing(path) as partial:
     partial.write_text(json.dumps(now, indent=2) + '\n', 'utf-8')
@@ -92,7 +93,7 @@ def _free(workdir: pathlib.Path, step: int) -> pathlib.Path:
   """Returns a name that is not taken."""
   path = workdir / f'config.until_step_{step}.json'
   number = 2
-  while path.exists():
+  while os.path.lexists(path):
     path = workdir / f'config.until_step_{step}_{number}.json'
     number += 1
   return path

@@ -131,7 +131,7 @@ def _read(path: pathlib.Path) -> tuple[dict[str, Any], Done]:
       raise ValueError(f'{len(sure)} frames, {stored["done"]} done')
     return setting, Done(
       int(stored['done']),
-      tuple(json.loads(str(stored['sinks']))),
+      tuple(typed.parse(str(stored['sinks']))),
       [stored[f'state_{i}'] for i in range(count)],
       bool(stored['whole']),
       tuple(stored['lost'].tolist()),

@@ -4,6 +4,11 @@ import functools
 from typing import Any
 
 
+def damage() -> tuple[type[Exception], ...]:
+  """What PyAV raises of a damaged file; OSError where it leads out of it."""
+  return get().error.FFmpegError, OSError
+
+
 @functools.cache
 def get() -> Any:
   """Returns the module: who segments data sets alone need not have it."""

@@ -67,6 +67,7 @@ class _Copied:
     self._offset = round(span.begin / source.time_base)
     self._earliest = -round(kinds.preroll * _PREROLL / source.time_base)
     self._last = self._next = None  # Where the last packet began and ended.
+    self.damaged = 0  # Nothing is looked at.
 
   def packets(self, packet: Any) -> Iterator[Any]:
     """Yields what becomes of a packet."""
@@ -101,6 +102,7 @@ class _Encoded:
     context.format = codec.audio_formats[0]
     context.bit_rate = _BIT_RATE * context.layout.nb_channels
     self._graph: Any = None
+    self.damaged = 0  # Packets that could not be decoded.
 
   def _resampler(self, frame: Any) -> Any:
     """Returns what makes the encoder's samples, with silence in gaps."""
@@ -129,12 +131,17 @@ class _Encoded:
 
   def packets(self, packet: Any) -> Iterator[Any]:
     """Yields what becomes of a packet; silence where it is damaged."""
-    with contextlib.suppress(pyav.get().error.InvalidDataError):
-      yield from self._encode(packet.decode())
+    try:
+      frames = packet.decode()
+    except pyav.damage():
+      self.damaged += 1
+    else:
+      yield from self._encode(frames)
 
   def end(self) -> Iterator[Any]:
     """Yields what was kept back."""
-    yield from self._encode(self.source.codec_context.decode(None))
+    with contextlib.suppress(*pyav.damage()):
+      yield from self._encode(self.source.codec_context.decode(None))
     if self._graph is not None:
       self._graph.push(None)
       yield from self._resampled()
@@ -171,9 +178,14 @@ def _packets(
         break
       if packet.size and seconds < span.end:
         yield from _timed(of[packet.stream.index].packets(packet))
-  except pyav.get().error.FFmpegError as error:
+  except pyav.damage() as error:
     logger.warning('%s: its sound ends early, damaged (%s)', path, error)
   yield from _timed(made(track.end() for track in tracks))
+  damaged = sum(track.damaged for track in tracks)
+  if damaged:
+    logger.warning(
+      '%s: %d packets of its sound are damaged: silence', path, damaged
+    )
 
 
 def _timed(packets: Iterable[Any]) -> Iterator[tuple[float, Any]]:
@@ -208,6 +220,8 @@ def added(
       name = context.codec.canonical_name if context else 'unknown'
       kind = _Copied if name in kinds.copied else _Encoded
       try:
+        if context is None:
+          raise ValueError('no decoder knows it')
         track = kind(source, film, kinds, span)
       except (pyav.get().error.FFmpegError, ValueError) as error:
         logger.warning(

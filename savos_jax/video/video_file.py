@@ -99,6 +99,10 @@ class Order:
   """Numbers frames by the packets that have come before them.
 
   A decoder gives a frame after it was given all that are shown earlier.
+
+  Attributes:
+    missing: numbers of frames that were not decoded, ascending.
+    is_cut: whether what comes behind them could not be read at all.
   """
 
   def __init__(self):
@@ -106,6 +110,7 @@ class Order:
     self._waiting: list[int] = []  # Time stamps of packets, a heap.
     self._next = 0
     self.missing: list[int] = []
+    self.is_cut = False
 
   def packet(self, stamp: int | None) -> None:
     """Takes a packet, with its time stamp."""
@@ -168,6 +173,18 @@ def opened(path: pathlib.Path) -> Iterator[Any]:
     yield container, streams[0]
 
 
+@contextlib.contextmanager
+def _reading(path: pathlib.Path) -> Iterator[Any]:
+  """As `opened`, for what only reads: what fails is the file's damage."""
+  with opened(path) as found:
+    try:
+      yield found
+    except MemoryError:  # FFmpeg's, too: it has words of its own.
+      raise
+    except pyav.damage() as error:
+      raise _no_video(path, f'damaged: {error}') from None
+
+
 def _no_video(path: pathlib.Path, found: str = 'no video in it'):
   return errors.SavosError(
     f'{path}: {found} ({path.stat().st_size} bytes).\n'
@@ -179,8 +196,12 @@ def _no_video(path: pathlib.Path, found: str = 'no video in it'):
 
 def _decoded(packet) -> Iterator[Any]:
   """Yields what a packet completes; nothing where it is damaged."""
-  with contextlib.suppress(pyav.get().error.InvalidDataError):
+  try:
     yield from packet.decode()
+  except (pyav.get().error.DecoderNotFoundError, MemoryError):
+    raise  # No other packet fares better.
+  except pyav.get().error.FFmpegError:  # Each decoder has its own for damage.
+    return
 
 
 def probe(path: pathlib.Path) -> Facts:
@@ -189,7 +210,7 @@ def probe(path: pathlib.Path) -> Facts:
   Raises:
     SavosError: it can't be read, holds no video, or no frame can be decoded.
   """
-  with opened(path) as (container, stream):
+  with _reading(path) as (container, stream):
     fps = _stated_fps(stream)
     low, high = _BELIEVABLE_FPS
     if not low <= fps <= high:  # Also NaN.
@@ -235,11 +256,19 @@ def _claimed(container, stream, fps: float) -> int:
 
 def _frames(container, stream, order: Order) -> Iterator[interlaced.Numbered]:
   """Yields number, seconds and frame."""
-  for packet in container.demux(stream):
+  for packet in _packets(container, stream, order):
     if not packet.is_discard and packet.size:
       order.packet(packet.pts)
     for frame in _decoded(packet):
       yield order.frame(frame.pts), frame.time, frame
+
+
+def _packets(container, stream, order: Order) -> Iterator[Any]:
+  """Yields packets up to the end, or to where nothing can be read."""
+  try:
+    yield from container.demux(stream)
+  except pyav.damage():
+    order.is_cut = True
 
 
 @functools.lru_cache(maxsize=16)
@@ -252,15 +281,17 @@ def _index(path: pathlib.Path, size: int, changed: int) -> Index | None:
     changed: when it was changed, nanoseconds.
   """
   del size, changed
-  with opened(path) as (container, stream):
+  order = Order()
+  with _reading(path) as (container, stream):
     packets = [
       (packet.pts, packet.is_keyframe)
-      for packet in container.demux(stream)
+      for packet in _packets(container, stream, order)
       if packet.size and not packet.is_discard
     ]
     unit = float(stream.time_base)
   stamps = [stamp for stamp, _ in packets]
-  if not stamps or None in stamps or len(set(stamps)) < len(stamps):
+  unique = stamps and None not in stamps and len(set(stamps)) == len(stamps)
+  if order.is_cut or not unique:
     return None
   keys = [stamp for stamp, is_key in packets if is_key]
   seconds = (max(stamps) - min(stamps)) * unit
@@ -290,7 +321,7 @@ def count(path: pathlib.Path) -> int:
   if found is not None:
     return len(found.stamps)
   order = Order()
-  with opened(path) as (container, stream):
+  with _reading(path) as (container, stream):
     for _ in _frames(container, stream, order):
       pass
   return order.end()
@@ -311,10 +342,10 @@ def _jump(
   keys = found.keys[found.keys <= found.stamps[begin]]
   if not len(keys):
     return
-  with opened(path) as (container, stream):
+  with _reading(path) as (container, stream):
     container.seek(int(keys[-1]), stream=stream)
     earlier = landed = False
-    for packet in container.demux(stream):
+    for packet in _packets(container, stream, Order()):
       for frame in _decoded(packet):
         number = int(np.searchsorted(found.stamps, frame.pts or 0))
         # A damaged frame before it may be passed over, by the decoder alone.
@@ -353,7 +384,7 @@ def frames(path: pathlib.Path, facts: Facts, start: int) -> Generator[Shown]:
       _check_whole(path, facts, count, missing, found.seconds)
       return
   order, last, base = Order(), 0.0, 0.0
-  with opened(path) as (container, stream):
+  with _reading(path) as (container, stream):
     numbered = _frames(container, stream, order)
     for number, seconds, frame in interlaced.progressive(numbered):
       if seconds is not None:
@@ -363,7 +394,7 @@ def frames(path: pathlib.Path, facts: Facts, start: int) -> Generator[Shown]:
         yield Shown(number, seconds, converter.rgb(frame))
   count = order.end()
   missing = [number for number in order.missing if number >= start]
-  _check_whole(path, facts, count, missing, last)
+  _check_whole(path, facts, count, missing, last, order.is_cut)
 
 
 def _check_whole(
@@ -372,6 +403,7 @@ def _check_whole(
   count: int,
   missing: Sequence[int],
   last: float,
+  is_cut: bool = False,
 ) -> None:
   """Raises Incomplete if a file has fewer frames than it should have.
 
@@ -381,13 +413,16 @@ def _check_whole(
     count: its frames, decoded or not.
     missing: those that were not decoded.
     last: time of the last one, seconds after the first.
+    is_cut: whether what comes behind it could not be read.
   """
   # Where a rate varies, the claim is a guess from the duration: there the time
   # says how far it came.
   reached = max(count, round(last * facts.fps) + 1)
   behind = facts.length - reached
   cut = ''
-  if behind > max(_MISSING_FRAMES, _MISSING_SHARE * facts.length):
+  if is_cut:
+    cut = f'nothing can be read behind frame {count - 1} ({last:.2f} s)'
+  elif behind > max(_MISSING_FRAMES, _MISSING_SHARE * facts.length):
     if _sound_goes_on(path):
       pass
     elif _whole_boxes(path):
@@ -448,10 +483,10 @@ def _sound_goes_on(path: pathlib.Path) -> bool:
   Where it does not count frames, its duration is that of the longest stream.
   """
   last = 0.0
-  with opened(path) as (container, stream):
+  with _reading(path) as (container, stream):
     duration = (container.duration or 0) / _TICKS
     others = [s for s in container.streams if s.index != stream.index]
-    with contextlib.suppress(pyav.get().error.FFmpegError):
+    with contextlib.suppress(*pyav.damage()):
       for packet in container.demux(others) if others else ():
         if packet.pts is not None:
           ends = (packet.pts + (packet.duration or 0)) * packet.time_base

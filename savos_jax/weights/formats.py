@@ -59,7 +59,7 @@ def _recognise_zip(path: pathlib.Path) -> str:
   try:
     with zipfile.ZipFile(path) as archive:
       names = archive.namelist()
-  except zipfile.BadZipFile as error:
+  except Exception as error:  # Those of the module zipfile have no base.
     raise errors.SavosError(
       f'{path}: truncated or damaged: {error}.\n'
       '  Expected a whole .pth or .keras file; a download that was cut short '
