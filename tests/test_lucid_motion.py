@@ -164,6 +164,18 @@ def test_camera_motion_is_in_its_ranges():
   assert_covers(bases, -30, 30, slack=1e-6)
 
 
+def test_an_object_from_border_to_border_stays_in_the_middle():
+  """A little smaller, its mirrored ends fill the gaps; they are equal else."""
+  labels = np.zeros((80, 120), np.uint8)
+  labels[30:50] = 1
+  for scale, ends in ((0.8, (0, 119)), (0.5, (18, 101))):
+    config = dataclasses.replace(STILL, scale=(scale, scale))
+    for seed in range(3):
+      (mask,), _ = track(config, 0, seed, labels, size=labels.shape)
+      columns = np.flatnonzero(mask.any(axis=0))
+      assert (columns[0], columns[-1]) == ends
+
+
 @pytest.mark.parametrize(
   ('source', 'size'),
   [

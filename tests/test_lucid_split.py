@@ -188,6 +188,16 @@ def test_inpainting_spreads_no_strong_colour_from_the_rim():
   assert (found[..., 0] - found[..., 1])[hole].max() < 100
 
 
+def test_inpainting_of_what_is_bright_has_no_black_specks():
+  """Corrected colours above 255 would begin at 0 again."""
+  bright = generator().integers(120, 200, (120, 200, 3), np.uint8)
+  bright[:, 100:] = generator(1).integers(180, 256, (120, 100, 3), np.uint8)
+  labels = ellipse((120, 200), (100, 60), (30, 15), 0)
+  found = lucid.inpaint(bright, labels, [1], lucid.LucidConfig())
+  assert (found[labels > 0] == 255).any()
+  assert found.min() > 60
+
+
 def test_nothing_to_inpaint_and_nothing_but_the_hole():
   frame = scene(ellipse())
   config = lucid.LucidConfig()

@@ -10,6 +10,7 @@ import pytest
 from savos_jax.datasets import davis
 from savos_jax.datasets import masks
 from savos_jax.evaluation import measures
+from savos_jax.evaluation import predictions
 from savos_jax.evaluation import protocol
 from savos_jax.foundation import errors
 
@@ -206,6 +207,11 @@ def test_a_missing_sequence_is_an_error(open_davis, results):
     protocol.score_results(folder, videos)
   assert 'no results for 1 of 3 sequences: val1' in str(caught.value)
   assert str(folder / 'val1') in str(caught.value)
+
+
+def test_of_many_names_the_first_few_are_shown():
+  assert predictions.shown(list('abcde')) == 'a, b, c, d, e'
+  assert predictions.shown(list('abcdefg')) == 'a, b, c, d, e and 2 more'
 
 
 def test_a_missing_frame_is_an_error(open_davis, results):

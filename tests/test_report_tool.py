@@ -1,6 +1,7 @@
 """The program that makes and compares reports."""
 
 import json
+import os
 import shutil
 
 import pytest
@@ -115,6 +116,22 @@ def test_scores_that_are_at_odds_are_refused(evaluated):
   path.write_text(json.dumps(scores))
   with pytest.raises(errors.SavosError, match='val0 with objects without'):
     results_folder.load(evaluated)
+
+
+def test_scores_without_sequences_are_refused(evaluated):
+  path = evaluated / 'results' / 'scores.json'
+  scores = json.loads(path.read_text())
+  path.write_text(json.dumps(scores | {'sequences': {}}))
+  with pytest.raises(errors.SavosError, match='no sequences'):
+    results_folder.load(evaluated)
+
+
+def test_the_date_is_the_recorded_one_or_that_of_the_scores(evaluated):
+  results = evaluated / 'results'
+  os.utime(results / 'scores.json', (86400 * 365, 86400 * 365))
+  assert results_folder.load(results).date.startswith('197')
+  (results / 'run.json').write_text('{"date": "2020-02-03 04:05+00:00"}')
+  assert results_folder.load(results).date == '2020-02-03 04:05+00:00'
 
 
 def test_mistakes_end_with_status_2_and_no_traceback(tmp_path, capsys):

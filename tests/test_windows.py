@@ -100,3 +100,12 @@ def test_masks_stay_with_images():
       windows.cut_mask(mask, window, CROP) * 255,
       (windows.cut_image(frame, window, CROP)[..., 0] > 127) * 255,
     )
+
+
+def test_shrinking_averages_and_enlarging_interpolates():
+  stripes = np.tile(np.array([0, 90, 180], np.uint8), (90, 40))
+  all_of_it = windows.Window(0, 0, 90, 120, mirrored=False)
+  assert (windows.cut_image(stripes, all_of_it, (30, 40)) == 90).all()
+  edge = windows.Window(0, 0, 1, 2, mirrored=False)
+  found = windows.cut_image(np.array([[0, 100]], np.uint8), edge, (2, 4))
+  np.testing.assert_array_equal(found, [[0, 25, 75, 100]] * 2)
