@@ -99,6 +99,13 @@ def test_the_tables_are_as_written_out_by_hand(records):
   np.testing.assert_array_equal(built.group_paste, [(0, 0), (0, 1), (1, 1)])
 
 
+def test_a_last_group_without_anything_to_paste_has_its_row(tmp_path):
+  whole = record(tmp_path, 'a/1', draw((3, 4, 19, 14)))
+  cut_off = record(tmp_path, 'b/1', draw((0, 0, 19, 14)))
+  built = bank.build([whole, cut_off])
+  np.testing.assert_array_equal(built.group_paste, [(0, 1), (1, 0)])
+
+
 def test_every_array_has_the_type_that_devices_take(records):
   arrays = bank.build(records).arrays()
   assert arrays.pop('pixels').dtype == np.uint32

@@ -1,6 +1,7 @@
 """Lucid dreaming: motion of objects and camera, measured from the output."""
 
 import dataclasses
+import itertools
 
 import cv2
 import numpy as np
@@ -166,14 +167,15 @@ def test_camera_motion_is_in_its_ranges():
 
 def test_an_object_from_border_to_border_stays_in_the_middle():
   """A little smaller, its mirrored ends fill the gaps; they are equal else."""
-  labels = np.zeros((80, 120), np.uint8)
-  labels[30:50] = 1
+  labels = np.zeros((120, 120), np.uint8)
+  labels[50:70] = 1
   for scale, ends in ((0.8, (0, 119)), (0.5, (18, 101))):
     config = dataclasses.replace(STILL, scale=(scale, scale))
-    for seed in range(3):
-      (mask,), _ = track(config, 0, seed, labels, size=labels.shape)
-      columns = np.flatnonzero(mask.any(axis=0))
-      assert (columns[0], columns[-1]) == ends
+    for seed, axis in itertools.product(range(3), (0, 1)):
+      turned = labels if axis else np.ascontiguousarray(labels.T)
+      (mask,), _ = track(config, 0, seed, turned, size=labels.shape)
+      along = np.flatnonzero(mask.any(axis=1 - axis))
+      assert (along[0], along[-1]) == ends
 
 
 @pytest.mark.parametrize(
