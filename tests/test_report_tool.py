@@ -121,7 +121,7 @@ def test_scores_that_are_at_odds_are_refused(evaluated):
 def test_scores_without_sequences_are_refused(evaluated):
   path = evaluated / 'results' / 'scores.json'
   scores = json.loads(path.read_text())
-  path.write_text(json.dumps(scores | {'sequences': {}}))
+  path.write_text(json.dumps(scores | {'sequences': {}, 'videos': {}}))
   with pytest.raises(errors.SavosError, match='no sequences'):
     results_folder.load(evaluated)
 
