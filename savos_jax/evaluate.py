@@ -102,6 +102,7 @@ def _segment_all(
     'network_share': timing.network_share,
     'seconds_a_frame': timing.seconds_a_frame,
     'first_seconds': timing.first,
+    'refining_seconds': timing.refining,
     'peak_gib': peak,
   }
   results_folder.write_speed(results, speed)

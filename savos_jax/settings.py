@@ -16,6 +16,7 @@ from savos_jax.datasets import segtrack
 from savos_jax.datasets import tfds_davis
 from savos_jax.foundation import errors
 from savos_jax.foundation import ranges
+from savos_jax.inference import dense_crf
 from savos_jax.inference import options
 from savos_jax.models import fields as model_fields
 from savos_jax.models import savos_config
@@ -206,9 +207,16 @@ def evaluated_model(
 def inference_config(
   config: config_dict.ConfigDict,
 ) -> options.InferenceConfig:
-  """Returns how videos are segmented in an evaluation."""
+  """Returns how videos are segmented in an evaluation.
+
+  Raises:
+    SavosError: the dense CRF is asked for, and its library is not installed.
+  """
   names = [field.name for field in dataclasses.fields(options.InferenceConfig)]
-  return options.InferenceConfig(**{name: config.eval[name] for name in names})
+  found = options.InferenceConfig(**{name: config.eval[name] for name in names})
+  if found.crf:
+    dense_crf.require()  # A training would find that out at its validation.
+  return found
 
 
 def lucid_config(config: config_dict.ConfigDict) -> lucid.LucidConfig:

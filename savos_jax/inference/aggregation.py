@@ -112,21 +112,33 @@ def confidence(objects: jax.Array, size: jax.Array | np.ndarray) -> jax.Array:
   return total / jnp.maximum(inside.sum(axis=(1, 2)), 1).astype(jnp.float32)
 
 
+def behind(objects: jax.Array, mode: str) -> jax.Array:
+  """Returns the background's probability beside objects that agree.
+
+  Args:
+    objects: probabilities [K, H, W], from `aggregate`.
+    mode: the same.
+
+  Returns:
+    [H, W]: what the objects leave after 'softmax'; where they are on their own,
+    what the most probable one leaves.
+  """
+  if mode == 'softmax':  # Of one object it is the same.
+    return 1.0 - objects.sum(axis=0)
+  return 1.0 - objects.max(axis=0)
+
+
 def labels(objects: jax.Array, mode: str) -> jax.Array:
   """Labels every pixel.
 
   Args:
     objects: probabilities [K, H, W], from `aggregate`.
-    mode: the same; after 'softmax' the background is what the objects leave.
+    mode: the same.
 
   Returns:
     uint8 [H, W]: 1 + the most probable object where that is more probable than
-    the background (above one half, where objects are on their own), else 0.
+    the background, else 0.
   """
   best = objects.argmax(axis=0).astype(jnp.uint8) + jnp.uint8(1)
   most = objects.max(axis=0)
-  if mode == 'softmax' and objects.shape[0] > 1:
-    behind = 1.0 - objects.sum(axis=0)
-  else:
-    behind = 0.5
-  return jnp.where(most > behind, best, jnp.uint8(0))
+  return jnp.where(most > behind(objects, mode), best, jnp.uint8(0))

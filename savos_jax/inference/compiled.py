@@ -308,12 +308,24 @@ def _finish(probabilities, mode, background, labels_size):
   return guidance, _label(guidance, mode, labels_size)
 
 
+def _enlarged(guidance, labels_size):
+  """Returns [K, H, W] as it is or, enlarged, of another height and width."""
+  if labels_size is None:
+    return guidance
+  shape = (guidance.shape[0], *labels_size)
+  return jax.image.resize(guidance, shape, 'bilinear', antialias=False)
+
+
 def _label(guidance, mode, labels_size):
   """Labels [K, H, W] at its own size or, enlarged, at another."""
-  if labels_size is not None:
-    shape = (guidance.shape[0], *labels_size)
-    guidance = jax.image.resize(guidance, shape, 'bilinear', antialias=False)
-  return aggregation.labels(guidance, mode)
+  return aggregation.labels(_enlarged(guidance, labels_size), mode)
+
+
+@functools.partial(jax.jit, static_argnames=('mode', 'labels_size'))
+def classes(guidance, mode, labels_size):
+  """Returns what `label` decides by, [K + 1, ...]: the background in front."""
+  objects = _enlarged(guidance, labels_size)
+  return jnp.concatenate([aggregation.behind(objects, mode)[None], objects])
 
 
 finish = jax.jit(_finish, static_argnames=('mode', 'background', 'labels_size'))

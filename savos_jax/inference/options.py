@@ -8,6 +8,10 @@ from savos_jax.foundation import ranges
 MODES = ('softmax', 'winner_takes_all', 'independent')
 BACKGROUNDS = ('product', 'max', 'merged')
 
+# Of a kernel of the dense CRF.
+_DEVIATION = ranges.number(0.01, 10_000)
+_WEIGHT = ranges.number(0, 10_000)
+
 
 @dataclasses.dataclass(frozen=True)
 class InferenceConfig:
@@ -38,6 +42,15 @@ class InferenceConfig:
       `Tracker.confidences`) is not remembered of it.
     chunk: objects that are segmented at once; the memory of the rest is saved,
       at little cost in time. 0: all.
+    crf: labels are refined by a dense CRF, at the frame's own size (see
+      `dense_crf.py`); what guides the next frame stays the network's.
+    crf_iterations: of its mean field.
+    crf_gaussian_sxy: standard deviation of the Gaussian kernel, pixels.
+    crf_gaussian_weight: of the Gaussian kernel.
+    crf_bilateral_sxy: standard deviation in place of the bilateral kernel,
+      pixels.
+    crf_bilateral_srgb: in colour, grey levels of 255.
+    crf_bilateral_weight: of the bilateral kernel.
 
   Raises:
     ValueError: a field is out of its range.
@@ -82,6 +95,30 @@ class InferenceConfig:
     0,
     ranges.whole(1, 255, of='objects', zero='all'),
     'objects at once, to save memory; 0: all',
+  )
+  # The defaults are those published with OnAVOS and PReMVOS.
+  crf: bool = ranges.field(
+    False,
+    ranges.Switch(),
+    "refines the masks along the picture's edges by a dense CRF; slow",
+  )
+  crf_iterations: int = ranges.field(
+    12, ranges.whole(1, 1000), "of the CRF's mean field"
+  )
+  crf_gaussian_sxy: float = ranges.field(
+    0.2209, _DEVIATION, 'width of its Gaussian kernel, pixels'
+  )
+  crf_gaussian_weight: float = ranges.field(
+    1.2484, _WEIGHT, 'of its Gaussian kernel'
+  )
+  crf_bilateral_sxy: float = ranges.field(
+    22.376, _DEVIATION, 'width of its bilateral kernel, pixels'
+  )
+  crf_bilateral_srgb: float = ranges.field(
+    7.7025, _DEVIATION, 'and in colour, grey levels of 255'
+  )
+  crf_bilateral_weight: float = ranges.field(
+    1.4033, _WEIGHT, 'of its bilateral kernel'
   )
 
   def __post_init__(self):

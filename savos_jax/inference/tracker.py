@@ -25,6 +25,7 @@ import numpy as np
 
 from savos_jax.foundation import errors
 from savos_jax.inference import compiled
+from savos_jax.inference import dense_crf
 from savos_jax.inference import geometry as geometry_lib
 from savos_jax.inference import options
 from savos_jax.models import savos
@@ -62,6 +63,8 @@ class Tracker:
     self._config = config or options.InferenceConfig()
     self._aspect = pixel_aspect
     self._ahead: threading.Thread | None = None  # It compiles.
+    if self._config.crf:
+      dense_crf.require()  # Before anything takes long.
     self.reset()
 
   def reset(self) -> None:
@@ -286,12 +289,20 @@ class Tracker:
       frame: RGB uint8 [H, W, 3], of the first frame's size.
 
     Returns:
-      Labels, uint8 [H, W], with the objects' ids; 0 is the background.
+      Labels, uint8 [H, W], with the objects' ids; 0 is the background. With
+      `InferenceConfig.crf` they are refined.
 
     Raises:
       SavosError: the frame is of another size, no object was ever added, or
         what the network finds is no number: `reset` before the next video.
     """
+    labels = self._step(frame)
+    if not self.refines:
+      return labels
+    return self.refine(frame, self.probabilities, self._ids)
+
+  def _step(self, frame: np.ndarray) -> np.ndarray:
+    """Segments the next frame; its labels are not refined."""
     _check_frame(frame, self._geometry)
     if not self._ids:
       self._frame = self._geometry.prepare(frame)
@@ -326,7 +337,7 @@ class Tracker:
 
     Returns:
       Labels, uint8 [H, W], and how sure each object is, float32 [K], both as
-      after `step`.
+      after `step`; the labels are not refined.
     """
     labels = compiled.label(
       probabilities, self._config.aggregation, self._geometry.labels_size
@@ -334,6 +345,35 @@ class Tracker:
     sure = compiled.confidence(probabilities, self._size)
     ids = np.array([0, *object_ids], np.uint8)
     return ids[np.asarray(labels)], np.asarray(sure)
+
+  @property
+  def refines(self) -> bool:
+    """Whether labels are to be refined by the CRF."""
+    return self._config.crf and bool(self._ids)
+
+  def refine(
+    self,
+    frame: np.ndarray,
+    probabilities: np.ndarray | jax.Array,
+    object_ids: Sequence[int],
+  ) -> np.ndarray:
+    """Labels a frame of this video by probabilities and by its picture.
+
+    Nothing that guides the next frame depends on it.
+
+    Args:
+      frame: RGB uint8 [H, W, 3].
+      probabilities: as for `label`.
+      object_ids: as for `label`.
+
+    Returns:
+      Labels, uint8 [H, W], of the dense CRF.
+    """
+    classes = compiled.classes(
+      probabilities, self._config.aggregation, self._geometry.labels_size
+    )
+    ids = np.array([0, *object_ids], np.uint8)
+    return ids[dense_crf.refine(frame, np.asarray(classes), self._config)]
 
   def kind_of(self, height: int, width: int, objects: int) -> Hashable:
     """Tells which videos `step_together` can take.
@@ -506,7 +546,7 @@ def step_together(
       trackers, the last one's work is repeated. 0: as many as there are.
 
   Returns:
-    Labels a tracker, as `Tracker.step` returns them.
+    Labels a tracker, as `Tracker.step` returns them, not refined.
 
   Raises:
     SavosError: as `Tracker.step`, or the trackers cannot step together. No
@@ -523,7 +563,7 @@ def step_together(
       )
   slots = max(slots, len(trackers))
   if slots == 1 or first._chunked or not first._ids:
-    return [t.step(f) for t, f in zip(trackers, frames, strict=True)]
+    return [t._step(f) for t, f in zip(trackers, frames, strict=True)]
   inputs = [t._begin(f) for t, f in zip(trackers, frames, strict=True)]
   inputs += inputs[-1:] * (slots - len(trackers))
   found = compiled.step_videos(

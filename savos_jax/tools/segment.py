@@ -44,7 +44,20 @@ from savos_jax.tools import marking
 _CUTOUTS = ('png', 'green', 'prores', 'webm')
 _DIRECTIONS = ('forward', 'backward', 'both')
 # Fields that are asked for as they are; of others the network may tell.
-_AS_ASKED = ('scales', 'flip', 'aggregation', 'background', 'chunk')
+_AS_ASKED = (
+  'scales',
+  'flip',
+  'aggregation',
+  'background',
+  'chunk',
+  'crf',
+  'crf_iterations',
+  'crf_gaussian_sxy',
+  'crf_gaussian_weight',
+  'crf_bilateral_sxy',
+  'crf_bilateral_srgb',
+  'crf_bilateral_weight',
+)
 
 
 def _parser() -> argparse.ArgumentParser:

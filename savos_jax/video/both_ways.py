@@ -56,6 +56,13 @@ class Aside(sinks.Record):
     self.folder = folder
     self._last, self._joined_from = last, joined_from
 
+  def joins(self, index: int) -> bool:
+    """Tells of a frame, counted backwards, whether it will be joined.
+
+    Its labels are made anew then.
+    """
+    return self._last - index >= self._joined_from
+
   def path(self, index: int) -> pathlib.Path:
     """Returns the file of a frame, counted backwards."""
     return self.folder / f'{self._last - index:06d}.npz'
@@ -74,7 +81,7 @@ class Aside(sinks.Record):
       'ids': np.array(list(confidence), np.uint8),
       'sure': np.array(list(confidence.values()), np.float32),
     }
-    if self._last - segmented.index >= self._joined_from:
+    if self.joins(segmented.index):
       soft = np.asarray(segmented.probabilities)
       arrays['soft'] = np.rint(soft * _LEVELS).astype(np.uint8)
     with files.replacing(self.path(segmented.index)) as partial:

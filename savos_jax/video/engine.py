@@ -123,12 +123,14 @@ class Timing:
       made for a kind and number of videos that did not occur before.
     steady: in all other calls of the network, with transfers.
     steady_frames: how many frames these segmented.
+    refining: in the dense CRF, for all frames.
     total: from the first frame's decoding to the last sink's end.
   """
 
   first: float = 0.0
   steady: float = 0.0
   steady_frames: int = 0
+  refining: float = 0.0
   total: float = 0.0
 
   @property
@@ -364,7 +366,7 @@ class _Engine:
     """
     job, tracker, shown = run.job, run.tracker, run.coming
     found = _found(run, labels)
-    labels = found.labels
+    labels = self._refined(run, found)
     if given is not None:
       ids = job.marks.objects[shown.index]
       labels = marks_lib.over(labels, given, ids)
@@ -395,6 +397,17 @@ class _Engine:
       )  # fmt: skip
       run.shown = None
     self._finish_if_ended(run)
+
+  def _refined(self, run: _Run, found: both_ways.Found) -> np.ndarray:
+    """Returns the labels of the coming frame, refined if that is asked for."""
+    if not _to_refine(run, found):
+      return found.labels
+    started = time.perf_counter()
+    labels = run.tracker.refine(
+      run.coming.image, found.probabilities, list(found.confidence)
+    )
+    self.timing.refining += time.perf_counter() - started
+    return labels
 
   def _finish_if_ended(self, run: _Run) -> None:
     if run.shown:
@@ -451,12 +464,22 @@ def _found(run: _Run, labels: np.ndarray) -> both_ways.Found:
   sure = dict(zip(tracker.object_ids, values, strict=True))
   if backwards and not sure:
     return backwards
-  soft = backwards or any(sink.soft for sink in run.sinks)
+  soft = backwards or tracker.refines or any(sink.soft for sink in run.sinks)
   probabilities = tracker.probabilities if sure and soft else None
   forwards = both_ways.Found(labels, sure, probabilities)
   if not backwards:
     return forwards
   return run.join(index, forwards, backwards)
+
+
+def _to_refine(run: _Run, found: both_ways.Found) -> bool:
+  """Whether labels of the coming frame were found, and are to be written."""
+  index, masks = run.coming.index, run.job.masks
+  marked = run.job.marks.objects.get(index, ())
+  joined = isinstance(masks, both_ways.Aside) and masks.joins(index)
+  return (
+    run.tracker.refines and not joined and not {*found.confidence} <= {*marked}
+  )
 
 
 def _check_marks(run: _Run) -> None:

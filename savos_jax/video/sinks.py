@@ -37,7 +37,7 @@ class Segmented:
     shown: the frame, with its number and time.
     labels: uint8 [H, W], 0 = background.
     probabilities: each object's, float32 [K, h, w] at the size at which the
-      network saw the frame; None where no sink asks for them (`Sink.soft`),
+      network saw the frame; None where nobody asks for them (`Sink.soft`),
       before the first mark, and where labels are told again from their files.
     confidence: how sure each object's mask is, by its id, 0..1: see
       `Tracker.confidences`; no object before its first mark.
