@@ -17,6 +17,7 @@ _COMMANDS = {
   'train': ('main', 'trains a network of a configuration'),
   'evaluate': ('main', 'segments and scores a data set'),
   'score': ('tools.score', 'scores masks that any program made'),
+  'crf-search': ('tools.crf_search', 'the best parameters of the dense CRF'),
   'report': ('tools.report', 'a page with scores, charts and strips'),
   'curves': ('tools.curves', 'the curves of a training, as table and picture'),
   'dream': ('tools.dream', 'lucid dreams of a frame, to look at'),

@@ -369,11 +369,24 @@ class Tracker:
     Returns:
       Labels, uint8 [H, W], of the dense CRF.
     """
-    classes = compiled.classes(
-      probabilities, self._config.aggregation, self._geometry.labels_size
-    )
+    classes = self.classes(probabilities)
     ids = np.array([0, *object_ids], np.uint8)
-    return ids[dense_crf.refine(frame, np.asarray(classes), self._config)]
+    return ids[dense_crf.refine(frame, classes, self._config)]
+
+  def classes(self, probabilities: np.ndarray | jax.Array) -> np.ndarray:
+    """Returns what labels are decided by, at the size of the video's frames.
+
+    Args:
+      probabilities: as for `label`.
+
+    Returns:
+      Float32 [K + 1, H, W], the background in front.
+    """
+    return np.asarray(
+      compiled.classes(
+        probabilities, self._config.aggregation, self._geometry.labels_size
+      )
+    )
 
   def kind_of(self, height: int, width: int, objects: int) -> Hashable:
     """Tells which videos `step_together` can take.
