@@ -189,6 +189,9 @@ def test_the_nearer_and_the_surer_way_weighs_more(
   expected = share * 0.8 + (1 - share) * 0.2
   np.testing.assert_allclose(joined.probabilities, expected, atol=2e-5)
   assert (joined.labels == (expected > 0.5)).all()
+  # What was given is sure.
+  sure = 1.0 if index == 2 else expected * (expected > 0.5)
+  assert joined.confidence == {1: pytest.approx(sure, abs=2e-5)}
 
 
 @pytest.mark.parametrize('count', [2, 6, 9, 12, 15])

@@ -185,4 +185,8 @@ class Join:
       rows.append(total / weights)
     soft = np.stack(rows).astype(np.float32)
     labels, sure = self._tracker.label(soft, ids)
-    return Found(labels, dict(zip(ids, sure.tolist(), strict=True)), soft)
+    confidence = {
+      object_id: 1.0 if index in self._lengths[object_id] else value
+      for object_id, value in zip(ids, sure.tolist(), strict=True)
+    }
+    return Found(labels, confidence, soft)
