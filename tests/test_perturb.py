@@ -1,5 +1,7 @@
 """Previous masks made worse: how far they go, and what must not break."""
 
+import dataclasses
+
 import cv2
 import numpy as np
 import pytest
@@ -47,6 +49,17 @@ def test_perturbation_takes_empty_and_one_pixel_masks(pixels):
     )
     assert found.shape == mask.shape
     assert found.any() <= bool(pixels)
+
+
+def test_masks_grow_and_shrink_by_so_many_pixels():
+  mask = np.zeros((40, 60), np.uint8)
+  mask[10:30, 20:40] = 1
+  noise = dataclasses.replace(NO_NOISE, dilation=3)
+  widths = set()
+  for seed in range(40):
+    found = perturb.perturb_mask(mask, noise, np.random.default_rng(seed))
+    widths.add(np.count_nonzero(found.any(axis=0)))
+  assert widths == {20 + 2 * radius for radius in range(-3, 4)}
 
 
 def test_dropped_mask_is_empty():
