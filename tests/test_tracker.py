@@ -325,6 +325,15 @@ def test_mistakes_are_explained(params, video, name):
     act(tracker)
 
 
+def test_an_object_without_an_id_left_is_refused(params, video, monkeypatch):
+  monkeypatch.setattr(tracker_lib, '_MOST_OBJECTS', 1)
+  tracker = tracker_lib.Tracker(MODEL, params)
+  frame, mask = video.frame(0), video.labels(0) == 2
+  assert tracker.add_object(frame, mask) == 1
+  with pytest.raises(errors.SavosError, match='Expected numbers from 1 to 1'):
+    tracker.add_object(frame, mask)
+
+
 def test_a_refused_reference_changes_nothing(params, video):
   tracker = tracker_lib.Tracker(MODEL, params, INDEPENDENT)
   tracker.start(video.frame(0), video.labels(0), (2, 5))
