@@ -9,6 +9,7 @@ import pytest
 
 from savos_jax import cli
 from savos_jax.foundation import errors
+from savos_jax.tools import crf_search
 from savos_jax.tools import curves
 from savos_jax.tools import dream
 from savos_jax.tools import export_checkpoint
@@ -30,6 +31,7 @@ PROGRAMS = {
     score, '--results={} --annotations={} --protocol=davis2017 --json=OUT',
   ),
   'report': (report, '{} --out=OUT'),
+  'crf_search': (crf_search, '--root={} --csv=OUT'),
   'curves': (curves, '{} --csv=OUT'),
   'dream': (dream, '--image={} --mask={} --out=OUT'),
   'import_backbone': (import_backbone, '{} --out=OUT'),

@@ -212,13 +212,14 @@ def run(arguments: argparse.Namespace) -> None:
 
   from savos_jax import network
   from savos_jax.evaluation import protocol
+  from savos_jax.foundation import files
   from savos_jax.inference import dense_crf
   from savos_jax.inference import tracker as tracker_lib
   from savos_jax.tools import segmenting
 
-  dense_crf.require()
   command.check_outputs([arguments.csv], [arguments.root], arguments.overwrite)
   videos = _videos(arguments)
+  dense_crf.require()
   trained = network.load(arguments.checkpoint)
   config = segmenting.inference_config(arguments, trained)
   bar = functools.partial(tqdm.tqdm, unit='frame', disable=None)
@@ -230,7 +231,10 @@ def run(arguments: argparse.Namespace) -> None:
   with bar(total=frames * len(chosen), desc='search') as shown:
     rows = [score(videos, seen, each, shown) for each in chosen]
   if arguments.csv:
-    with arguments.csv.open('w', newline='') as file:
+    with (
+      files.replacing(arguments.csv) as partial,
+      partial.open('w', newline='') as file,
+    ):
       writer = csv.DictWriter(file, rows[0])
       writer.writeheader()
       writer.writerows(rows)
