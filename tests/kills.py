@@ -141,7 +141,7 @@ def _moment(
     return lambda: bool(_joining(out) - left_behind)
   if left > 3 and rng.random() < 0.3:
     end = time.monotonic() + rng.uniform(0.1, 0.7) * seconds
-    return lambda: time.monotonic() > end
+    return lambda: time.monotonic() > end or _count(out) == _FRAMES
   wanted = _FRAMES
   if left > 3:
     wanted = done + 1 + rng.randrange(max(1, (_FRAMES - done) // left))

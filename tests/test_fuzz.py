@@ -86,6 +86,7 @@ FAILURES = {
 @pytest.mark.slow
 def test_what_must_not_be_is_caught_and_kept(tmp_path, monkeypatch):
   monkeypatch.setattr(fuzz, 'SECONDS', 3.0)
+  monkeypatch.setattr(fuzz, '_WAITING', 1)
   monkeypatch.setattr(fuzz, '_MEMORY', 64 << 20)
   kinds = [
     fuzz_inputs.Kind(use.__name__, make, ('a.txt',), (use,), 1)
