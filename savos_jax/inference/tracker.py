@@ -178,8 +178,9 @@ class Tracker:
       width: of them, pixels.
       objects: how many are to be segmented.
     """
+    # No daemon: a process that ends while XLA compiles aborts, all done or not.
     self._ahead = threading.Thread(
-      target=self._step_on_nothing, args=((height, width), objects), daemon=True
+      target=self._step_on_nothing, args=((height, width), objects)
     )
     self._ahead.start()
 
