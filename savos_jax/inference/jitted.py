@@ -7,17 +7,15 @@ from typing import Any
 
 import jax
 
-# XLA's other way of making code out of fused operations takes a third longer,
-# its highest level of optimisation some more; neither makes a frame faster
-# (docs/benchmarks.md).
-_ON_CPU = {
-  name: value
-  for name, value in {
-    'xla_cpu_use_fusion_emitters': False,
-    'xla_backend_optimization_level': 1,
-  }.items()
-  if name not in os.environ.get('XLA_FLAGS', '')  # The user's word holds.
-}
+# XLA's highest level of optimisation takes longer, and so does, in JAX 0.10
+# alone, its other way of making code out of fused operations; neither makes a
+# frame faster (docs/benchmarks.md).
+_ON_CPU: dict[str, Any] = {'xla_backend_optimization_level': 1}
+if jax.__version_info__ < (0, 11):
+  _ON_CPU['xla_cpu_use_fusion_emitters'] = False
+for _name in list(_ON_CPU):
+  if _name in os.environ.get('XLA_FLAGS', ''):  # The user's word holds.
+    del _ON_CPU[_name]
 
 
 class Jitted:
