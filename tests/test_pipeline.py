@@ -236,7 +236,7 @@ def test_a_worker_that_is_killed_is_told(loader):
 
 # Each worker takes a lock; each line read is a batch more.
 _TRAINING = """
-import fcntl, functools, signal, sys
+import fcntl, functools, select, signal, sys
 from tests import test_pipeline
 
 def locked(path, index):
@@ -250,6 +250,9 @@ for number in (signal.SIGINT, signal.SIGTERM):
 make = functools.partial(locked, sys.argv[2])
 for batch in test_pipeline.batches(sys.argv[1], make, batch_size=2, stop=99):
   print(batch['index'].tolist(), flush=True)
+  # A signal right before a call that waits is handled after it.
+  while not select.select([sys.stdin], [], [], 0.1)[0]:
+    pass
   sys.stdin.readline()
 """
 
