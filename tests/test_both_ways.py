@@ -1,6 +1,5 @@
 """Videos segmented backwards, and in both directions."""
 
-import cv2
 import numpy as np
 import pytest
 
@@ -16,31 +15,23 @@ from savos_jax.video import progress
 from savos_jax.video import sinks
 from savos_jax.video import sources
 from tests import tiny_resnets
+from tests import tiny_videos
 
 SIZE = (40, 60)
 FRAMES = 8
 
 
 @pytest.fixture(scope='module')
-def folder(tmp_path_factory):
+def video(tmp_path_factory):
   folder = tmp_path_factory.mktemp('clip')
-  rng = np.random.default_rng(0)
-  for number in range(FRAMES):
-    frame = rng.integers(0, 256, (*SIZE, 3), np.uint8)
-    cv2.imwrite(str(folder / f'{number:05d}.png'), frame)
-  return folder
+  return tiny_videos.noise(folder, FRAMES, SIZE, '{:05d}')
 
 
 @pytest.fixture(scope='module')
-def video(folder):
-  return sources.open_video(folder)
-
-
-@pytest.fixture(scope='module')
-def turned(folder, tmp_path_factory):
+def turned(video, tmp_path_factory):
   """The same frames, the last one first."""
   target = tmp_path_factory.mktemp('turned')
-  for number, path in enumerate(sorted(folder.iterdir(), reverse=True)):
+  for number, path in enumerate(reversed(video.images)):
     (target / f'{number:05d}.png').write_bytes(path.read_bytes())
   return sources.open_video(target)
 

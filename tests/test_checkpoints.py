@@ -5,6 +5,7 @@ import hashlib
 import pathlib
 import re
 
+import jax
 import numpy as np
 import pytest
 
@@ -16,6 +17,7 @@ from savos_jax.foundation import errors
 from savos_jax.models import fields
 from savos_jax.tools import segment
 from savos_jax.tools import segmenting
+from savos_jax.training import state
 from savos_jax.weights import pretrained
 from tests import tiny_resnets
 
@@ -31,6 +33,12 @@ def shipped():
 def card():
   path = checkpoints.find(checkpoints.DEFAULT).with_name('README.md')
   return path.read_text('utf-8')
+
+
+def test_it_need_not_be_compared_with_its_network(shipped):
+  """Which takes longer than to read it: here it is, once for all."""
+  expected = jax.tree.map(np.shape, state.param_shapes(shipped.model))
+  assert jax.tree.map(np.shape, shipped.params) == expected
 
 
 def test_it_is_of_its_recipe(shipped):

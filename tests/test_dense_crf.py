@@ -20,8 +20,8 @@ from savos_jax.video import engine
 from savos_jax.video import marks
 from savos_jax.video import progress
 from savos_jax.video import sinks
-from savos_jax.video import sources
 from tests import tiny_resnets
+from tests import tiny_videos
 
 ON = options.InferenceConfig(crf=True)
 # Smooths what a network finds in noise.
@@ -205,11 +205,7 @@ def test_what_is_missing_is_named_before_anything_begins(monkeypatch):
 @pytest.fixture(scope='module')
 def video(tmp_path_factory):
   folder = tmp_path_factory.mktemp('clip')
-  rng = np.random.default_rng(0)
-  for number in range(FRAMES):
-    frame = rng.integers(0, 256, (*SIZE, 3), np.uint8)
-    cv2.imwrite(str(folder / f'{number:05d}.png'), frame)
-  return sources.open_video(folder)
+  return tiny_videos.noise(folder, FRAMES, SIZE, '{:05d}')
 
 
 PARAMS = tiny_resnets.decided_params()

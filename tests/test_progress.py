@@ -2,7 +2,6 @@
 
 import dataclasses
 
-import cv2
 import jax
 import numpy as np
 import pytest
@@ -21,6 +20,7 @@ from savos_jax.video import sinks
 from savos_jax.video import sources
 from savos_jax.video import video_file
 from tests import tiny_resnets
+from tests import tiny_videos
 
 MODEL = tiny_resnets.MODEL
 SIZE = (40, 60)
@@ -33,11 +33,7 @@ SETTING = {'video': 'clip', 'scales': [1.0]}
 @pytest.fixture(scope='module')
 def video(tmp_path_factory):
   folder = tmp_path_factory.mktemp('clip')
-  rng = np.random.default_rng(0)
-  for number in range(FRAMES):
-    frame = rng.integers(0, 256, (*SIZE, 3), np.uint8)
-    cv2.imwrite(str(folder / f'frame{number}.png'), frame)
-  return sources.open_video(folder)
+  return tiny_videos.noise(folder, FRAMES, SIZE, 'frame{}')
 
 
 @pytest.fixture(scope='module')

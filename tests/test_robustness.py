@@ -114,11 +114,9 @@ KINDS = {
 }
 
 
-@pytest.mark.parametrize('kind', KINDS)
-@pytest.mark.parametrize('program', PROGRAMS)
-def test_what_cannot_be_read_is_one_message(program, kind, tmp_path, capsys):
+def _refused(program, given, out, capsys):
+  """Returns what a program says that the user can put right."""
   module, call = PROGRAMS[program]
-  given, out = KINDS[kind](tmp_path / 'given'), tmp_path / 'out'
   arguments = [
     word.replace('{}', str(given)).replace('OUT', str(out))
     for word in call.split()
@@ -126,7 +124,14 @@ def test_what_cannot_be_read_is_one_message(program, kind, tmp_path, capsys):
   with pytest.raises(SystemExit) as ended:
     module.main(arguments)
   assert ended.value.code == 2
-  said = capsys.readouterr().err
+  return capsys.readouterr().err
+
+
+@pytest.mark.parametrize('kind', KINDS)
+@pytest.mark.parametrize('program', PROGRAMS)
+def test_what_cannot_be_read_is_one_message(program, kind, tmp_path, capsys):
+  given, out = KINDS[kind](tmp_path / 'given'), tmp_path / 'out'
+  said = _refused(program, given, out, capsys)
   assert 'Traceback' not in said
   if kind == 'no path':
     assert 'empty' in said
@@ -149,19 +154,11 @@ WRITING = sorted(PROGRAMS.keys() - {'segment', 'dream', 'mask', 'rival_clips'})
 @pytest.mark.parametrize('program', WRITING)
 def test_a_file_that_is_there_is_kept(program, davis_folder, tmp_path, capsys):
   """By programs that write one file, whatever else is wrong, or right."""
-  module, call = PROGRAMS[program]
   root, out = davis_folder(splits={'train': 1, 'val': 1}), tmp_path / 'out'
   out.write_text('mine')
   given = root / 'Annotations' / '480p' if program == 'benchmark' else root
-  arguments = [
-    word.replace('{}', str(given)).replace('OUT', str(out))
-    for word in call.split()
-  ]
-  with pytest.raises(SystemExit) as ended:
-    module.main(arguments)
-  assert ended.value.code == 2
+  said = _refused(program, given, out, capsys)
   assert out.read_text() == 'mine'
-  said = capsys.readouterr().err
   # A report reads its results first, which are not there.
   assert program == 'report' or f'{out}: exists already' in said
 

@@ -349,6 +349,13 @@ def test_masks_of_any_frames_and_both_ways(files, tmp_path):
   assert not (tmp_path / 'both' / '.backwards').exists()
 
 
+def test_where_all_is_done_nothing_is_compiled(files, tmp_path, monkeypatch):
+  run(files, tmp_path, '--no-overlay')
+  monkeypatch.delattr(tracker_lib.Tracker, 'compile_ahead')
+  run(files, tmp_path, '--resume', '--no-overlay', '--cutout=png')
+  assert len(list((tmp_path / 'cutout').iterdir())) == FRAMES
+
+
 def test_a_part_of_a_video(files, tmp_path):
   flags = ['--from=1', '--to=5', '--every=2']
   run(files, tmp_path, *flags)

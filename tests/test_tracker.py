@@ -478,7 +478,12 @@ def test_what_is_compiled_ahead_is_used(params, video):
   tracker = tracker_lib.Tracker(MODEL, params, config)
   tracker.compile_ahead(video.height, video.width, len(video.object_ids))
   tracker.start(video.frame(0), video.labels(0), video.object_ids)
+  tracker._ahead.join()
+  assert compiled.step.count() == before + 1
   found = [tracker.step(video.frame(index)) for index in (1, 2, 3)]
+  another = tracker_lib.Tracker(MODEL, params, config)
+  another.compile_ahead(video.height, video.width, len(video.object_ids))
+  assert another._ahead is None  # Nothing to do.
   assert compiled.step.count() == before + 1
   expected = [labels for labels, *_ in run(params, video, config)]
   np.testing.assert_array_equal(found, expected)

@@ -7,8 +7,18 @@ import numpy as np
 
 from savos_jax.datasets import masks
 from savos_jax.datasets import sequences
+from savos_jax.video import sources
 
 SIZE = (45, 70)
+
+
+def noise(folder: pathlib.Path, count: int, size: tuple[int, int], name: str):
+  """Opens a new folder of frames of noise, the k-th named `name.format(k)`."""
+  rng = np.random.default_rng(0)
+  for number in range(count):
+    frame = rng.integers(0, 256, (*size, 3), np.uint8)
+    cv2.imwrite(str(folder / f'{name.format(number)}.png'), frame)
+  return sources.open_video(folder)
 
 
 def write(folder: pathlib.Path) -> sequences.Sequence:

@@ -6,6 +6,7 @@ frame here, and the label tells the object. Polygons are true tracks, one for
 each part of an object, of one group.
 """
 
+import abc
 from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Iterator
@@ -84,11 +85,13 @@ class _Writer(clip_lib.Writer):
     self._add(frame)
     return {}
 
+  @abc.abstractmethod
   def _add(self, frame: clip_lib.Frame) -> None:
-    raise NotImplementedError
+    """Keeps what is in a frame."""
 
+  @abc.abstractmethod
   def _tracks(self) -> Iterator[bytes]:
-    raise NotImplementedError
+    """Yields the tracks of all frames."""
 
   def end(self) -> clip_lib.Files:
     """Returns the file."""

@@ -30,6 +30,9 @@ from savos_jax.inference import geometry as geometry_lib
 from savos_jax.inference import options
 from savos_jax.models import savos
 
+# What this process has compiled ahead: of many videos of a kind only the first
+# has something to wait for.
+_compiled_ahead: set[Hashable] = set()
 _MOST_OBJECTS = 254  # Ids are uint8, 0 is the background, 255 void.
 
 
@@ -178,6 +181,10 @@ class Tracker:
       width: of them, pixels.
       objects: how many are to be segmented.
     """
+    kind = self.kind_of(height, width, objects)
+    if (self._model, self._config, kind) in _compiled_ahead:
+      return
+    _compiled_ahead.add((self._model, self._config, kind))
     # No daemon: a process that ends while XLA compiles aborts, all done or not.
     self._ahead = threading.Thread(
       target=self._step_on_nothing, args=((height, width), objects)
@@ -186,8 +193,9 @@ class Tracker:
 
   def _step_on_nothing(self, shape: tuple[int, int], objects: int) -> None:
     other = Tracker(self._model, self._params, self._config, self._aspect)
-    other._begin_empty(shape, objects)
-    with contextlib.suppress(errors.SavosError):  # Nothing need make sense.
+    # Nothing need make sense; what is really wrong, the first `step` says too.
+    with contextlib.suppress(Exception):
+      other._begin_empty(shape, objects)
       other.step(np.zeros((*shape, 3), np.uint8))
 
   def _begin_empty(self, shape: tuple[int, int], objects: int) -> None:

@@ -235,15 +235,17 @@ def _segment(
     trained.model, trained.params, config, float(video.pixel_aspect)
   )
   way = arguments.direction
-  first = given.first if way == 'forward' else given.last
-  tracker.compile_ahead(video.height, video.width, len(given.objects[first]))
   setting = _setting(arguments, video, given, trained, config)
+  kept = progress.Progress(arguments.out, setting)
+  if not kept.read().whole:
+    first = given.first if way == 'forward' else given.last
+    tracker.compile_ahead(video.height, video.width, len(given.objects[first]))
   job = engine.Job(
     video,
     given,
     sinks.Masks(arguments.out / 'masks', video.names),
     _sinks(arguments, video, names),
-    progress.Progress(arguments.out, setting),
+    kept,
     forwards=way != 'backward',
     backwards=None if way == 'forward' else arguments.out / _BACKWARDS,
     stop_when_lost=arguments.stop_when_lost,

@@ -11,11 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from savos_jax.foundation import errors
 from savos_jax.foundation import files
 from savos_jax.foundation import manifests
 from savos_jax.inference import tracker as tracker_lib
 from savos_jax.video import marks as marks_lib
+from savos_jax.video import progress
 from savos_jax.video import sinks
 
 _LEVELS = 255  # A probability is put aside as one of so many, and 0.
@@ -103,22 +103,18 @@ class Aside(sinks.Record):
     return self._load(path)
 
   def _load(self, path: pathlib.Path) -> Found:
-    try:
-      with path.open('rb') as file, np.load(file) as stored:
-        sure = dict(
-          zip(stored['ids'].tolist(), stored['sure'].tolist(), strict=True)
-        )
-        soft = None
-        if 'soft' in stored:
-          soft = stored['soft'].astype(np.float32) / _LEVELS
-        return Found(stored['labels'], sure, soft)
-    except Exception as error:  # NumPy and zipfile have no common base.
-      if errors.is_of_system(error):
-        raise
-      raise errors.SavosError(
-        f'{path}: damaged: {error}.\n  Expected what an earlier run wrote: '
-        '--overwrite segments the video again.'
-      ) from None
+    with (
+      progress.reading(path),
+      path.open('rb') as file,
+      np.load(file) as stored,
+    ):
+      sure = dict(
+        zip(stored['ids'].tolist(), stored['sure'].tolist(), strict=True)
+      )
+      soft = None
+      if 'soft' in stored:
+        soft = stored['soft'].astype(np.float32) / _LEVELS
+      return Found(stored['labels'], sure, soft)
 
   def remove(self) -> None:
     """Removes the files, and the folder if it is empty then."""

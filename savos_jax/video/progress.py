@@ -4,8 +4,10 @@
 made of them, and until all are, what the tracker needs to know for the next.
 """
 
+from collections.abc import Iterator
 from collections.abc import Mapping
 from collections.abc import Sequence
+import contextlib
 import dataclasses
 import itertools
 import json
@@ -44,6 +46,24 @@ class Done:
   lost: tuple[int, ...] = ()
   note: str = ''
   sure: Sequence[Mapping[int, float]] = ()
+
+
+@contextlib.contextmanager
+def reading(path: pathlib.Path) -> Iterator[None]:
+  """Names a file of NumPy's that an earlier run wrote, where it is damaged.
+
+  Raises:
+    SavosError: anything went wrong in the block that is not the system's.
+  """
+  try:
+    yield
+  except Exception as error:  # NumPy and zipfile have no common base.
+    if errors.is_of_system(error):
+      raise
+    raise errors.SavosError(
+      f'{path}: damaged: {error}.\n  Expected what an earlier run wrote: '
+      '--overwrite segments the video again.'
+    ) from None
 
 
 class Progress:
@@ -91,15 +111,8 @@ class Progress:
     """
     if not self._path.is_file():
       return Done()
-    try:
+    with reading(self._path):
       setting, done = _read(self._path)
-    except Exception as error:  # NumPy and zipfile have no common base.
-      if errors.is_of_system(error):
-        raise
-      raise errors.SavosError(
-        f'{self._path}: damaged: {error}.\n  Expected what an earlier run '
-        'wrote: --overwrite segments the video again.'
-      ) from None
     self._check(setting)
     return done
 
