@@ -183,6 +183,40 @@ def get_config() -> config_dict.ConfigDict:
   lucid.mask_spline = 0.05  # ± share of the object's size, for each point.
   lucid.mask_dilation = 5  # Pixels.
 
+  # --- Online learning; see savos_jax.online.OnlineConfig. --------------------
+  # Before a video is segmented, the network is taught its objects: reference
+  # and target are lucid dreams of the frames whose masks are given (6.4.1). Of
+  # evaluations, and of tools.segment by --online.
+  config.online = online = config_dict.ConfigDict()
+  online.steps = 0  # In each such frame; 0: the network stays as it is.
+  # No step begins after so many, in each frame; 0: no bound. With one the masks
+  # depend on how fast the machine is.
+  online.seconds = 0.0
+  online.batch_size = 2  # Dreams a step.
+  online.clip_frames = 1  # Of each that are segmented, as in sampling.
+  online.optimizer = 'adam'  # 'adam' or 'sgd', with a momentum of 0.9.
+  online.learning_rate = 1e-4
+  # What learns: 'decoder', 'decoder_and_global_convolution' or 'all'.
+  online.parameters = 'all'
+  # Each so many frames one is learnt from in which every object is as sure as
+  # this, besides those with masks, in so many steps (OnAVOS); 0: never.
+  online.every = 0  # Frames.
+  online.every_steps = 5
+  online.confidence = 0.9
+  # The dreams' ranges, as above; feathered, which takes a fraction of the time.
+  # The previous mask is not dilated: a network that saw nothing else would
+  # erode its own mask from frame to frame.
+  online.lucid = config.lucid.copy_and_resolve_references()
+  online.lucid.merge = 'feather'
+  online.lucid.mask_dilation = 0
+  # What makes it wrong instead, as sampling.mask_*.
+  online.mask_shift = 0.1
+  online.mask_scale = (0.9, 1.1)
+  online.mask_spline = 0.1
+  online.mask_dilation = 8
+  online.mask_blur = 3.0
+  online.mask_drop_probability = 0.02
+
   # --- Training; see savos_jax.training. ------------------------------------
   config.train = train = config_dict.ConfigDict()
   train.steps = 60_000

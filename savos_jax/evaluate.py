@@ -29,6 +29,7 @@ from savos_jax.models import savos
 from savos_jax.pictures import overlay
 from savos_jax.report import html_report
 from savos_jax.training import metric_writing
+from savos_jax.training import online as learning
 from savos_jax.video import engine
 from savos_jax.video import sinks
 
@@ -54,6 +55,14 @@ def _restore(config, workdir: pathlib.Path) -> network.Trained:
     ', averaged weights' if trained.averaged else '',
   )
   return dataclasses.replace(trained, model=savos.SAVOS(used))
+
+
+def _learner(config, trained: network.Trained) -> learning.Learner | None:
+  """Returns what teaches the network, if it is to learn."""
+  how = settings.online_config(config)
+  if not how.steps:
+    return None
+  return learning.Learner(trained.model, how, config.seed)
 
 
 def _films(config, video, results: pathlib.Path) -> tuple[sinks.Sink, ...]:
@@ -103,6 +112,7 @@ def _segment_all(
     'seconds_a_frame': timing.seconds_a_frame,
     'first_seconds': timing.first,
     'refining_seconds': timing.refining,
+    'learning_seconds': timing.learning,
     'peak_gib': peak,
   }
   results_folder.write_speed(results, speed)
@@ -165,8 +175,11 @@ def evaluate(
   )  # fmt: skip
   trained = _restore(config, workdir)
   results = workdir / 'results'
+  learner = _learner(config, trained)
   trackers = [
-    tracker_lib.Tracker(trained.model, trained.params, inference)
+    tracker_lib.Tracker(
+      trained.model, trained.params, inference, learner=learner
+    )
     for _ in range(min(config.eval.videos, len(videos)))
   ]
   inputs = filter(None, (config.data.root, config.eval.checkpoint))

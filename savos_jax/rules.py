@@ -7,6 +7,7 @@ all others. Rules between fields are in `settings.check`.
 from collections.abc import Mapping
 
 from savos_jax import objective
+from savos_jax import online
 from savos_jax.data import lucid
 from savos_jax.data import perturb
 from savos_jax.data import pipeline
@@ -103,6 +104,9 @@ RULES: dict[str, ranges.Rule] = {
   'config.scenes.enabled': ranges.Switch(),
   **_section('scenes.', ranges.rules_of(scenes_config.SceneConfig)),
   **_section('lucid.', ranges.rules_of(lucid.LucidConfig)),
+  **_section('online.', ranges.rules_of(online.OnlineConfig)),
+  **_section('online.mask_', ranges.rules_of(perturb.MaskNoise)),
+  **_section('online.lucid.', ranges.rules_of(lucid.LucidConfig)),
   **_section('train.', ranges.rules_of(objective.Objective)),
   **_section('train.', _TRAIN),
   **_section('eval.', ranges.rules_of(options.InferenceConfig)),

@@ -6,6 +6,7 @@ from typing import Any
 
 from ml_collections import config_dict
 
+from savos_jax import online
 from savos_jax import rules
 from savos_jax.data import lucid
 from savos_jax.data import perturb
@@ -219,6 +220,20 @@ def inference_config(
   return found
 
 
+def online_config(config: config_dict.ConfigDict) -> online.OnlineConfig:
+  """Returns how a network learns the objects of a video."""
+  fields = config.online.to_dict()
+  dreams = lucid.LucidConfig(**fields.pop('lucid'))
+  noise = _taken_noise(fields)
+  return online.OnlineConfig(**fields, lucid=dreams, noise=noise)
+
+
+def _taken_noise(fields: dict[str, Any]) -> perturb.MaskNoise:
+  """Takes the fields of the mask's noise out of a section."""
+  names = [field.name for field in dataclasses.fields(perturb.MaskNoise)]
+  return perturb.MaskNoise(**{x: fields.pop(f'mask_{x}') for x in names})
+
+
 def lucid_config(config: config_dict.ConfigDict) -> lucid.LucidConfig:
   """Returns the ranges of lucid dreaming."""
   return lucid.LucidConfig(**config.lucid)
@@ -227,12 +242,9 @@ def lucid_config(config: config_dict.ConfigDict) -> lucid.LucidConfig:
 def sampling_config(config: config_dict.ConfigDict) -> sampling.SamplingConfig:
   """Returns what a training example is."""
   fields = config.sampling.to_dict()
-  noise = {
-    field.name: fields.pop(f'mask_{field.name}')
-    for field in dataclasses.fields(perturb.MaskNoise)
-  }
+  noise = _taken_noise(fields)
   return sampling.SamplingConfig(
-    **fields, noise=perturb.MaskNoise(**noise), lucid=lucid_config(config)
+    **fields, noise=noise, lucid=lucid_config(config)
   )
 
 

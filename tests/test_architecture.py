@@ -14,7 +14,7 @@ FLOORS = (
   {'foundation', 'configs'},
   {'checkpoints', 'models', 'datasets', 'objective'},
   {'annotations', 'data', 'evaluation', 'pictures', 'weights', 'inference'},
-  {'synthetic', 'report', 'video'},
+  {'synthetic', 'report', 'video', 'online'},
   {'rules'},
   {'settings'},
   {'opening'},

@@ -14,6 +14,7 @@ import pytest
 from savos_jax import configs
 from savos_jax import network
 from savos_jax import objective
+from savos_jax import online
 from savos_jax import rules
 from savos_jax import settings
 from savos_jax.configs import default
@@ -67,6 +68,7 @@ _DATACLASSES = (
   ('config.sampling.mask_', perturb.MaskNoise),
   ('config.scenes.', scenes_config.SceneConfig),
   ('config.lucid.', lucid.LucidConfig),
+  ('config.online.', online.OnlineConfig),
   ('config.train.', objective.Objective),
   ('config.eval.', options.InferenceConfig),
 )
@@ -166,6 +168,8 @@ def test_every_field_of_a_dataclass_is_in_the_file():
     'SamplingConfig.lucid',
     'SceneConfig.size',
     'SceneConfig.frames',
+    'OnlineConfig.lucid',
+    'OnlineConfig.noise',
     'Objective.encoder',
   }
 

@@ -5,6 +5,7 @@ import logging
 import numpy as np
 import pytest
 
+from savos_jax import online
 from savos_jax import opening
 from savos_jax import settings
 from savos_jax.configs import davis16_cpu
@@ -29,6 +30,7 @@ def test_the_default_is_that_of_the_code():
   assert settings.lucid_config(config) == lucid.LucidConfig()
   assert settings.sampling_config(config) == sampling.SamplingConfig()
   assert settings.inference_config(config) == options.InferenceConfig()
+  assert settings.online_config(config) == online.OnlineConfig()
   assert settings.model_config(config) == savos_config.SavosConfig()
   assert settings.scene_config(config) == scenes_config.SceneConfig(
     config.sampling.crop_size, config.sampling.clip_frames

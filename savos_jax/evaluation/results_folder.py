@@ -208,7 +208,8 @@ def write_speed(folder: str | os.PathLike, speed: Mapping[str, float]) -> None:
       decoding to the last mask on disk), 'network_share' of that,
       'seconds_a_frame' (of the network, compiled), 'first_seconds' (first
       frames and compilation), 'refining_seconds' (dense CRF, all frames),
-      'peak_gib' (memory of the process).
+      'learning_seconds' (online learning, all videos), 'peak_gib' (memory of
+      the process).
 
   Raises:
     SavosError: the file can't be written.

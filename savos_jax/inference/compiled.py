@@ -65,7 +65,7 @@ Inputs = tuple[
 _SEEING = ('model', 'views', 'static_size', 'windows')
 
 
-class _Sight:
+class Sight:
   """How the network sees frames and masks, and where what it found belongs."""
 
   def __init__(
@@ -123,7 +123,7 @@ def encode_references(
   if windows:
     # A mask that was given tells where the object is, however soft it is.
     windows = dataclasses.replace(windows, lost_confidence=0.0)
-  sight = _Sight(masks, size, static_size, windows)
+  sight = Sight(masks, size, static_size, windows)
   references = tuple(
     model.apply(
       {'params': params},
@@ -168,7 +168,7 @@ def _probabilities(
     Float32 [K, H, W]; and what each view's frame leaves to be remembered.
   """
   frames = frame[None].astype(jnp.float32) / 255.0
-  sight = _Sight(guidance, size, static_size, windows)
+  sight = Sight(guidance, size, static_size, windows)
   remembered = memory.views if memory else (None,) * len(views)
   found, traces = [], []
   for view, reference, seen in zip(views, references, remembered, strict=True):
@@ -252,7 +252,7 @@ def _remember(
     static_size: see there.
     windows: see there.
   """
-  sight = _Sight(before, size, static_size, windows)
+  sight = Sight(before, size, static_size, windows)
   after = []
   for view, trace, old in zip(views, traces, memory.views, strict=True):
     new = model.apply(

@@ -16,23 +16,29 @@ from collections.abc import Hashable
 from collections.abc import Iterable
 from collections.abc import Sequence
 import contextlib
+import dataclasses
 import threading
+import time
 from typing import Any
 
+import cv2
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from savos_jax.foundation import errors
+from savos_jax.inference import checks
 from savos_jax.inference import compiled
 from savos_jax.inference import dense_crf
 from savos_jax.inference import geometry as geometry_lib
+from savos_jax.inference import lessons as lessons_lib
 from savos_jax.inference import options
 from savos_jax.models import savos
 
 # What this process has compiled ahead: of many videos of a kind only the first
 # has something to wait for.
 _compiled_ahead: set[Hashable] = set()
+_NEAREST = cv2.INTER_NEAREST_EXACT
 _MOST_OBJECTS = 254  # Ids are uint8, 0 is the background, 255 void.
 
 
@@ -51,6 +57,7 @@ class Tracker:
     params: Any,
     config: options.InferenceConfig | None = None,
     pixel_aspect: float = 1.0,
+    learner: lessons_lib.Learner | None = None,
   ):
     """Keeps the network.
 
@@ -60,9 +67,12 @@ class Tracker:
       config: how to segment; None is the paper's way at one scale.
       pixel_aspect: width of the frames' pixels as shown, by their height. The
         network sees frames as they are shown; labels are of their pixels.
+      learner: teaches it a video's objects, see `adapt`; None: it stays as it
+        is.
     """
     self._model = model
-    self._params = params
+    self._loaded = params
+    self._learner = learner
     self._config = config or options.InferenceConfig()
     self._aspect = pixel_aspect
     self._ahead: threading.Thread | None = None  # It compiles.
@@ -71,7 +81,15 @@ class Tracker:
     self.reset()
 
   def reset(self) -> None:
-    """Forgets the video: all objects and the size of its frames."""
+    """Forgets the video: its objects, its frames' size, what was learnt."""
+    self._params = self._loaded
+    self._lessons: list[lessons_lib.Lesson] = []  # With masks that were given.
+    self._found: lessons_lib.Lesson | None = None  # The last one without.
+    self._turns = 0  # In which was learnt.
+    # Of each object the frame and the mask of its reference, where they may
+    # have to be encoded again.
+    self._shown: dict[int, tuple[np.ndarray, np.ndarray]] = {}
+    self.seconds_learning = 0.0
     self._opened: geometry_lib.Geometry | None = None
     self._ids: list[int] = []
     self._frame: np.ndarray | None = None  # The last one, as prepared.
@@ -114,7 +132,8 @@ class Tracker:
     """Returns what the next frame needs to know: arrays for `restore`."""
     steps = jnp.int32(self._steps)
     more = jax.tree.leaves(self._more_state())
-    return [self.probabilities, self.confidences, steps, *more]
+    learnt = self._learnt()
+    return [self.probabilities, self.confidences, steps, *more, *learnt]
 
   def _more_state(self):
     """What a network or a configuration may have besides the probabilities."""
@@ -132,6 +151,10 @@ class Tracker:
     Raises:
       SavosError: it is of other objects, another size or network.
     """
+    learnt = len(self._learnt())
+    if learnt:
+      self._relearn(state[-learnt:])
+      state = state[:-learnt]
     leaves, tree = jax.tree.flatten(self._more_state())
     found = [(x.shape, str(x.dtype)) for x in state[1:]]
     expected = [((len(self._ids),), 'float32'), ((), 'int32')]
@@ -146,6 +169,30 @@ class Tracker:
     if more:
       restored = jax.tree.unflatten(tree, more)
       self._memory, self._merged = compiled.placed(restored, self._references)
+
+  def _learnt(self) -> list[Any]:
+    """What the network has learnt, and from what; nothing without a learner."""
+    if self._learner is None:
+      return []
+    lessons = [*self._lessons, *([self._found] if self._found else [])]
+    if not lessons:
+      blank = np.zeros(self._geometry.size, np.uint8)
+      lessons = [lessons_lib.Lesson(np.stack([blank] * 3, axis=2), blank)]
+    count = np.array([self._turns, len(self._lessons)], np.int32)
+    frames, labels = map(np.stack, zip(*lessons, strict=True))
+    return [*self._learner.learnt(self._params), count, frames, labels]
+
+  def _relearn(self, learnt: Sequence[np.ndarray]) -> None:
+    """Undoes `_learnt`."""
+    assert self._learner is not None
+    *arrays, (turns, given), frames, labels = learnt
+    self._params = self._learner.relearn(self._loaded, arrays)
+    lessons = [
+      lessons_lib.Lesson(*one) for one in zip(frames, labels, strict=True)
+    ]
+    self._turns, self._lessons = int(turns), lessons[:given]
+    self._found = lessons[given] if given < len(lessons) else None
+    self._encode_again()
 
   def guide(self, probabilities: np.ndarray) -> None:
     """Sets what guides the next frame.
@@ -181,10 +228,11 @@ class Tracker:
       width: of them, pixels.
       objects: how many are to be segmented.
     """
-    kind = self.kind_of(height, width, objects)
-    if (self._model, self._config, kind) in _compiled_ahead:
+    geometry = self._geometry_of(height, width).kind
+    kind = self._model, self._config, geometry, objects
+    if kind in _compiled_ahead:
       return
-    _compiled_ahead.add((self._model, self._config, kind))
+    _compiled_ahead.add(kind)
     # No daemon: a process that ends while XLA compiles aborts, all done or not.
     self._ahead = threading.Thread(
       target=self._step_on_nothing, args=((height, width), objects)
@@ -271,8 +319,8 @@ class Tracker:
     """
     order = list(self._ids)
     if object_id in order:  # Else `drop_object` says so.
-      _check_frame(frame, self._geometry)
-      _prepare_mask(mask, self._geometry)
+      checks.check_frame(frame, self._geometry)
+      checks.prepare_mask(mask, self._geometry)
     self.drop_object(object_id)
     self._add(frame, [mask], [object_id])
     # It was added at the end; back to its place.
@@ -290,6 +338,92 @@ class Tracker:
         f'  Expected one of {self._ids or "none: there are no objects yet"}.'
       )
     self._take([k for k, i in enumerate(self._ids) if i != object_id])
+
+  @property
+  def learns(self) -> bool:
+    """Whether the network is taught what is in a video."""
+    return self._learner is not None
+
+  def adapt(self, frame: np.ndarray, labels: np.ndarray) -> None:
+    """Teaches the network the objects of a frame (online learning, 6.4.1).
+
+    What was learnt in this video before is learnt from again. It is good for
+    this video alone: `reset` and `start` bring the network back, bit for bit.
+
+    Args:
+      frame: the one that the objects were added in, or that `step` was given
+        last, RGB uint8 [H, W, 3].
+      labels: what is where in it, uint8 [H, W]: the objects' ids, others are
+        what they must not be mistaken for.
+
+    Raises:
+      SavosError: there is no object yet or no learner, a size is another one,
+        or the learning diverges.
+    """
+    if self._learner is None:
+      raise errors.SavosError(
+        'there is nobody to teach the network.\n  Expected a Tracker with a '
+        'learner, as training.online has it.'
+      )
+    checks.check_frame(frame, self._geometry)
+    checks.prepare_mask(labels, self._geometry)
+    height, width = self._geometry.size
+    small = cv2.resize(labels, (width, height), interpolation=_NEAREST)
+    seen = self._geometry.prepare(frame)[:height, :width]
+    self._lessons.append(lessons_lib.Lesson(seen, small))
+    self._learn()
+
+  def _learn(self, again: bool = False) -> None:
+    """Learns from all lessons."""
+    assert self._learner is not None
+    began = time.perf_counter()
+    last = [self._found] if self._found else []
+    # What is learnt at one scale serves at all.
+    config = dataclasses.replace(self._config, scales=(1.0,), flip=False)
+    shape = self._geometry.shape
+    self._params = self._learner.learn(
+      self._params,
+      [*self._lessons, *last],
+      geometry_lib.of(shape, config, self._aspect),
+      self._turns,
+      again=again,
+    )
+    self._turns += 1
+    self._encode_again()
+    self.seconds_learning += time.perf_counter() - began
+
+  def _encode_again(self) -> None:
+    """Encodes the references of all objects with the parameters as they are."""
+    references: dict[int, Any] = {}
+    last, guidance = self._frame, self._guidance
+    for frame in {id(x): x for x, _ in self._shown.values()}.values():
+      ids = [i for i in self._ids if self._shown[i][0] is frame]
+      self._frame = frame
+      found, _ = self._encode(np.stack([self._shown[i][1] for i in ids]))
+      references |= {
+        i: jax.tree.map(lambda x, k=k: x[k : k + 1], found)
+        for k, i in enumerate(ids)
+      }
+    self._frame, self._guidance = last, guidance
+    ordered = [references[i] for i in self._ids]
+    self._references = jax.tree.map(lambda *x: jnp.concatenate(x), *ordered)
+    self._merged = None
+
+  def _learn_again(self) -> None:
+    """Learns from the last frame as well, where that is asked for."""
+    if self._learner is None or not self._learner.every:
+      return
+    sure = self.confidences.min() >= self._learner.confidence
+    if self._steps % self._learner.every or not (sure and self._lessons):
+      return
+    assert self._frame is not None
+    height, width = self._geometry.size
+    mode = self._config.aggregation
+    labels = compiled.label(self.probabilities, mode, None)
+    ids = np.array([0, *self._ids], np.uint8)
+    frame = self._frame[:height, :width]
+    self._found = lessons_lib.Lesson(frame, ids[np.asarray(labels)])
+    self._learn(again=True)
 
   def step(self, frame: np.ndarray) -> np.ndarray:
     """Segments the next frame.
@@ -312,7 +446,7 @@ class Tracker:
 
   def _step(self, frame: np.ndarray) -> np.ndarray:
     """Segments the next frame; its labels are not refined."""
-    _check_frame(frame, self._geometry)
+    checks.check_frame(frame, self._geometry)
     if not self._ids:
       self._frame = self._geometry.prepare(frame)
       return np.zeros(self._geometry.shape, np.uint8)
@@ -408,7 +542,9 @@ class Tracker:
     Returns:
       What is equal for videos that share all that is compiled.
     """
-    return self._geometry_of(height, width).kind, objects
+    # What has learnt is a network of its own.
+    own = id(self) if self.learns else None
+    return self._geometry_of(height, width).kind, objects, own
 
   # --- Inside. ---------------------------------------------------------------
 
@@ -427,7 +563,7 @@ class Tracker:
 
   @property
   def _kind(self) -> Hashable:
-    kind = self._geometry.kind, len(self._ids)
+    kind = self.kind_of(*self._geometry.shape, len(self._ids))
     return self._model, self._config, kind
 
   def _add(self, frame, masks, ids) -> None:
@@ -442,11 +578,14 @@ class Tracker:
       raise errors.SavosError(
         f'object ids {ids}.\n  Expected numbers from 1 to {_MOST_OBJECTS}.'
       )
-    _check_frame(frame, self._opened)
+    checks.check_frame(frame, self._opened)
     height, width, _ = frame.shape
     geometry = self._geometry_of(height, width)
-    prepared = np.stack([_prepare_mask(mask, geometry) for mask in masks])
+    prepared = np.stack([checks.prepare_mask(mask, geometry) for mask in masks])
     self._opened, self._frame = geometry, geometry.prepare(frame)
+    if self.learns:
+      shown = ((self._frame, mask) for mask in prepared)
+      self._shown |= zip(ids, shown, strict=True)
     references, guidance = self._encode(prepared)
     memory = self._empty_memory(references)
     sure = jnp.ones(len(ids), jnp.float32)
@@ -469,6 +608,8 @@ class Tracker:
 
   def _take(self, positions: list[int]) -> None:
     """Keeps the objects at these positions, in this order."""
+    kept = {self._ids[k] for k in positions}
+    self._shown = {i: x for i, x in self._shown.items() if i in kept}
     index = jnp.asarray(positions, jnp.int32)
     self._ids = [self._ids[k] for k in positions]
     self._references = jax.tree.map(lambda r: r[index], self._references)
@@ -549,6 +690,7 @@ class Tracker:
         'probabilities: its parameters are damaged, or too large for the '
         'dtype of its computation. Take another network.'
       )
+    self._learn_again()
     height, width = self._geometry.shape
     table = np.array([0, *self._ids], np.uint8)
     return table[np.asarray(labels)[:height, :width]]
@@ -575,7 +717,7 @@ def step_together(
       tracker has stepped then, unless the network found what is no number.
   """
   for tracker, frame in zip(trackers, frames, strict=True):
-    _check_frame(frame, tracker._geometry)
+    checks.check_frame(frame, tracker._geometry)
   first = trackers[0]
   for tracker in trackers[1:]:
     if tracker._kind != first._kind or tracker._params is not first._params:
@@ -598,42 +740,3 @@ def step_together(
 def _concatenate(a: Any, b: Any) -> Any:
   """Puts the objects of two trees of arrays [K, ...] behind each other."""
   return jax.tree.map(lambda x, y: jnp.concatenate([x, y]), a, b)
-
-
-def _check_frame(
-  frame: np.ndarray, geometry: geometry_lib.Geometry | None
-) -> None:
-  """Refuses what is no frame, or none of a video that has begun."""
-  if frame.ndim != 3 or frame.shape[2] != 3 or frame.dtype != np.uint8:
-    raise errors.SavosError(
-      f'a frame of shape {frame.shape}, {frame.dtype}.\n'
-      '  Expected RGB, uint8 [height, width, 3].'
-    )
-  if geometry and frame.shape[:2] != geometry.shape:
-    height, width = geometry.shape
-    raise errors.SavosError(
-      f'a frame of {frame.shape[1]}x{frame.shape[0]} pixels (width x '
-      f'height).\n  Expected {width}x{height}, as the first frame: begin '
-      'another video with start or reset.'
-    )
-
-
-def _prepare_mask(
-  mask: np.ndarray, geometry: geometry_lib.Geometry
-) -> np.ndarray:
-  """Checks a mask and returns it as float32, shrunk and padded."""
-  mask = np.asarray(mask)
-  if mask.shape != geometry.shape:
-    raise errors.SavosError(
-      f'a mask of shape {mask.shape}.\n'
-      f"  Expected {geometry.shape}, its frame's height and width."
-    )
-  if not np.issubdtype(mask.dtype, np.floating):
-    mask = mask > 0
-  mask = mask.astype(np.float32)
-  if not mask.max() > 0 or not mask.max() <= 1:
-    raise errors.SavosError(
-      f'a mask with values up to {mask.max():g}.\n'
-      '  Expected an object: at least one pixel above 0, and none above 1.'
-    )
-  return geometry.prepare(mask)

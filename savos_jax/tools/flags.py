@@ -20,6 +20,7 @@ def add_field(
   name: str,
   *,
   unset: str = '',
+  prefix: str = '',
   **more: Any,
 ) -> None:
   """Adds the flag of a field of a dataclass.
@@ -30,6 +31,7 @@ def add_field(
     name: of the field.
     unset: what holds without the flag, which is None then; '': the field's
       default.
+    prefix: of the flag's name, which are many dataclasses' otherwise.
     **more: see `add_flag`.
   """
   field = {field.name: field for field in dataclasses.fields(options)}[name]
@@ -38,7 +40,7 @@ def add_field(
     default, text = None, f'{text}; default: {unset}'
   add_flag(
     parser,
-    name,
+    prefix + name,
     field.metadata['rule'],
     **{'default': default, 'help': text, **more},
   )

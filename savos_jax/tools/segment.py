@@ -33,6 +33,7 @@ from collections.abc import Sequence
 import functools
 
 from savos_jax import checkpoints
+from savos_jax import online
 from savos_jax.annotations import formats
 from savos_jax.foundation import ranges
 from savos_jax.inference import options
@@ -120,6 +121,7 @@ def _parser() -> argparse.ArgumentParser:
   add_field('zoom', metavar='FACTOR', unset=stored)
   for name in _AS_ASKED:
     add_field(name)
+  _add_online(parser)
   add(
     '--overlay', action=argparse.BooleanOptionalAction, default=True,
     help='draws the masks over the video: overlay.mp4',
@@ -146,6 +148,24 @@ def _parser() -> argparse.ArgumentParser:
     '--overwrite', action='store_true', help='replaces earlier results in --out'
   )
   return parser
+
+
+def _add_online(parser: argparse.ArgumentParser) -> None:
+  add_field = functools.partial(
+    flags.add_field, parser, online.OnlineConfig, prefix='online_'
+  )
+  add_field(
+    'steps',
+    called='online',
+    nargs='?',
+    const=online.STEPS,
+    metavar='STEPS',
+    help='the network learns the objects first, from lucid dreams of the '
+    f'frames with a mask: better masks, and slow; {online.STEPS} steps where '
+    'no number is said',
+  )
+  add_field('seconds', metavar='SECONDS')
+  add_field('every', metavar='FRAMES')
 
 
 def _check(

@@ -7,17 +7,20 @@ import contextlib
 import dataclasses
 import functools
 import hashlib
+import json
 import pathlib
 import sys
 
 import tqdm
 
 from savos_jax import network
+from savos_jax import online
 from savos_jax.annotations import formats
 from savos_jax.foundation import compilation_cache
 from savos_jax.foundation import errors
 from savos_jax.foundation import files
 from savos_jax.foundation import memory
+from savos_jax.inference import lessons
 from savos_jax.inference import options
 from savos_jax.inference import tracker as tracker_lib
 from savos_jax.pictures import cutout
@@ -114,6 +117,26 @@ def _check_out(arguments, manifest) -> None:
     )
 
 
+def _online(arguments) -> online.OnlineConfig:
+  """Returns how the network is to learn."""
+  asked = {
+    name: getattr(arguments, f'online_{name}')
+    for name in ('steps', 'seconds', 'every')
+  }
+  return online.OnlineConfig(**asked)
+
+
+def _learner(arguments, trained) -> lessons.Learner | None:
+  """Returns what teaches the network, if it is to learn."""
+  how = _online(arguments)
+  if not how.steps:
+    return None
+  # Takes long to import, and few ask for it.
+  from savos_jax.training import online as learning
+
+  return learning.Learner(trained.model, how)
+
+
 def _setting(arguments, video, given, trained, config) -> dict:
   """What two runs must share for one to go on from the other."""
   digest = hashlib.sha256()
@@ -126,6 +149,7 @@ def _setting(arguments, video, given, trained, config) -> dict:
     'direction': arguments.direction,
     'stop_when_lost': arguments.stop_when_lost,
     'checkpoint': fingerprints.fingerprint(trained.params)[:16],
+    'online': json.loads(json.dumps(dataclasses.asdict(_online(arguments)))),
     **{
       name: list(value) if isinstance(value, tuple) else value
       for name, value in dataclasses.asdict(config).items()
@@ -232,7 +256,11 @@ def _segment(
 ) -> engine.Timing:
   """Writes the results."""
   tracker = tracker_lib.Tracker(
-    trained.model, trained.params, config, float(video.pixel_aspect)
+    trained.model,
+    trained.params,
+    config,
+    float(video.pixel_aspect),
+    _learner(arguments, trained),
   )
   way = arguments.direction
   setting = _setting(arguments, video, given, trained, config)
@@ -325,6 +353,8 @@ def run(arguments: argparse.Namespace) -> None:
     functools.partial(network.load, arguments.checkpoint),
     functools.partial(_shown, arguments.out),
   )
+  if timing.learning:
+    print(f'{timing.learning:.1f} s of online learning')
   if timing.steady_frames:
     print(
       f'{1 / timing.seconds_a_frame:.2f} frames/s in the network '

@@ -124,6 +124,7 @@ class Timing:
     steady: in all other calls of the network, with transfers.
     steady_frames: how many frames these segmented.
     refining: in the dense CRF, for all frames.
+    learning: in online learning, of all videos.
     total: from the first frame's decoding to the last sink's end.
   """
 
@@ -131,6 +132,7 @@ class Timing:
   steady: float = 0.0
   steady_frames: int = 0
   refining: float = 0.0
+  learning: float = 0.0
   total: float = 0.0
 
   @property
@@ -316,7 +318,22 @@ class _Engine:
     started = time.perf_counter()
     given = marks_lib.give(run.tracker, run.job.marks, shown.index, shown.image)
     self.timing.first += time.perf_counter() - started
+    self._teach(run, given)
     self._take(run, given, given)
+
+  def _teach(self, run: _Run, labels: np.ndarray) -> None:
+    """Has the network learn from the coming frame, if it is to learn at all.
+
+    Args:
+      run: the video.
+      labels: what is where in it, uint8 [H, W].
+    """
+    tracker = run.tracker
+    if not tracker.learns:
+      return
+    before = tracker.seconds_learning
+    tracker.adapt(run.coming.image, labels)
+    self.timing.learning += tracker.seconds_learning - before
 
   def step(self) -> None:
     """Segments the coming frame of all that are running."""
@@ -330,17 +347,20 @@ class _Engine:
     slots = _slots(len(runs), self._most)
     first = (kind, slots) not in self._seen or any(run.fresh for run in runs)
     self._seen.add((kind, slots))
+    trackers = [run.tracker for run in runs]
+    learnt = -sum(tracker.seconds_learning for tracker in trackers)
     started = time.perf_counter()
     try:
       found = tracker_lib.step_together(
-        [run.tracker for run in runs],
-        [run.coming.image for run in runs],
-        slots,
+        trackers, [run.coming.image for run in runs], slots
       )
     except errors.SavosError as error:
       where = ', '.join(run.place for run in runs)
       raise errors.SavosError(f'{where}: {error}') from None
     seconds = time.perf_counter() - started
+    learnt += sum(tracker.seconds_learning for tracker in trackers)
+    self.timing.learning += learnt
+    seconds -= learnt
     if first:
       self.timing.first += seconds
     else:
@@ -352,6 +372,8 @@ class _Engine:
       marks, shown = run.job.marks, run.coming
       if shown.index in marks.objects:
         given = marks_lib.give(run.tracker, marks, shown.index, shown.image)
+        ids = marks.objects[shown.index]
+        self._teach(run, marks_lib.over(labels, given, ids))
       self._take(run, labels, given)
 
   def _take(

@@ -1,0 +1,80 @@
+"""Online learning: what a network is taught of a video before it segments it.
+
+SAVOS, section 6.4.1; `training.online` does it.
+"""
+
+import dataclasses
+
+from savos_jax.data import lucid_config
+from savos_jax.data import perturb
+from savos_jax.foundation import ranges
+
+PARAMETERS = ('decoder', 'decoder_and_global_convolution', 'all')
+OPTIMIZERS = ('adam', 'sgd')
+
+STEPS = 40  # Where it is asked for and no number is said.
+_STEPS = ranges.whole(0, 1_000_000, of='steps')
+
+
+def _dreams() -> lucid_config.LucidConfig:
+  # Poisson blending takes most of a dream's time; and a network that saw no
+  # mask but dilated ones would erode its own from frame to frame.
+  return lucid_config.LucidConfig(merge='feather', mask_dilation=0)
+
+
+def _noise() -> perturb.MaskNoise:
+  return perturb.MaskNoise(shift=0.1, scale=(0.9, 1.1), spline=0.1, dilation=8)
+
+
+@dataclasses.dataclass(frozen=True)
+class OnlineConfig:
+  """How a network learns the objects of a video.
+
+  Attributes:
+    steps: taken where masks are given: in the first frame, and in every later
+      one that has a mark; 0: the network stays as it is.
+    seconds: no step begins after so many, each time; 0: no bound. With a bound
+      the masks depend on the machine's speed.
+    batch_size: lucid dreams a step.
+    clip_frames: frames of a dream that are segmented, each guided by what was
+      found in the one before, as in a video.
+    optimizer: one of `OPTIMIZERS`.
+    learning_rate: the same in all steps.
+    parameters: which of them learn, one of `PARAMETERS`; the look back learns
+      with the global convolution.
+    every: each so many frames a frame in which every object is sure is learnt
+      from besides those with masks, in place of the one before it (OnAVOS); 0:
+      never.
+    every_steps: steps taken there.
+    confidence: how sure each object must be there (see `Tracker.confidences`).
+    lucid: the dreams' ranges.
+    noise: of the mask before the first of these frames.
+
+  Raises:
+    ValueError: a field is out of its range.
+  """
+
+  steps: int = ranges.field(
+    0, _STEPS, 'steps in which the network learns the objects first; slow'
+  )
+  seconds: float = ranges.field(
+    0.0, ranges.number(0, 1e6), 'learns no longer than so many seconds; 0: any'
+  )
+  batch_size: int = ranges.field(2, ranges.whole(1, 1024))
+  clip_frames: int = ranges.field(1, ranges.whole(1, 100))
+  optimizer: str = ranges.field('adam', ranges.choice(*OPTIMIZERS))
+  learning_rate: float = ranges.field(1e-4, ranges.number(0, 1e3, above=True))
+  parameters: str = ranges.field('all', ranges.choice(*PARAMETERS))
+  every: int = ranges.field(
+    0,
+    ranges.whole(1, 1_000_000, of='frames', zero='never'),
+    'and learns again each so many frames, where it is sure; 0: never',
+  )
+  every_steps: int = ranges.field(5, _STEPS)
+  confidence: float = ranges.field(0.9, ranges.SHARE)
+  lucid: lucid_config.LucidConfig = dataclasses.field(default_factory=_dreams)
+  noise: perturb.MaskNoise = dataclasses.field(default_factory=_noise)
+
+  def __post_init__(self):
+    """Refuses what nothing can be learnt with."""
+    ranges.check_fields(self)

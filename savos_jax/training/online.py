@@ -1,0 +1,293 @@
+"""Teaches a network the objects of a video: online learning (6.4.1).
+
+Reference and target are both lucid dreams of a frame whose mask is known. One
+object of it at random is the foreground; the others are background.
+"""
+
+from collections.abc import Generator
+from collections.abc import Sequence
+from concurrent import futures
+import dataclasses
+import functools
+import time
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import tqdm
+
+from savos_jax import objective as objective_lib
+from savos_jax import online
+from savos_jax.data import choices
+from savos_jax.data import lucid
+from savos_jax.data import perturb
+from savos_jax.foundation import errors
+from savos_jax.inference import compiled
+from savos_jax.inference import geometry as geometry_lib
+from savos_jax.inference import lessons as lessons_lib
+from savos_jax.models import savos
+from savos_jax.training import recurrence
+
+# A dream whose reference does not show the object teaches nothing.
+_ATTEMPTS = 5
+# Sets of objects that move in the dreams of a frame: each is inpainted once.
+_SUBSETS = 4
+_CLIP_NORM = 1.0  # As in training.
+_PARTS = {
+  'decoder': ('decoder',),
+  'decoder_and_global_convolution': (
+    'decoder',
+    'global_convolution',
+    'matching',
+  ),
+}
+
+
+@functools.cache
+def _optimizer(
+  kind: str, rate: float, parameters: str
+) -> optax.GradientTransformation:
+  """Returns the optimiser; the same one each time, so that it compiles once."""
+  core = optax.adam(rate) if kind == 'adam' else optax.sgd(rate, momentum=0.9)
+  learns = optax.chain(optax.clip_by_global_norm(_CLIP_NORM), core)
+  return optax.partition(
+    {True: learns, False: optax.set_to_zero()},
+    functools.partial(_learns, parameters),
+  )
+
+
+def _learns(parameters: str, params: Any) -> Any:
+  """Tells of each array whether it learns."""
+
+  def learns(path, _):
+    return parameters == 'all' or path[0].key in _PARTS[parameters]
+
+  return jax.tree_util.tree_map_with_path(learns, params)
+
+
+@functools.partial(jax.jit, static_argnames=('model', 'optimizer', 'objective'))
+def _step(params, state, batch, *, model, optimizer, objective):
+  """Takes a step; returns parameters, the optimiser's state and the loss."""
+  gradients, metrics = recurrence.gradients(
+    params, batch, model=model, objective=objective
+  )
+  updates, state = optimizer.update(gradients, state, params)
+  return optax.apply_updates(params, updates), state, metrics['loss']
+
+
+@functools.partial(jax.jit, static_argnames=('view', 'windows'))
+def _window(frame, mask, where, size, *, view, windows):
+  """Shows a frame and a mask through the window that a mask places.
+
+  Args:
+    frame: uint8 [h, w, 3].
+    mask: uint8 [h, w], 0 or 1.
+    where: of the object, uint8 [h, w], 0 or 1.
+    size: int32 [2], h and w.
+    view: what the network sees.
+    windows: how they are placed.
+
+  Returns:
+    Both as the network sees them, uint8.
+  """
+  sight = compiled.Sight(where[None].astype(jnp.float32), size, None, windows)
+  frame = sight.look(frame[None].astype(jnp.float32), view)[0]
+  mask = sight.look(mask[None].astype(jnp.float32), view)[0]
+  return jnp.rint(frame).astype(jnp.uint8), (mask > 0.5).astype(jnp.uint8)
+
+
+class Learner:
+  """Teaches one network; see `lessons.Learner`."""
+
+  def __init__(
+    self, model: savos.SAVOS, config: online.OnlineConfig, seed: int = 0
+  ):
+    """Compiles nothing yet.
+
+    Args:
+      model: the network.
+      config: how it learns.
+      seed: of the dreams; the same one teaches the same.
+    """
+    self._model, self._config, self._seed = model, config, seed
+    self._objective = objective_lib.Objective(
+      loss_reduction='mean',
+      soft_iou_weight=0.5,
+      encoder=config.parameters == 'all',
+    )
+    self._optimizer = _optimizer(
+      config.optimizer, config.learning_rate, config.parameters
+    )
+
+  @property
+  def every(self) -> int:
+    """See `lessons.Learner`."""
+    return self._config.every
+
+  @property
+  def confidence(self) -> float:
+    """See `lessons.Learner`."""
+    return self._config.confidence
+
+  def learn(
+    self,
+    params: Any,
+    lessons: Sequence[lessons_lib.Lesson],
+    geometry: geometry_lib.Geometry,
+    turn: int,
+    *,
+    again: bool = False,
+  ) -> Any:
+    """See `lessons.Learner`.
+
+    Raises:
+      SavosError: it learns too fast: a step's loss is no number.
+    """
+    steps = self._config.every_steps if again else self._config.steps
+    began = time.monotonic()
+    state = jax.jit(self._optimizer.init)(params)
+    batches = self._batches(lessons, geometry, turn, steps)
+    with tqdm.tqdm(
+      total=steps, unit='step', desc='learning', leave=False, disable=None
+    ) as bar:
+      for batch in batches:
+        params, state, loss = _step(
+          params,
+          state,
+          batch,
+          model=self._model,
+          optimizer=self._optimizer,
+          objective=self._objective,
+        )
+        if not np.isfinite(loss):
+          raise errors.SavosError(
+            f'online learning: the loss is {loss} with the learning rate '
+            f'{self._config.learning_rate:g}.\n  Expected a number: lower '
+            'config.online.learning_rate.'
+          )
+        bar.update()
+        if 0 < self._config.seconds <= time.monotonic() - began:
+          batches.close()
+    return params
+
+  def learnt(self, params: Any) -> list[Any]:
+    """See `lessons.Learner`."""
+    learns = jax.tree.leaves(_learns(self._config.parameters, params))
+    arrays = jax.tree.leaves(params)
+    return [x for x, does in zip(arrays, learns, strict=True) if does]
+
+  def relearn(self, params: Any, learnt: Sequence[Any]) -> Any:
+    """See `lessons.Learner`."""
+    expected = [x.shape for x in self.learnt(params)]
+    if [x.shape for x in learnt] != expected:
+      raise errors.SavosError(
+        f'{len(learnt)} arrays of what a network has learnt.\n  Expected '
+        f'{len(expected)}, of the shapes of its parameters.'
+      )
+    rest = iter(learnt)
+    learns = _learns(self._config.parameters, params)
+    return jax.tree.map(
+      lambda x, does: jnp.asarray(next(rest)) if does else x, params, learns
+    )
+
+  def _batches(self, lessons, geometry, turn, steps) -> Generator[Any]:
+    """Yields batches; the next one is dreamt while one is learnt from."""
+    dreamer = _Dreamer(lessons, geometry, self._config, (self._seed, turn))
+    with futures.ThreadPoolExecutor(1) as executor:
+      coming = executor.submit(dreamer.batch, 0)
+      for step in range(steps):
+        batch = coming.result()
+        if step < steps - 1:
+          coming = executor.submit(dreamer.batch, step + 1)
+        yield batch
+
+
+class _Dreamer:
+  """Dreams of frames; a pure function of the seeds and the step."""
+
+  def __init__(
+    self,
+    lessons: Sequence[lessons_lib.Lesson],
+    geometry: geometry_lib.Geometry,
+    config: online.OnlineConfig,
+    seeds: tuple[int, ...],
+  ):
+    self._lessons = [x for x in lessons if x.labels.any()]
+    self._geometry, self._config = geometry, config
+    self._seeds = seeds
+    # The sets of objects that may move, of each frame; and the backgrounds.
+    self._moving = [
+      choices.moving_subsets(lesson.labels, seeds[0], str(k), _SUBSETS)
+      for k, lesson in enumerate(self._lessons)
+    ]
+    self._behind: dict[tuple[int, tuple[int, ...]], np.ndarray] = {}
+
+  def batch(self, step: int) -> dict[str, np.ndarray]:
+    """Returns the examples of a step, as `recurrence.gradients` takes them."""
+    found = [
+      self._example(np.random.default_rng((*self._seeds, step, k)))
+      for k in range(self._config.batch_size)
+    ]
+    return {name: np.stack([one[name] for one in found]) for name in found[0]}
+
+  def _example(self, rng: np.random.Generator) -> dict[str, np.ndarray]:
+    which = int(rng.integers(len(self._lessons)))
+    ids = np.unique(self._lessons[which].labels)
+    object_id = rng.choice(ids[ids > 0])
+    for _ in range(_ATTEMPTS):
+      dream = self._dream(which, rng)
+      if (dream.reference_labels == object_id).any():
+        break
+    one = functools.partial(_mask, object_id=object_id)
+    mask, before = one(dream.reference_labels), one(dream.previous_labels)
+    reference = self._seen(dream.reference_frame, mask, mask)
+    targets = [
+      self._seen(frame, one(labels), before)
+      for frame, labels in zip(dream.frames, dream.labels, strict=True)
+    ]
+    _, guidance = self._seen(dream.frames[0], before, before)
+    frames, masks = map(np.stack, zip(*targets, strict=True))
+    return {
+      'reference_frame': reference[0],
+      'reference_mask': reference[1],
+      'frames': frames,
+      'masks': masks,
+      'guidance': perturb.perturb_mask(guidance, self._config.noise, rng),
+    }
+
+  def _dream(self, which: int, rng: np.random.Generator) -> lucid.Dream:
+    frame, labels = self._lessons[which]
+    sets = self._moving[which]
+    moving = sets[rng.integers(len(sets))]
+    key = which, moving
+    if key not in self._behind:
+      self._behind[key] = lucid.inpaint(
+        frame, labels, moving, self._config.lucid
+      )
+    return lucid.dream(
+      frame,
+      labels,
+      rng,
+      self._config.lucid,
+      moving=moving,
+      background=self._behind[key],
+      targets=self._config.clip_frames,
+    )
+
+  def _seen(self, frame, mask, where) -> tuple[np.ndarray, np.ndarray]:
+    """Returns a frame and a mask as the network sees them; see `_window`."""
+    windows = self._geometry.windows
+    if windows is None:
+      return frame, mask
+    # A mask tells where the object is, however soft it is.
+    windows = dataclasses.replace(windows, lost_confidence=0.0)
+    size = np.array(mask.shape, np.int32)
+    view = self._geometry.views[0]
+    found = _window(frame, mask, where, size, view=view, windows=windows)
+    return np.asarray(found[0]), np.asarray(found[1])
+
+
+def _mask(labels: np.ndarray, object_id: int) -> np.ndarray:
+  return (labels == object_id).astype(np.uint8)
