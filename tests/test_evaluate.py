@@ -139,3 +139,13 @@ def test_training_takes_what_is_annotated(davis_folder, tmp_path):
     shutil.move(root / part / '480p', root / 'train' / part)
   names = [v.name for v in opening.load_split(config, tmp_path, 'train')]
   assert names == ['train0', 'train1']
+
+
+@pytest.mark.usefixtures('library_promotion')  # Optax counts on it.
+def test_the_time_of_online_learning_is_told(config, davis_folder, tmp_path):
+  config.data.root = str(davis_folder(splits={'val': 1}, frames=4))
+  config.data.val_split = 'val'
+  config.online.steps = 1
+  evaluate.evaluate(config, tmp_path)
+  speed = json.loads((tmp_path / 'results' / 'speed.json').read_text())
+  assert speed['learning_seconds'] > 0

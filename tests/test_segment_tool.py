@@ -424,3 +424,18 @@ def test_formats_of_other_programs_out_and_in(files, tmp_path, capsys):
   with pytest.raises(SystemExit, match='2'):
     run(files, out, '--no-overlay', '--format=pdf')
   assert 'coco_polygons' in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures('library_promotion')  # Optax counts on it.
+def test_the_network_learns_where_that_is_asked_for(files, tmp_path, capsys):
+  run(files, tmp_path / 'plain', '--no-overlay')
+  assert 'online learning' not in capsys.readouterr().out
+  flags = '--no-overlay', '--online=2', '--online_every=3'
+  run(files, tmp_path / 'learnt', *flags)
+  assert 's of online learning' in capsys.readouterr().out
+  with pytest.raises(SystemExit):
+    run(files, tmp_path / 'learnt', '--no-overlay', '--resume')
+  assert "'steps': 2" in capsys.readouterr().err
+  with pytest.raises(SystemExit):
+    run(files, tmp_path / 'bad', '--online=-1')
+  assert '-1: expected a whole number' in capsys.readouterr().err
