@@ -19,6 +19,7 @@ _COMMANDS = {
   'score': ('tools.score', 'scores masks that any program made'),
   'crf-search': ('tools.crf_search', 'the best parameters of the dense CRF'),
   'report': ('tools.report', 'a page with scores, charts and strips'),
+  'paper': ('tools.paper', 'the tables of the paper, measured here'),
   'curves': ('tools.curves', 'the curves of a training, as table and picture'),
   'dream': ('tools.dream', 'lucid dreams of a frame, to look at'),
   'import-backbone': ('tools.import_backbone', 'weights of a ResNet, imported'),

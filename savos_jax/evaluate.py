@@ -32,6 +32,7 @@ from savos_jax.training import metric_writing
 from savos_jax.training import online as learning
 from savos_jax.video import engine
 from savos_jax.video import sinks
+from savos_jax.weights import fingerprints
 
 logger = logging.getLogger(__name__)
 
@@ -202,6 +203,7 @@ def _write_run(config, results: pathlib.Path, trained, baselines) -> None:
     'revision': provenance.revision(),
     'device': provenance.device(),
     'checkpoint': str(config.eval.checkpoint or results.parent),
+    'weights': fingerprints.fingerprint(trained.params),
     'step': trained.step,
     'averaged': trained.averaged,
   }

@@ -51,3 +51,37 @@ def test_long_names_stay_apart():
   )
   # Whoever can't see the chart hears the whole names.
   assert all(name in chart.label for name in names)
+
+
+def test_a_scatter_chart_names_its_points():
+  points = [
+    charts.Point('one', 0.1, 0.8, 0),
+    charts.Point('two', 10.0, 0.6, 1),
+    charts.Point('near', 13.0, 0.602, 1),
+    charts.Point('untimed', float('nan'), 0.7, 1),
+  ]
+  chart = charts.scatter('J', ['ours', 'paper'], points, 'seconds')
+  assert chart.label == (
+    'J, percent; seconds. one (ours): 80.0 at 0.1; two (paper): 60.0 at 10; '
+    'near (paper): 60.2 at 13.'
+  )
+  svg = charts.to_svg(chart)
+  dots = [
+    tuple(map(float, found))
+    for found in re.findall(r'<rect x="([\d.]+)" y="([\d.]+)"', svg)
+  ]
+  texts = {
+    name: (float(x), float(y))
+    for x, y, name in re.findall(
+      r'<text x="([\d.]+)" y="([\d.]+)"[^>]*>(\w+)</text>', svg
+    )
+  }
+  assert len(dots) == 3
+  assert dots[0][0] < dots[1][0] < dots[2][0]
+  assert dots[0][1] < dots[1][1]
+  assert 'untimed' not in texts
+  assert texts['one'][0] > dots[0][0]  # To the right, where there is room.
+  assert texts['two'][0] < dots[1][0]  # To the left of its neighbour.
+  # 0.1 and 10 are two decades apart.
+  assert texts['1'][0] == pytest.approx((dots[0][0] + dots[1][0]) / 2 + 3.5)
+  assert charts.scatter('empty', [], [], 'seconds').shapes

@@ -45,7 +45,9 @@ _CONFIG_FORM = {
   'data?': dict.fromkeys(('source?', 'val_split?', 'year?', 'resolution?'), str)
 }
 _RUN_FORM = {
-  **dict.fromkeys(('date?', 'revision?', 'device?', 'checkpoint?'), str),
+  **dict.fromkeys(
+    ('date?', 'revision?', 'device?', 'checkpoint?', 'weights?'), str
+  ),
   'step?': int,
   'averaged?': bool,
   'config?': (_CONFIG_FORM, None),
@@ -53,7 +55,8 @@ _RUN_FORM = {
 }
 _SPEED_FORM = dict.fromkeys(
   ('sequences', 'frames', 'total_seconds', 'network_share', 'seconds_a_frame',
-   'first_seconds', 'peak_gib'), float,
+   'first_seconds', 'peak_gib', 'refining_seconds?', 'learning_seconds?'),
+  float,
 )  # fmt: skip
 # What an evaluation writes of its masks, as patterns.
 _WRITTEN = (
@@ -76,7 +79,8 @@ class Results:
     folder: holds the files.
     scores: as `tables.to_json_dict`.
     config: the configuration; None where no file tells.
-    run: date, revision, device, checkpoint and baselines, where recorded.
+    run: date, revision, device, checkpoint, a hash of its weights and
+      baselines, where recorded.
     speed: as `write_speed`; empty where it was not recorded.
     date: of the evaluation, ISO, to the minute.
   """
@@ -98,6 +102,22 @@ class Results:
     """The folder that the evaluation was given."""
     folder = self.folder.resolve()
     return folder.parent if folder.name == 'results' else folder
+
+  @property
+  def seconds_a_frame(self) -> float:
+    """Of the network and all that was done besides; nan if not recorded.
+
+    Refining the labels and learning online are shared among all frames.
+    """
+    if not self.speed:
+      return float('nan')
+    besides = sum(
+      self.speed.get(name, 0.0)
+      for name in ('refining_seconds', 'learning_seconds')
+    )
+    return self.speed['seconds_a_frame'] + besides / max(
+      1, self.speed['frames']
+    )
 
   def mean(self, name: str, measure: str) -> float:
     """Mean of 'J' or 'F' of an object, fraction; nan where there is none."""
@@ -228,7 +248,8 @@ def write_run(
   Args:
     folder: the results.
     config: the configuration as plain dictionaries.
-    facts: 'revision', 'device', 'checkpoint', 'step', 'averaged'.
+    facts: 'revision', 'device', 'checkpoint', 'weights' (a hash), 'step',
+      'averaged'.
     baselines: title -> scores.
 
   Raises:

@@ -91,8 +91,16 @@ def _font(height: int) -> ImageFont.ImageFont | ImageFont.FreeTypeFont:
   return ImageFont.load_default(max(10, height // 12))
 
 
-def _tag(picture: np.ndarray, text: str) -> np.ndarray:
-  """Writes text on a light patch in the upper left corner."""
+def tag(picture: np.ndarray, text: str) -> np.ndarray:
+  """Writes text on a light patch in the upper left corner.
+
+  Args:
+    picture: RGB uint8 [H, W, 3].
+    text: a line.
+
+  Returns:
+    RGB uint8 [H, W, 3].
+  """
   image = Image.fromarray(picture)
   pen = ImageDraw.Draw(image)
   font = _font(picture.shape[0])
@@ -199,7 +207,7 @@ def strip(
       labels = np.asarray(source(index), np.uint8)
       if sequence.merge_objects:
         labels = (labels > 0).astype(np.uint8)
-      row.append(_tag(cell(frame, labels, height), str(index)))
+      row.append(tag(cell(frame, labels, height), str(index)))
   return beside([beside(row, axis=1) for row in rows], axis=0)
 
 

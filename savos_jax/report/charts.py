@@ -1,4 +1,4 @@
-"""Bar and line charts, drawn once as shapes, written as SVG and as PNG.
+"""Bar, line and scatter charts, drawn as shapes, written as SVG and as PNG.
 
 A chart is some 360 units wide, the width of a phone, so that its text is
 legible there. Both forms come from the same shapes.
@@ -250,6 +250,124 @@ def lines(
     f'{title}, percent. '
     f'{". ".join(_range_text(one, at, unit) for one in series)}.'
   )
+  return Chart(title, label, _WIDTH, bottom + 31, tuple(shapes))
+
+
+class Point(NamedTuple):
+  """One method in a scatter chart.
+
+  Attributes:
+    name: written beside it.
+    x: above 0.
+    y: fraction.
+    series: index of the series that it is of.
+  """
+
+  name: str
+  x: float
+  y: float
+  series: int
+
+
+# Where a name may stand beside its point: steps from it, units, and the anchor.
+_PLACES = (
+  (6, 4, 'start'),
+  (-6, 4, 'end'),
+  (0, -7, 'middle'),
+  (0, 16, 'middle'),
+  (6, 15, 'start'),
+  (6, -7, 'start'),
+)
+_DOT = 7.0
+_ROOM = 0.1  # From a point to the border, parts of a step of the grid.
+
+
+def _covered(text: _Text) -> tuple[float, float, float, float]:
+  """Returns what a text covers: left, top, right, bottom."""
+  width = 1.2 * _LETTER * _FONT * len(text.text)  # In capitals.
+  left = {'start': 0.0, 'middle': width / 2, 'end': width}[text.anchor]
+  x = text.x - left
+  return x, text.y - 0.8 * _FONT, x + width, text.y + 0.2 * _FONT
+
+
+def _overlap(a: Sequence[float], b: Sequence[float]) -> float:
+  across, along = (min(a[i + 2], b[i + 2]) - max(a[i], b[i]) for i in range(2))
+  return max(across, 0.0) * max(along, 0.0)
+
+
+def _named(
+  dots: Sequence[tuple[float, float, str]], bounds: Sequence[float]
+) -> list[_Text]:
+  """Sets names beside dots where they cover the least of others."""
+  half = _DOT / 2
+  taken = [(x - half, y - half, x + half, y + half) for x, y, _ in dots]
+  texts = []
+  for x, y, name in dots:
+    places = [_Text(x + dx, y + dy, name, a) for dx, dy, a in _PLACES]
+
+    def cost(text):
+      box = _covered(text)
+      size = (box[2] - box[0]) * (box[3] - box[1])
+      outside = size - _overlap(box, bounds)
+      covered = outside + sum(_overlap(box, other) for other in taken)
+      return round(covered, 3)  # Of equal ones the first.
+
+    best = min(places, key=cost)
+    texts.append(best)
+    taken.append(_covered(best))
+  return texts
+
+
+def scatter(
+  title: str, series: Sequence[str], points: Sequence[Point], axis: str
+) -> Chart:
+  """Named points; the axis along x is logarithmic.
+
+  Args:
+    title: the chart's.
+    series: names for the legend.
+    points: those whose x or y is not finite are left out.
+    axis: what x is, with its unit.
+  """
+  points = [p for p in points if math.isfinite(p.x) and math.isfinite(p.y)]
+  left, right, height = 28.0, _WIDTH - 6.0, 220.0
+  shapes, top = _legend(series, dashed=False)
+  top += 4
+  bottom = top + height
+  decades = [math.log10(p.x) for p in points]
+  first = math.floor(min(decades, default=0.0) - _ROOM)
+  last = math.ceil(max(decades, default=0.0) + _ROOM)
+  values = [10 * p.y for p in points]
+  lowest = math.floor(min(values, default=0.0) - _ROOM) / 10
+  highest = math.ceil(max(values, default=0.0) + _ROOM) / 10
+
+  def place(x, y):
+    along = (math.log10(x) - first) / (last - first)
+    up = (y - lowest) / (highest - lowest)
+    return left + along * (right - left), bottom - up * height
+
+  for step in range(round(10 * lowest), round(10 * highest) + 1):
+    _, y = place(10**first, step / 10)
+    shapes.append(_Path(((left, y), (right, y)), 'grid'))
+    shapes.append(_Text(left - 4, y + 4, f'{10 * step}', 'end', 'faint'))
+  for decade in range(first, last + 1):
+    x, _ = place(10.0**decade, lowest)
+    shapes.append(_Path(((x, top), (x, bottom)), 'grid'))
+    anchor = 'end' if decade == last else 'middle'
+    text = f'{10.0**decade:g}'
+    shapes.append(_Text(x, bottom + 13, text, anchor, 'faint'))
+  dots = [(*place(p.x, p.y), p.name) for p in points]
+  for (x, y, _), point in zip(dots, points, strict=True):
+    paint = SERIES[point.series % len(SERIES)]
+    shapes.append(_Rectangle(x - _DOT / 2, y - _DOT / 2, _DOT, _DOT, paint))
+  shapes += _named(dots, (left, top, right, bottom))
+  middle = (left + right) / 2
+  shapes.append(_Text(middle, bottom + 26, axis, 'middle', 'faint'))
+  figures = '; '.join(
+    f'{p.name} ({series[p.series]}): {percent(p.y)} at {p.x:.3g}'
+    for p in points
+  )
+  label = f'{title}, percent; {axis}. {figures}.'
   return Chart(title, label, _WIDTH, bottom + 31, tuple(shapes))
 
 

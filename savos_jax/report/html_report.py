@@ -2,9 +2,7 @@
 
 from collections.abc import Mapping
 from collections.abc import Sequence
-from importlib import resources
 import json
-import math
 import os
 import pathlib
 from typing import Any
@@ -16,9 +14,11 @@ from savos_jax.evaluation import tables
 from savos_jax.foundation import files
 from savos_jax.report import charts
 from savos_jax.report import comparison as comparison_lib
+from savos_jax.report import html_page
 from savos_jax.report import html_sequences
 from savos_jax.report import markup
 from savos_jax.report import paper_figures
+from savos_jax.report import paper_tables
 
 _NO_FRAMES = 'the frames of the data set were not given.'
 
@@ -39,16 +39,6 @@ def _means(entry: Mapping[str, Any]) -> list[str]:
   """Writes the means of an entry: J&F, J, F."""
   values = entry['J&F'], entry['J']['mean'], entry['F']['mean']
   return [charts.percent(results_folder.number(value)) for value in values]
-
-
-def _measured(results: results_folder.Results) -> paper_figures.Measured:
-  data = (results.config or {}).get('data')
-  rules = results.scores.get('protocol', '')
-  return paper_figures.identify(data, rules, results.objects)
-
-
-def _seconds(value: float) -> str:
-  return f'{value:.3g}' if math.isfinite(value) else '-'
 
 
 def _cards(results: results_folder.Results) -> markup.Markup:
@@ -151,41 +141,21 @@ def _paper_table(
   measured: paper_figures.Measured,
   results: results_folder.Results,
 ) -> list[markup.Markup]:
-  timed = any(math.isfinite(row.seconds) for row in table.rows)
-
-  def cells(method, source, j, f, seconds):
-    last = [_seconds(seconds)] if timed else []
-    return [method, source, charts.percent(j), charts.percent(f), *last]
-
-  rows = [cells(row.method, 'paper', *row[1:]) for row in table.rows]
-  ours = measured.benchmark == table.benchmark
-  if ours:
-    total = results.scores['global']
-    j, f = (results_folder.number(total[m]['mean']) for m in ('J', 'F'))
-    seconds = results.speed.get('seconds_a_frame', float('nan'))
+  own, notes = [], []
+  if measured.benchmark == table.benchmark:
     name = f'this run, {measured.extent}'
-    rows.insert(0, cells(name, 'measured', j, f, seconds))
-  parts = [
-    markup.table(
-      f'{table.title}, percent',
-      ('method', 'source', 'J', 'F', *(['s a frame'] if timed else [])),
-      rows,
-      [0] if ours else [],
-    )
-  ]
-  notes = [table.note] if table.note else []
-  if ours and timed and results.speed:
-    notes.append(
-      'The seconds of this run are the network’s alone, on '
-      f'{results.run.get("device", "an unknown device")}.'
-    )
-  if notes:
-    parts.append(_e('p', ' '.join(notes), class_='faint'))
-  return parts
+    own = [paper_tables.measured(name, results)]
+    if results.speed:
+      notes.append(
+        'The seconds of this run are those of the network and of what refines '
+        'or teaches it, without files and the first frames, on '
+        f'{results.run.get("device", "an unknown device")}.'
+      )
+  return paper_tables.to_markup(paper_tables.fill(table, own, notes))
 
 
 def _paper(results: results_folder.Results) -> markup.Markup:
-  measured = _measured(results)
+  measured = paper_tables.identify(results)
   if not measured.benchmark:
     note = (
       f'This run is over other data ({measured.title}): none of these figures '
@@ -199,6 +169,8 @@ def _paper(results: results_folder.Results) -> markup.Markup:
       f'This run is over {measured.title}; the paper’s figures are over all '
       f'{whole}, so the two do not compare directly.'
     )
+    if measured.missing:
+      note += f' Not here: {", ".join(measured.missing)}.'
   return _e(
     'section',
     _e('h2', 'Beside the paper'),
@@ -273,21 +245,6 @@ def _setting(results: results_folder.Results) -> markup.Markup:
   return _e('section', _e('h2', 'Setting'), _facts(facts), config, id='setting')
 
 
-def _style() -> markup.Markup:
-  """Returns the style sheet, with the charts' colours for light and dark."""
-
-  def variables(which):
-    return ''.join(f'--{n}:{pair[which]};' for n, pair in charts.PAINTS.items())
-
-  sheet = resources.files('savos_jax.report') / 'report.css'
-  light, dark = variables(0), variables(1)
-  return markup.Markup(
-    f'<style>:root{{color-scheme:light dark;{light}}}\n'
-    f'@media screen and (prefers-color-scheme:dark){{:root{{{dark}}}}}\n'
-    f'{sheet.read_text("utf-8")}</style>'
-  )
-
-
 def build(
   results: results_folder.Results,
   videos: Sequence[sequences.Sequence] = (),
@@ -305,7 +262,7 @@ def build(
   Returns:
     HTML with everything inside: style, charts as SVG, pictures as JPEG.
   """
-  title = f'SAVOS on {_measured(results).title}'
+  title = f'SAVOS on {paper_tables.identify(results).title}'
   sections = [('scores', 'Scores', _scores(results))]
   if comparison is not None:
     part = comparison_lib.section(comparison)
@@ -320,22 +277,8 @@ def build(
     ('speed', 'Speed', _speed(results)),
     ('setting', 'Setting', _setting(results)),
   ]
-  links = [_e('li', _e('a', name, href=f'#{key}')) for key, name, _ in sections]
-  head = _e(
-    'head',
-    _e('meta', charset='utf-8'),
-    _e('meta', name='viewport', content='width=device-width, initial-scale=1'),
-    _e('title', title),
-    _style(),
-  )
   subtitle = f'{results.workdir.name}, {results.date}'
-  body = _e(
-    'body',
-    _e('header', _e('h1', title), _e('p', subtitle, class_='faint')),
-    _e('nav', _e('ul', *links), aria_label='Sections'),
-    _e('main', _cards(results), *(part for _, _, part in sections)),
-  )
-  return f'<!DOCTYPE html>\n{_e("html", head, body, lang="en")}\n'
+  return html_page.build(title, subtitle, sections, [_cards(results)])
 
 
 def plots(

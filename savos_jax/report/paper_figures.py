@@ -1,6 +1,6 @@
 """The figures that the paper reports, to stand beside measured ones.
 
-Symmetry 2019, 11(8), 1006. Nothing here was measured by this program. Tables
+Symmetry 2019, 11(8), 1006. Nothing here was measured by this program. Titles
 are numbered only where the number is known to us.
 """
 
@@ -32,12 +32,14 @@ class Table(NamedTuple):
   """A table of the paper.
 
   Attributes:
+    key: what it is asked for by.
     title: what it shows.
     benchmark: key of `BENCHMARKS`: what its figures are over.
     rows: the paper's own method first.
     note: what a reader must know; may be empty.
   """
 
+  key: str
   title: str
   benchmark: str
   rows: tuple[Row, ...]
@@ -83,6 +85,7 @@ BENCHMARKS = {
 
 TABLES = (
   Table(
+    '1',
     'DAVIS-2016 val',
     'davis2016',
     (
@@ -100,6 +103,7 @@ TABLES = (
     "RGMP is not in the paper's table; its row is what its authors report.",
   ),
   Table(
+    '2',
     'DAVIS-2017 val',
     'davis2017',
     (
@@ -112,6 +116,7 @@ TABLES = (
     ),
   ),
   Table(
+    'segtrack',
     'SegTrack v2',
     'segtrack',
     (
@@ -126,6 +131,7 @@ TABLES = (
     ),
   ),
   Table(
+    '3',
     'Table 3, ablation, DAVIS-2016 val',
     'davis2016',
     (
@@ -135,6 +141,7 @@ TABLES = (
     ),
   ),
   Table(
+    '4',
     'Table 4, add-ons, DAVIS-2016 val',
     'davis2016',
     (
@@ -154,12 +161,14 @@ class Measured(NamedTuple):
     extent: such as '10 of 20 sequences'.
     benchmark: key of `BENCHMARKS`; '' where no figure of the paper compares.
     complete: all objects of the benchmark were scored.
+    missing: names of the benchmark's sequences that were not there, sorted.
   """
 
   name: str
   extent: str
   benchmark: str = ''
   complete: bool = False
+  missing: tuple[str, ...] = ()
 
   @property
   def title(self) -> str:
@@ -212,4 +221,5 @@ def identify(
     part = f'all {whole} sequences'
   if benchmark.objects != whole:
     part += f', {len(objects)} of {benchmark.objects} objects'
-  return Measured(benchmark.title, part, key, complete)
+  missing = tuple(sorted(benchmark.names - found))
+  return Measured(benchmark.title, part, key, complete, missing)

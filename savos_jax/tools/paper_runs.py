@@ -1,0 +1,205 @@
+"""The evaluations that the paper's tables are made of, each done once."""
+
+import argparse
+from collections.abc import Mapping
+from collections.abc import Sequence
+import dataclasses
+import json
+import pathlib
+from typing import Any
+
+from ml_collections import config_dict
+
+from savos_jax import evaluate
+from savos_jax import network
+from savos_jax import opening
+from savos_jax import settings
+from savos_jax.configs import default
+from savos_jax.configs import demo
+from savos_jax.datasets import davis
+from savos_jax.datasets import sequences
+from savos_jax.evaluation import results_folder
+from savos_jax.foundation import errors
+from savos_jax.tools import segmenting
+from savos_jax.weights import fingerprints
+
+ADD_ONS = {'crf': '+ dense CRF'}
+GENERAL = ('davis2016', 'segtrack', 'more', 'embedded')  # Data, by their keys.
+OTHER = '-before'  # Ends the key of an evaluation of the other network.
+
+
+@dataclasses.dataclass(frozen=True)
+class Outcome:
+  """What became of an evaluation.
+
+  Attributes:
+    title: of its data.
+    results: what it has left; None where there is none.
+    videos: what was evaluated.
+    reason: why there are no results, a phrase.
+  """
+
+  title: str
+  results: results_folder.Results | None = None
+  videos: Sequence[sequences.Sequence] = ()
+  reason: str = ''
+
+
+class Runs:
+  """Evaluates what is asked for, where it is not done already."""
+
+  def __init__(self, arguments: argparse.Namespace):
+    """Keeps the arguments of the program; nothing is opened yet."""
+    self._arguments = arguments
+    self._networks: dict[str, tuple[network.Trained, str]] = {}
+    self._outcomes: dict[str, Outcome] = {}
+
+  @property
+  def outcomes(self) -> Mapping[str, Outcome]:
+    """All that was asked for, by key."""
+    return self._outcomes
+
+  def outcome(self, key: str) -> Outcome:
+    """Returns what became of an evaluation; does it, where that is not done.
+
+    Args:
+      key: 'davis2016', 'davis2017', 'segtrack', 'more' or 'embedded'; one of
+        `ADD_ONS` on DAVIS 2016; with `OTHER` behind it, by the other network.
+
+    Raises:
+      SavosError: the network can't be read, or the evaluation failed. Data that
+        can't be opened, and a library that lacks, are outcomes.
+    """
+    if key not in self._outcomes:
+      self._outcomes[key] = self._make(key)
+    return self._outcomes[key]
+
+  def _make(self, key: str) -> Outcome:
+    plain = key.removesuffix(OTHER)
+    data = 'davis2016' if plain in ADD_ONS else plain
+    title, fields, flag = self._data(data)
+    if flag:
+      return Outcome(title, reason=f'give {flag}')
+    path = self._path(key)
+    config = self._config(path, fields)
+    if plain == 'crf':
+      config.eval.crf = True
+    workdir = self._arguments.out / 'evaluations' / key
+    try:
+      settings.check(config, 'evaluate')
+      settings.inference_config(config)
+      videos = opening.load_split(config, workdir, config.data.val_split)
+    except errors.SavosError as error:
+      return Outcome(title, reason=_first_line(error))
+    done = _done(workdir, config, self._network(path)[1], videos)
+    if done is None:
+      what = f'{title}, {ADD_ONS[plain]}' if plain in ADD_ONS else title
+      print(f'{what}: {len(videos)} sequences, network {path}', flush=True)
+      evaluate.evaluate(config, workdir)
+      done = results_folder.load(workdir)
+    return Outcome(title, done, videos)
+
+  def _path(self, key: str) -> str:
+    a = self._arguments
+    return str(a.before if key.endswith(OTHER) else a.checkpoint)
+
+  def _network(self, path: str) -> tuple[network.Trained, str]:
+    """Returns a network and the hash of its weights."""
+    if path not in self._networks:
+      trained = network.load(path)
+      self._networks[path] = trained, fingerprints.fingerprint(trained.params)
+    return self._networks[path]
+
+  def _data(self, key: str) -> tuple[str, dict[str, Any], str]:
+    """Returns a data set's title, `config.data`, and the flag that lacks."""
+    a = self._arguments
+    if key == 'embedded':
+      fields = demo.get_config().data.to_dict()
+      return 'embedded clips', fields, ''
+    if key == 'segtrack':
+      fields = {'source': 'segtrack', 'train_split': '', 'val_split': 'all'}
+      return _rooted('SegTrack v2', a.segtrack, '--segtrack=ROOT', fields)
+    if key == 'more':
+      fields = {'resolution': _resolution(a.more)}
+      title = a.more.resolve().name if a.more else 'other data'
+      return _rooted(title, a.more, '--more=ROOT', fields)
+    year = key.removeprefix('davis')
+    return _rooted(f'DAVIS-{year} val', a.davis, '--davis=ROOT', {'year': year})
+
+  def _config(self, path: str, fields: dict[str, Any]):
+    """Returns the configuration of an evaluation.
+
+    Raises:
+      SavosError: the network tells of an evaluation that can't be.
+    """
+    config = default.get_config()
+    config.data.update(fields)
+    config.eval.checkpoint = path
+    trained, _ = self._network(path)
+    inference = segmenting.inference_config(self._arguments, trained)
+    config.eval.update(dataclasses.asdict(inference))
+    return config
+
+
+def _first_line(error: errors.SavosError) -> str:
+  return str(error).partition('\n')[0].removesuffix('.')
+
+
+def _rooted(title, root: pathlib.Path | None, flag: str, fields):
+  if root is None:
+    return title, fields, flag
+  return title, {**fields, 'root': str(root.resolve())}, ''
+
+
+def _resolution(root: pathlib.Path | None) -> str:
+  """Returns the folder of frames: 480p if there is one, or else the first."""
+  folder = (root or pathlib.Path()) / 'JPEGImages'
+  found = davis.folders(folder) if root and folder.is_dir() else []
+  return '480p' if '480p' in found or not found else found[0]
+
+
+def _told(config: config_dict.ConfigDict | Mapping[str, Any]) -> Any:
+  """Returns what decides the masks, as JSON has it; not where things are."""
+  fields = json.loads(json.dumps(
+    config.to_dict() if isinstance(config, config_dict.ConfigDict) else config
+  ))  # fmt: skip
+  fields.get('data', {}).pop('root', None)
+  fields.get('eval', {}).pop('checkpoint', None)
+  return fields
+
+
+def _done(
+  workdir: pathlib.Path,
+  config: config_dict.ConfigDict,
+  weights: str,
+  videos: Sequence[sequences.Sequence],
+) -> results_folder.Results | None:
+  """Returns the results of an evaluation that was done before.
+
+  Args:
+    workdir: where they would be.
+    config: of the evaluation that is asked for.
+    weights: hash of the network's.
+    videos: the data set.
+
+  Returns:
+    None where there are none, not whole, or of something else.
+
+  Raises:
+    SavosError: files are there that are none of ours.
+  """
+  if not (workdir / 'results' / 'run.json').is_file():
+    return None
+  found = results_folder.load(workdir)
+  same = (
+    _told(found.config or {}) == _told(config)
+    and found.run.get('weights') == weights
+    and found.speed.get('frames') == sum(map(len, videos))
+    and found.speed.get('sequences') == len(videos)
+  )
+  names = {name for video in videos for name in _objects(video)}
+  return found if same and set(found.objects) <= names else None
+
+
+def _objects(video: sequences.Sequence) -> list[str]:
+  return [video.object_name(i) for i in video.scored_ids]
