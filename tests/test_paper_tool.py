@@ -61,6 +61,7 @@ def test_what_is_there_is_measured_and_what_is_not_is_named(
     raise errors.SavosError('the dense CRF needs pydensecrf, which is not ...')
 
   monkeypatch.setattr(dense_crf, 'require', lacks)
+  monkeypatch.setattr(paper_runs, 'ADD_ONS', {'crf': '+ dense CRF'})
   out = tmp_path / 'paper'
   asked = ('--davis', root, '--table', 1, 2, 'segtrack', 3, 4, '--figure', 6)
   make(out, checkpoint, *asked)
@@ -129,22 +130,30 @@ def test_an_evaluation_of_something_else_is_done_again(
   assert done
 
 
-def test_add_ons_tell_what_they_cost(root, checkpoint, tmp_path, monkeypatch):
+@pytest.mark.slow
+@pytest.mark.usefixtures('library_promotion')
+def test_add_ons_tell_what_they_cost(root, checkpoint, tmp_path):
   pytest.importorskip('pydensecrf')
   out = tmp_path / 'paper'
-  make(out, checkpoint, '--davis', root, '--table=4')
-  base, refined = (
+  make(out, checkpoint, '--davis', root, '--table=4', '--online=1')
+  base, taught, refined = (
     results_folder.load(out / 'evaluations' / key)
-    for key in ('davis2016', 'crf')
+    for key in ('davis2016', 'online', 'crf')
   )
   assert refined.config['eval']['crf']
-  speed = refined.speed
-  expected = speed['seconds_a_frame'] + speed['refining_seconds'] / 10
-  assert refined.seconds_a_frame == pytest.approx(expected)
-  added = expected - base.seconds_a_frame
-  method = rows_of(out, 'table_4')[1]['method']
-  assert method.startswith(f'savos_jax {paper_runs.ADD_ONS["crf"]} (')
-  assert f'({added:+.2f} s)' in method
+  assert taught.config['online']['steps'] == 1
+  assert not base.config['online']['steps']
+  _, *rows = rows_of(out, 'table_4')
+  for one, row, name, spent in (
+    (taught, rows[0], '+ online learning', 'learning_seconds'),
+    (refined, rows[1], '+ dense CRF', 'refining_seconds'),
+  ):
+    speed = one.speed  # Of twice five frames.
+    expected = speed['seconds_a_frame'] + speed[spent] / 10
+    assert one.seconds_a_frame == pytest.approx(expected)
+    added = expected - base.seconds_a_frame
+    assert row['method'].lstrip("'") == f'savos_jax {name} ({added:+.2f} s)'
+    assert row['J'] == f'{100 * one.scores["global"]["J"]["mean"]:.1f}'
 
 
 def test_the_ablation_is_the_mean_of_its_seeds(root, tmp_path):
@@ -171,7 +180,7 @@ def test_one_network_on_all_data(
   make_config = demo.get_config
   monkeypatch.setattr(demo, 'get_config', lambda: _small(make_config))
   more = davis_folder(
-    folder='crowd', splits={'val': 1}, frames=4, objects=3, resolution='240p'
+    folder='crowd', splits={'val': 1}, frames=4, resolution='240p'
   )
   segtrack = segtrack_folders.make(tmp_path / 'SegTrackv2')
   out = tmp_path / 'paper'
@@ -185,7 +194,7 @@ def test_one_network_on_all_data(
     'libby',
     'SegTrack v2, 3 of 14 sequences, 5 of 24 objects',
     'penguin',
-    'crowd, 1 sequence, 3 objects',
+    'crowd, 1 sequence, 1 object',
   } <= set(rows)
   crowd = results_folder.load(out / 'evaluations' / 'more')
   assert crowd.config['data']['resolution'] == '240p'
@@ -193,7 +202,7 @@ def test_one_network_on_all_data(
   assert rows['val0']['J'] == f'{mean:.1f}'
   for row in rows.values():  # The same network twice.
     assert (row['J'], row['F']) == (row['J before'], row['F before'])
-  first = rows['crowd, 1 sequence, 3 objects']['first mask copied: J']
+  first = rows['crowd, 1 sequence, 1 object']['first mask copied: J']
   assert float(first) == pytest.approx(
     100 * crowd.run['baselines']['first mask copied']['J']['mean'], abs=0.06
   )
@@ -206,7 +215,7 @@ def test_one_network_on_all_data(
 def _small(make_config):
   config = make_config()
   config.data.update(
-    embedded_size=(32, 56), embedded_train_clips=1, embedded_val_clips=1,
+    embedded_size=(36, 48), embedded_train_clips=1, embedded_val_clips=1,
     embedded_frames=4,
   )  # fmt: skip
   return config

@@ -42,7 +42,12 @@ _SCORES_FORM = {
   'attributes?': {str: {**_MEANS, 'sequences': [str], 'without': _MEANS}},
 }
 _CONFIG_FORM = {
-  'data?': dict.fromkeys(('source?', 'val_split?', 'year?', 'resolution?'), str)
+  'data?': dict.fromkeys(
+    ('source?', 'val_split?', 'year?', 'resolution?'), str
+  ),
+  'model?': {},
+  'eval?': {},
+  'online?': {},
 }
 _RUN_FORM = {
   **dict.fromkeys(

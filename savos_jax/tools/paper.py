@@ -24,6 +24,7 @@ from typing import Any
 
 from savos_jax import checkpoints
 from savos_jax.foundation import errors
+from savos_jax.foundation import ranges
 from savos_jax.inference import options
 from savos_jax.tools import command
 from savos_jax.tools import flags
@@ -51,6 +52,11 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
   add('--before', type=command.path, metavar='PATH',
       help='another network, to stand beside it in the table of '
       'generalisation')  # fmt: skip
+  flags.add_flag(
+    parser, 'online', ranges.whole(1, 1_000_000, of='steps'), default=None,
+    metavar='STEPS', help='of the online learning in Table 4; default: as of '
+    'tools.segment --online',
+  )  # fmt: skip
   stored = 'as the network was evaluated in its training'
   field = functools.partial(flags.add_field, parser, options.InferenceConfig)
   field('short_side', called='max_size', metavar='PIXELS',

@@ -201,5 +201,5 @@ def _extent(outcome: paper_runs.Outcome) -> str:
   found = paper_tables.identify(outcome.results)
   count = len(outcome.results.objects)
   return f'{outcome.title}, {found.extent}' + (
-    '' if 'objects' in found.extent else f', {count} objects'
+    '' if 'objects' in found.extent else f', {count} object{"s" * (count > 1)}'
   )

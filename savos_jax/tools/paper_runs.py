@@ -12,6 +12,7 @@ from ml_collections import config_dict
 
 from savos_jax import evaluate
 from savos_jax import network
+from savos_jax import online
 from savos_jax import opening
 from savos_jax import settings
 from savos_jax.configs import default
@@ -23,7 +24,7 @@ from savos_jax.foundation import errors
 from savos_jax.tools import segmenting
 from savos_jax.weights import fingerprints
 
-ADD_ONS = {'crf': '+ dense CRF'}
+ADD_ONS = {'online': '+ online learning', 'crf': '+ dense CRF'}
 GENERAL = ('davis2016', 'segtrack', 'more', 'embedded')  # Data, by their keys.
 OTHER = '-before'  # Ends the key of an evaluation of the other network.
 
@@ -82,8 +83,9 @@ class Runs:
       return Outcome(title, reason=f'give {flag}')
     path = self._path(key)
     config = self._config(path, fields)
-    if plain == 'crf':
-      config.eval.crf = True
+    if plain == 'online':
+      config.online.steps = self._arguments.online or online.STEPS
+    config.eval.crf = plain == 'crf'
     workdir = self._arguments.out / 'evaluations' / key
     try:
       settings.check(config, 'evaluate')
@@ -158,14 +160,20 @@ def _resolution(root: pathlib.Path | None) -> str:
   return '480p' if '480p' in found or not found else found[0]
 
 
-def _told(config: config_dict.ConfigDict | Mapping[str, Any]) -> Any:
-  """Returns what decides the masks, as JSON has it; not where things are."""
-  fields = json.loads(json.dumps(
-    config.to_dict() if isinstance(config, config_dict.ConfigDict) else config
-  ))  # fmt: skip
-  fields.get('data', {}).pop('root', None)
-  fields.get('eval', {}).pop('checkpoint', None)
-  return fields
+def _decisive(config: Mapping[str, Any]) -> dict[str, Any]:
+  """Returns what of a configuration decides the masks; not where things are."""
+  data, seen, taught = (
+    dict(config.get(section, {})) for section in ('data', 'eval', 'online')
+  )
+  data.pop('root', None)
+  seen.pop('checkpoint', None)
+  return {
+    'seed': config.get('seed'),
+    'dtype': config.get('model', {}).get('compute_dtype'),
+    'data': data,
+    'eval': seen,
+    'online': taught if taught.get('steps') else None,
+  }
 
 
 def _done(
@@ -191,8 +199,9 @@ def _done(
   if not (workdir / 'results' / 'run.json').is_file():
     return None
   found = results_folder.load(workdir)
+  asked = json.loads(json.dumps(config.to_dict()))  # Tuples are lists there.
   same = (
-    _told(found.config or {}) == _told(config)
+    _decisive(found.config or {}) == _decisive(asked)
     and found.run.get('weights') == weights
     and found.speed.get('frames') == sum(map(len, videos))
     and found.speed.get('sequences') == len(videos)
