@@ -193,6 +193,9 @@ def get_config() -> config_dict.ConfigDict:
   # depend on how fast the machine is.
   online.seconds = 0.0
   online.batch_size = 2  # Dreams a step.
+  # 'dream': the reference is a dream, too (paper); 'frame': it is the frame
+  # itself, as when the video is segmented. Our addition.
+  online.reference = 'dream'
   online.clip_frames = 1  # Of each that are segmented, as in sampling.
   online.optimizer = 'adam'  # 'adam' or 'sgd', with a momentum of 0.9.
   online.learning_rate = 1e-4

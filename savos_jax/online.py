@@ -11,6 +11,7 @@ from savos_jax.foundation import ranges
 
 PARAMETERS = ('decoder', 'decoder_and_global_convolution', 'all')
 OPTIMIZERS = ('adam', 'sgd')
+REFERENCES = ('dream', 'frame')
 
 STEPS = 40  # Where it is asked for and no number is said.
 _STEPS = ranges.whole(0, 1_000_000, of='steps')
@@ -36,6 +37,9 @@ class OnlineConfig:
     seconds: no step begins after so many, each time; 0: no bound. With a bound
       the masks depend on the machine's speed.
     batch_size: lucid dreams a step.
+    reference: 'dream': reference and target are dreams of one frame, as in the
+      paper; 'frame': the reference is the frame itself, as when the video is
+      segmented.
     clip_frames: frames of a dream that are segmented, each guided by what was
       found in the one before, as in a video.
     optimizer: one of `OPTIMIZERS`.
@@ -61,6 +65,7 @@ class OnlineConfig:
     0.0, ranges.number(0, 1e6), 'learns no longer than so many seconds; 0: any'
   )
   batch_size: int = ranges.field(2, ranges.whole(1, 1024))
+  reference: str = ranges.field('dream', ranges.choice(*REFERENCES))
   clip_frames: int = ranges.field(1, ranges.whole(1, 100))
   optimizer: str = ranges.field('adam', ranges.choice(*OPTIMIZERS))
   learning_rate: float = ranges.field(1e-4, ranges.number(0, 1e3, above=True))

@@ -163,6 +163,28 @@ def test_an_example_shows_one_object_in_its_window(params, video):
   assert np.mean(shares) > 0.1
 
 
+def test_the_reference_may_be_the_frame_itself(params, video):
+  tracker = tracker_of(params)
+  tracker.start(video.frame(0), video.labels(0), video.object_ids)
+  config = dataclasses.replace(TWO_STEPS, reference='frame', batch_size=8)
+  dreamer = learning._Dreamer(
+    [lesson_of(video)], tracker._geometry, config, (0, 0)
+  )
+  found = dreamer.batch(0)
+  seen = [
+    dreamer._seen(video.frame(0), mask, mask)
+    for mask in ((video.labels(0) == i).astype(np.uint8) for i in (2, 5))
+  ]
+  which = []
+  for frame, mask in zip(
+    found['reference_frame'], found['reference_mask'], strict=True
+  ):
+    same = [np.array_equal(mask, own) for _, own in seen]
+    np.testing.assert_array_equal(frame, seen[same.index(True)][0])
+    which += same
+  assert len({*which}) == 2  # Either object, some time.
+
+
 def test_no_step_begins_when_the_time_is_over(params, video):
   slow = dataclasses.replace(TWO_STEPS, steps=10**6, seconds=1e-9)
   one = dataclasses.replace(TWO_STEPS, steps=1)

@@ -241,8 +241,11 @@ class _Dreamer:
       if (dream.reference_labels == object_id).any():
         break
     one = functools.partial(_mask, object_id=object_id)
-    mask, before = one(dream.reference_labels), one(dream.previous_labels)
-    reference = self._seen(dream.reference_frame, mask, mask)
+    shown = dream.reference_frame, dream.reference_labels
+    if self._config.reference == 'frame':
+      shown = self._lessons[which]
+    mask, before = one(shown[1]), one(dream.previous_labels)
+    reference = self._seen(shown[0], mask, mask)
     targets = [
       self._seen(frame, one(labels), before)
       for frame, labels in zip(dream.frames, dream.labels, strict=True)
