@@ -13,7 +13,6 @@ PARAMETERS = ('decoder', 'decoder_and_global_convolution', 'all')
 OPTIMIZERS = ('adam', 'sgd')
 REFERENCES = ('dream', 'frame')
 
-STEPS = 40  # Where it is asked for and no number is said.
 _STEPS = ranges.whole(0, 1_000_000, of='steps')
 
 
@@ -83,3 +82,13 @@ class OnlineConfig:
   def __post_init__(self):
     """Refuses what nothing can be learnt with."""
     ranges.check_fields(self)
+
+
+# What was best by five sequences that training had not seen, for who asks for
+# it and says no more (docs/benchmarks.md); the defaults are the paper's.
+PRACTICAL = OnlineConfig(
+  steps=100,
+  reference='frame',
+  learning_rate=3e-5,
+  parameters='decoder',
+)

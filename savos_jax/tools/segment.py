@@ -158,11 +158,11 @@ def _add_online(parser: argparse.ArgumentParser) -> None:
     'steps',
     called='online',
     nargs='?',
-    const=online.STEPS,
+    const=online.PRACTICAL.steps,
     metavar='STEPS',
     help='the network learns the objects first, from lucid dreams of the '
-    f'frames with a mask: better masks, and slow; {online.STEPS} steps where '
-    'no number is said',
+    'frames with a mask; slow; without a number of steps '
+    f'{online.PRACTICAL.steps}',
   )
   add_field('seconds', metavar='SECONDS')
   add_field('every', metavar='FRAMES')

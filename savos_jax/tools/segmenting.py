@@ -123,7 +123,7 @@ def _online(arguments) -> online.OnlineConfig:
     name: getattr(arguments, f'online_{name}')
     for name in ('steps', 'seconds', 'every')
   }
-  return online.OnlineConfig(**asked)
+  return dataclasses.replace(online.PRACTICAL, **asked)
 
 
 def _learner(arguments, trained) -> lessons.Learner | None:
