@@ -21,6 +21,7 @@ from savos_jax.datasets import davis
 from savos_jax.datasets import sequences
 from savos_jax.evaluation import results_folder
 from savos_jax.foundation import errors
+from savos_jax.foundation import ranges
 from savos_jax.tools import segmenting
 from savos_jax.weights import fingerprints
 
@@ -84,7 +85,9 @@ class Runs:
     path = self._path(key)
     config = self._config(path, fields)
     if plain == 'online':
-      config.online.steps = self._arguments.online or online.STEPS
+      how = online.PRACTICAL
+      config.online.update({x: getattr(how, x) for x in ranges.rules_of(how)})
+      config.online.steps = self._arguments.online or how.steps
     config.eval.crf = plain == 'crf'
     workdir = self._arguments.out / 'evaluations' / key
     try:
