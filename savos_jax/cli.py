@@ -14,6 +14,7 @@ import savos_jax
 _COMMANDS = {
   'segment': ('tools.segment', 'your own video, from the mask of a frame'),
   'mask': ('tools.mask', 'a first mask, from boxes and points'),
+  'studio': ('tools.studio', 'a page to mark, propagate, correct and export'),
   'train': ('main', 'trains a network of a configuration'),
   'evaluate': ('main', 'segments and scores a data set'),
   'score': ('tools.score', 'scores masks that any program made'),

@@ -15,7 +15,7 @@ FLOORS = (
   {'checkpoints', 'models', 'datasets', 'objective'},
   {'annotations', 'data', 'evaluation', 'pictures', 'weights', 'inference'},
   {'synthetic', 'report', 'video', 'online'},
-  {'rules'},
+  {'rules', 'studio'},
   {'settings'},
   {'opening'},
   {'training'},

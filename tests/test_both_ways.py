@@ -6,6 +6,7 @@ import pytest
 from savos_jax.datasets import masks
 from savos_jax.foundation import errors
 from savos_jax.foundation import files
+from savos_jax.inference import options
 from savos_jax.inference import tracker as tracker_lib
 from savos_jax.video import both_ways
 from savos_jax.video import engine
@@ -289,3 +290,23 @@ def test_what_a_part_lacks_is_told(video, monkeypatch):
   assert len(list(excerpts.part(video, 1, 7, 2).numbered())) == 4
   back = list(excerpts.backwards(video, 5).numbered())
   assert [shown.index for shown in back] == [0, 2, 4, 5]
+
+
+def test_a_mark_of_all_objects_leaves_nothing_of_what_was_before(
+  video, tmp_path
+):
+  tracker = tracker_lib.Tracker(
+    tiny_resnets.LOOKING_BACK,
+    tiny_resnets.looking_back_params(),
+    options.InferenceConfig(memory_frames=3, memory_every=2),
+  )
+  behind = {5: drawn(1, 2, shift=2)}
+  found = []
+  for name, before in (
+    ('one', {0: drawn(1, 2)}),
+    # In another order, and another number of frames before.
+    ('other', {1: drawn(2), 2: drawn(1, shift=4)}),
+  ):
+    kept = segment(tracker, video, {**before, **behind}, tmp_path / name)
+    found.append([np.asarray(told.probabilities) for told in kept.told[5:]])
+  np.testing.assert_array_equal(*found)

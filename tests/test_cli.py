@@ -95,7 +95,7 @@ def test_the_full_set_is_the_package_with_its_extras():
   project = tomllib.loads((ROOT / 'pyproject.toml').read_text())['project']
   lines = (ROOT / 'requirements.txt').read_text().splitlines()
   assert [line for line in lines if not line.startswith('#')] == [
-    '--editable .[tfds,grain,onnx,parquet]'
+    '--editable .[tfds,grain,onnx,parquet,studio]'
   ]
   assert not any('tensorflow' in needed for needed in project['dependencies'])
 

@@ -176,6 +176,22 @@ def decode_image(data: bytes, where: str | os.PathLike) -> Image.Image:
   return _decode(io.BytesIO(data), where, _whole)
 
 
+def use_image_data(
+  data: bytes, where: str | os.PathLike, use: Callable[[Image.Image], _Made]
+) -> _Made:
+  """Makes something of an image that is in memory, as `use_image` of a file.
+
+  Args:
+    data: see `decode_image`.
+    where: see there.
+    use: see `use_image`.
+
+  Raises:
+    SavosError: as `open_image`, or raised by `use`.
+  """
+  return _decode(io.BytesIO(data), where, use)
+
+
 def check_image(data: bytes, where: str | os.PathLike) -> None:
   """Refuses what `decode_image` would, by its header: for another decoder.
 

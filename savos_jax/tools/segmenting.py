@@ -23,12 +23,11 @@ from savos_jax.foundation import memory
 from savos_jax.inference import lessons
 from savos_jax.inference import options
 from savos_jax.inference import tracker as tracker_lib
-from savos_jax.pictures import cutout
-from savos_jax.pictures import overlay
 from savos_jax.tools import flags
 from savos_jax.tools import marking
 from savos_jax.video import annotation_files
 from savos_jax.video import annotation_sinks
+from savos_jax.video import drawn_sinks
 from savos_jax.video import engine
 from savos_jax.video import excerpts
 from savos_jax.video import marks
@@ -44,10 +43,6 @@ Bar = Callable[
   [int | None], contextlib.AbstractContextManager[Callable[[int], object]]
 ]
 
-_FOLDER_FPS = 24.0  # Of videos made from a folder of images.
-_FEATHER = 1.5  # Width of a cutout's soft edge, pixels.
-# Pixels around an object that keep their colours behind a film's alpha channel.
-_SPREAD = 8
 # What it writes into --out.
 _WRITTEN = (
   'masks/*',
@@ -157,21 +152,6 @@ def _setting(arguments, video, given, trained, config) -> dict:
   }
 
 
-def _before_green(frame, labels):
-  return cutout.green_screen(frame, cutout.matte(labels, _FEATHER))
-
-
-def _before_nothing(frame, labels):
-  return cutout.rgba(frame, labels, _FEATHER, spread=_SPREAD)
-
-
-_FILMS = {
-  'green': ('cutout.mp4', _before_green),
-  'prores': ('cutout.mov', _before_nothing),
-  'webm': ('cutout.webm', _before_nothing),
-}
-
-
 def _given(arguments, video) -> tuple[marks.Marks, dict[int, str]]:
   """Returns what is marked, and what the objects are called.
 
@@ -207,20 +187,10 @@ def _sinks(arguments, video, names) -> tuple[sinks.Sink, ...]:
   """Returns what makes all that was asked for beside the masks."""
   out = arguments.out
   found: list[sinks.Sink] = []
-  film = functools.partial(
-    sinks.Film,
-    fps=video.fps or _FOLDER_FPS,
-    pixel_aspect=video.pixel_aspect,
-    sound=video.sound,
-  )
   if arguments.overlay:
-    found.append(film(out / 'overlay.mp4', draw=overlay.draw))
-  if arguments.cutout == 'png':
-    draw = functools.partial(cutout.rgba, feather=_FEATHER)
-    found.append(sinks.Pictures(out / 'cutout', video.names, draw))
-  if arguments.cutout in _FILMS:
-    name, draw = _FILMS[arguments.cutout]
-    found.append(film(out / name, draw=draw))
+    found.append(drawn_sinks.masks_over(out, video))
+  if arguments.cutout:
+    found.append(drawn_sinks.cut_out(out, video, arguments.cutout))
   found += [
     annotation_sinks.Annotations(out, name, video, names)
     for name in formats.FORMATS

@@ -86,8 +86,9 @@ def give(
   """Tells a tracker what is marked in a frame.
 
   Args:
-    tracker: begins anew at the first mark; at a later one it has stepped to
-      this frame.
+    tracker: begins anew at the first mark, and at one that holds all objects
+      that it follows: what was before is of no weight then. At any other one
+      it has stepped to this frame.
     marks: of the video.
     index: of a frame with a mark.
     frame: this frame, RGB uint8 [H, W, 3].
@@ -99,7 +100,7 @@ def give(
     SavosError: as `Tracker.add_object`.
   """
   labels, ids = marks.labels(index), marks.objects[index]
-  if index == marks.first:
+  if index == marks.first or {*tracker.object_ids} <= {*ids}:
     tracker.start(frame, labels, ids)
     return labels
   for object_id in ids:

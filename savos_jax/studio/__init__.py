@@ -1,0 +1,1 @@
+"""A page to mark, propagate, correct and export a video's objects."""

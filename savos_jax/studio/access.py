@@ -1,0 +1,189 @@
+"""Who may drive the studio: who knows its token, from its own page alone.
+
+A page of another site that is open in the same browser can send requests to
+this machine, too; so each request has to name this server as its host (against
+names that lead here, "DNS rebinding"), and what changes something has to come
+from this server's own page.
+"""
+
+from collections.abc import Iterable
+from collections.abc import Mapping
+import hmac
+import ipaddress
+import json
+import socket
+import urllib.parse
+
+# What a page may load: its own. `blob:` and `data:` are made by it.
+POLICY = (
+  "default-src 'self'; img-src 'self' blob: data:; object-src 'none'; "
+  "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+_HEADERS = {
+  b'content-security-policy': POLICY.encode(),
+  b'x-content-type-options': b'nosniff',
+  b'referrer-policy': b'no-referrer',
+  b'cross-origin-resource-policy': b'same-origin',
+  b'cross-origin-opener-policy': b'same-origin',
+  b'x-frame-options': b'DENY',
+}
+_SAFE = ('GET', 'HEAD', 'OPTIONS')
+_LOCAL = ('127.0.0.1', 'localhost', '[::1]')
+_AGAIN = (
+  '\n  Expected the address that the program printed, with its token: open it '
+  'again.'
+)
+
+
+def is_local(host: str) -> bool:
+  """Whether an address is of this machine alone."""
+  if host == 'localhost':
+    return True
+  try:
+    return ipaddress.ip_address(host).is_loopback
+  except ValueError:
+    return False
+
+
+def _is_address(host: str) -> bool:
+  try:
+    ipaddress.ip_address(host.strip('[]'))
+  except ValueError:
+    return False
+  return True
+
+
+def _first(headers: Iterable[tuple[bytes, bytes]], name: bytes) -> str | None:
+  """Returns a header's value; '' where it is there twice, which is a trick."""
+  found = [value.decode('latin-1') for key, value in headers if key == name]
+  if not found:
+    return None
+  return found[0] if len(found) == 1 else ''
+
+
+class Guard:
+  """ASGI middleware that lets nothing else pass."""
+
+  def __init__(self, app, token: str, host: str, port: int):
+    """Keeps what is right.
+
+    Args:
+      app: what is guarded.
+      token: what the person's browser knows.
+      host: where it listens.
+      port: where it listens.
+    """
+    self._app, self._token = app, token
+    self._port = port
+    self.cookie = f'savos_studio_{port}'
+    names = {*_LOCAL}
+    if not is_local(host):
+      names |= {host, socket.gethostname(), socket.getfqdn()}
+    self._hosts = {name.lower() for name in names}
+    # An address can't be made to lead elsewhere, as a name can.
+    self._any_address = not is_local(host)
+
+  async def __call__(self, scope, receive, send):
+    """Answers 403 itself, or lets the request pass."""
+    if scope['type'] == 'lifespan':
+      await self._app(scope, receive, send)
+      return
+    refused = self.refusal(scope)
+    if scope['type'] == 'websocket':
+      if refused:
+        await receive()
+        await send({'type': 'websocket.close', 'code': 4403})
+        return
+      await self._app(scope, receive, send)
+      return
+
+    async def send_guarded(message):
+      if message['type'] == 'http.response.start':
+        known = {name for name, _ in message['headers']}
+        more = [(k, v) for k, v in _HEADERS.items() if k not in known]
+        message = {**message, 'headers': [*message['headers'], *more]}
+      await send(message)
+
+    if refused:
+      await self._refuse(scope, send_guarded, refused)
+    elif self._brings_token(scope):
+      await self._welcome(send_guarded)
+    else:
+      await self._app(scope, receive, send_guarded)
+
+  def refusal(self, scope: Mapping) -> str:
+    """Returns why a request may not pass; '': it may."""
+    headers = scope['headers']
+    host = _first(headers, b'host')
+    if host is None or not self._is_here(host):
+      return f'a request to the host {host or "none"!r}.{_AGAIN}'
+    origin = _first(headers, b'origin')
+    scheme = 'https' if scope.get('scheme') in ('https', 'wss') else 'http'
+    if origin is not None and origin.lower() != f'{scheme}://{host.lower()}':
+      return f'a request of the page {origin!r}.{_AGAIN}'
+    changes = scope['type'] == 'websocket' or scope['method'] not in _SAFE
+    if changes and origin is None:
+      return f'a request of no page (it has no Origin).{_AGAIN}'
+    if self._brings_token(scope):
+      return ''
+    site = _first(headers, b'sec-fetch-site')
+    if site not in (None, 'same-origin', 'none'):
+      return f'a request of another page ({site}).{_AGAIN}'
+    if not self._has_cookie(headers):
+      return f'a request without the token.{_AGAIN}'
+    return ''
+
+  def _is_here(self, host: str) -> bool:
+    name, _, port = host.lower().rpartition(':')
+    if not port.isdecimal() or name.endswith(':'):
+      name, port = host.lower(), '80'
+    if int(port) != self._port:
+      return False
+    return name in self._hosts or (self._any_address and _is_address(name))
+
+  def _brings_token(self, scope) -> bool:
+    if scope['type'] != 'http' or scope['path'] != '/':
+      return False
+    query = urllib.parse.parse_qs(scope['query_string'].decode('latin-1'))
+    return self._is_token(query.get('token', [''])[0])
+
+  def _has_cookie(self, headers) -> bool:
+    # Not by http.cookies: one that another server of this machine has set, and
+    # that it does not like, would hide all others.
+    for part in (_first(headers, b'cookie') or '').split(';'):
+      name, _, value = part.strip().partition('=')
+      if name == self.cookie and self._is_token(value):
+        return True
+    return False
+
+  def _is_token(self, text: str) -> bool:
+    return hmac.compare_digest(text.encode(), self._token.encode())
+
+  async def _welcome(self, send) -> None:
+    """Puts the token into a cookie, and out of the address bar."""
+    cookie = f'{self.cookie}={self._token}; HttpOnly; SameSite=Strict; Path=/'
+    headers = [
+      (b'location', b'/'),
+      (b'set-cookie', cookie.encode()),
+      (b'cache-control', b'no-store'),
+      (b'content-length', b'0'),
+    ]
+    await send(
+      {'type': 'http.response.start', 'status': 303, 'headers': headers}
+    )
+    await send({'type': 'http.response.body', 'body': b''})
+
+  async def _refuse(self, scope, send, why: str) -> None:
+    if scope['path'] == '/':
+      body, kind = f'{why}\n'.encode(), b'text/plain; charset=utf-8'
+    else:
+      body, kind = json.dumps({'error': why}).encode(), b'application/json'
+    headers = [
+      (b'content-type', kind),
+      (b'cache-control', b'no-store'),
+      (b'content-length', str(len(body)).encode()),
+    ]
+    await send(
+      {'type': 'http.response.start', 'status': 403, 'headers': headers}
+    )
+    await send({'type': 'http.response.body', 'body': body})

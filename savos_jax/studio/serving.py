@@ -1,0 +1,88 @@
+"""The studio on a socket, by uvicorn, until somebody ends it."""
+
+from collections.abc import Callable
+import errno
+import pathlib
+import secrets
+import socket
+
+from savos_jax.foundation import errors
+from savos_jax.foundation import extras
+from savos_jax.studio import access
+
+_WAIT = 3  # Seconds that open connections have in the end.
+_PURPOSE = 'the studio'
+
+
+def require() -> None:
+  """Raises SavosError where a library is not installed."""
+  for module in ('starlette', 'uvicorn', 'wsproto'):
+    extras.require(module, 'studio', _PURPOSE)
+
+
+def listen(host: str, port: int) -> socket.socket:
+  """Returns a socket that listens.
+
+  Args:
+    host: an address or name of this machine.
+    port: 0: any that is free.
+
+  Raises:
+    SavosError: it can't.
+  """
+  try:
+    family = socket.AF_INET6 if ':' in host else socket.AF_INET
+    return socket.create_server((host, port), family=family)
+  except OSError as error:
+    taken = error.errno == errno.EADDRINUSE
+    raise errors.SavosError(
+      f'{host}, port {port}: {error.strerror or error}.\n  Expected '
+      + ('another --port: this one is taken.' if taken else
+         'an address of this machine, and a port that may be used.')
+    ) from None  # fmt: skip
+
+
+def address(host: str, port: int, token: str) -> str:
+  """Returns what a browser is to open."""
+  name = f'[{host}]' if ':' in host else host
+  if host in ('0.0.0.0', '::'):
+    name = socket.gethostname()
+  return f'http://{name}:{port}/?token={token}'
+
+
+def new_token() -> str:
+  """Returns what nobody guesses."""
+  return secrets.token_urlsafe(32)
+
+
+def serve(
+  session, listener: socket.socket, host: str, token: str,
+  page: pathlib.Path | None = None,
+  started: Callable[[], None] = lambda: None,
+) -> None:  # fmt: skip
+  """Answers until the process is told to end, by Ctrl-C or SIGTERM.
+
+  Args:
+    session: what the studio does; is closed in the end.
+    listener: from `listen`.
+    host: as `listen` was given it.
+    token: what who drives it has to know.
+    page: folder of the page; None: the package's.
+    started: called when it answers.
+  """
+  import uvicorn
+
+  from savos_jax.studio import server
+
+  port = listener.getsockname()[1]
+  app = server.app(session, page or server.PAGE, started)
+  config = uvicorn.Config(
+    access.Guard(app, token, host, port),
+    ws='wsproto',
+    ws_max_size=1 << 10,  # The page says nothing there.
+    log_level='warning',
+    lifespan='on',
+    timeout_graceful_shutdown=_WAIT,
+    server_header=False,
+  )
+  uvicorn.Server(config).run(sockets=[listener])

@@ -1,0 +1,91 @@
+"""What a tracker knew after some frames, to go on from there.
+
+Files that may be removed at any time: what they spare is computing the frames
+since the mark again.
+"""
+
+from collections.abc import Sequence
+import pathlib
+from typing import Any
+
+import numpy as np
+
+from savos_jax.foundation import files
+from savos_jax.foundation import manifests
+from savos_jax.studio import chains
+from savos_jax.video import progress
+
+_MOST_BYTES = 1 << 30
+
+
+class States:
+  """A folder of them, bounded."""
+
+  def __init__(self, folder: pathlib.Path, most: int = _MOST_BYTES):
+    """Nothing is written yet.
+
+    Args:
+      folder: gets the files.
+      most: bytes that they take in all; the oldest go first.
+    """
+    self._folder, self._most = folder, most
+
+  def _path(self, way: chains.Way, index: int) -> pathlib.Path:
+    letter = 'f' if way.forwards else 'b'
+    return self._folder / f'{letter}{index:08d}.npz'
+
+  def save(self, way: chains.Way, index: int, state: Sequence[Any]) -> None:
+    """Keeps the state after a frame.
+
+    Raises:
+      SavosError: it can't be written.
+    """
+    arrays: dict[str, Any] = {
+      f'state_{i}': np.asarray(x) for i, x in enumerate(state)
+    }
+    with files.replacing(self._path(way, index)) as partial:
+      np.savez_compressed(partial, key=np.array(way.key(index)), **arrays)
+    self._bound()
+
+  def _bound(self) -> None:
+    found = [(p.stat(), p) for p in self._folder.glob('[fb]*.npz')]
+    found.sort(key=lambda pair: -pair[0].st_mtime_ns)
+    total = 0
+    for facts, path in found:
+      total += facts.st_size
+      if total > self._most:
+        manifests.remove_own([path])
+
+  def nearest(
+    self, way: chains.Way, begin: int, end: int
+  ) -> tuple[int, list[np.ndarray]] | None:
+    """Returns the last state that holds on the way from a frame to another.
+
+    Args:
+      way: as it is.
+      begin: the frame at which the tracker begins anew.
+      end: the frame that is to be computed, which is left out.
+
+    Returns:
+      The frame after which it was, and the state.
+
+    Raises:
+      SavosError: a file is damaged.
+    """
+    letter = 'f' if way.forwards else 'b'
+    stems = [path.stem for path in self._folder.glob(f'{letter}*.npz')]
+    known = sorted(
+      (int(stem[1:]) for stem in stems if stem[1:].isdecimal()),
+      key=way.place,
+      reverse=True,
+    )
+    for index in known:
+      if way.place(begin) <= way.place(index) < way.place(end):
+        path = self._path(way, index)
+        with progress.reading(path), np.load(path) as stored:
+          if stored['key'].item() == way.key(index):
+            arrays = [
+              stored[f'state_{i}'] for i in range(len(stored.files) - 1)
+            ]
+            return index, arrays
+    return None

@@ -1,0 +1,155 @@
+r"""Opens a page to mark, propagate, correct and export a video's objects.
+
+  python -m savos_jax.tools.studio clip.mp4
+
+prints an address of this machine, and opens it in the browser. The work is kept
+in a folder of plain files, --out: marks/ (what was drawn) and masks/ (all that
+was found), indexed PNGs. The same command opens it again. Without a video one
+is dropped on the page. Ctrl-C ends it; nothing is lost.
+
+What was marked can be followed without the page, too:
+
+  python -m savos_jax.tools.segment --video=clip.mp4 \
+      --mask clip_studio/marks --direction=both --out=result
+"""
+
+import argparse
+from collections.abc import Sequence
+import contextlib
+import dataclasses
+import functools
+import pathlib
+import webbrowser
+
+from savos_jax import checkpoints
+from savos_jax.foundation import ranges
+from savos_jax.inference import options
+from savos_jax.tools import command
+from savos_jax.tools import flags
+
+_STORED = 'as the network was evaluated in its training'
+_LOCAL = '127.0.0.1'
+
+
+def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
+  parser = command.parser('studio', __doc__)
+  add = parser.add_argument
+  add(
+    'video', nargs='?', type=command.path,
+    help='a video file, or a folder with an image a frame; it is not copied',
+  )  # fmt: skip
+  add(
+    '--out', type=command.path,
+    help="the project's folder; default: the video's name and _studio, here",
+  )  # fmt: skip
+  add(
+    '--checkpoint', type=command.path, default=checkpoints.DEFAULT,
+    help='the network: a file of savos_jax.tools.export_checkpoint, or a '
+    "training's --workdir; default: the network that is shipped",
+  )  # fmt: skip
+  add_field = functools.partial(
+    flags.add_field, parser, options.InferenceConfig
+  )
+  add_field(
+    'short_side',
+    called='max_size',
+    metavar='PIXELS',
+    unset=f'{_STORED}, else 480',
+  )
+  add_field('zoom', metavar='FACTOR', unset=_STORED)
+  flags.add_flag(
+    parser, 'port', ranges.whole(1, 65535, zero='any that is free'), default=0,
+    help='where it listens; 0: any port that is free',
+  )  # fmt: skip
+  add(
+    '--host', default=_LOCAL, metavar='ADDRESS',
+    help='listens there in place of this machine alone: whoever reaches it and '
+    'has the printed address can see the video and change the project; what is '
+    'sent is not encrypted',
+  )  # fmt: skip
+  add(
+    '--browser', action=argparse.BooleanOptionalAction, default=True,
+    help='opens the page',
+  )  # fmt: skip
+  arguments = parser.parse_args(argv)
+  if arguments.out is None:
+    stem = arguments.video.resolve().stem if arguments.video else ''
+    arguments.out = pathlib.Path(f'{stem}_studio' if stem else 'studio')
+  return arguments
+
+
+def _network(arguments: argparse.Namespace):
+  """Loads the network."""
+  from savos_jax import network
+  from savos_jax.foundation import compilation_cache
+  from savos_jax.inference import tracker
+  from savos_jax.studio import session
+  from savos_jax.tools import segmenting
+  from savos_jax.weights import fingerprints
+
+  compilation_cache.enable()
+  trained = network.load(arguments.checkpoint)
+  config = segmenting.inference_config(arguments, trained)
+  print_ = fingerprints.fingerprint(trained.params)[:16]
+  chosen = dataclasses.asdict(config)
+  says = {'checkpoint': print_, **{k: str(v) for k, v in chosen.items()}}
+  return session.Network(
+    functools.partial(
+      tracker.Tracker, trained.model, trained.params, config
+    ),
+    ' '.join(f'{name}={value}' for name, value in says.items()),
+    says,
+  )  # fmt: skip
+
+
+def run(arguments: argparse.Namespace) -> None:
+  """Serves the page until it is ended.
+
+  Raises:
+    SavosError: something that the user can put right.
+  """
+  from savos_jax.foundation import files
+  from savos_jax.studio import access
+  from savos_jax.studio import project
+  from savos_jax.studio import serving
+
+  serving.require()
+  from savos_jax.studio import session
+
+  inputs = [arguments.checkpoint]
+  inputs += [arguments.video] if arguments.video else []
+  with contextlib.ExitStack() as stack:
+    manifest = stack.enter_context(files.claimed(arguments.out, inputs))
+    opened = project.Project(arguments.out, manifest)
+    opened.open(arguments.video)
+    listener = stack.enter_context(
+      serving.listen(arguments.host, arguments.port)
+    )
+    token = serving.new_token()
+    url = serving.address(arguments.host, listener.getsockname()[1], token)
+    if not access.is_local(arguments.host):
+      print(
+        f'--host={arguments.host}: every machine that reaches this one can '
+        'connect. The token in\nthe address is all that keeps others out, and '
+        'it is sent in the clear: give the address\nto those alone who may see '
+        'the video and change the project, in a network that you\ntrust.'
+      )
+    print(
+      f'the project is {arguments.out}; the page is at\n  {url}\nCtrl-C ends it'
+    )
+
+    def started() -> None:
+      if arguments.browser:
+        webbrowser.open(url)
+
+    working = session.Session(opened, functools.partial(_network, arguments))
+    # It ends by a signal, which is as it should be.
+    with contextlib.suppress(KeyboardInterrupt):
+      serving.serve(working, listener, arguments.host, token, None, started)
+  print(f'\nthe project is in {arguments.out}; the same command opens it again')
+
+
+main = command.main(_parse, run)
+
+if __name__ == '__main__':
+  main()
