@@ -12,6 +12,7 @@ import pytest
 from savos_jax.data import backgrounds
 from savos_jax.data import lucid
 from savos_jax.foundation import errors
+from savos_jax.foundation import manifests
 
 CONFIG = lucid.LucidConfig()
 
@@ -63,7 +64,8 @@ def computed(monkeypatch):
 
 
 def stored(cache):
-  return sorted(path for path in cache.folder.rglob('*') if path.is_file())
+  paths = (path for path in cache.folder.rglob('*') if path.is_file())
+  return sorted(path for path in paths if path.name != manifests.FILE)
 
 
 @pytest.mark.parametrize('moving', [(1,), (2,), (1, 2, 7)])
@@ -187,6 +189,7 @@ def test_a_damaged_file_is_made_again(cache, computed, caplog, damage):
   (path,) = stored(cache)
   whole = path.read_bytes()
   path.write_bytes(damage(whole))
+  manifests._known.clear()  # A later process.
   with caplog.at_level(logging.INFO):
     assert not cache.has(frame, labels, [1])
     np.testing.assert_array_equal(cache.get(frame, labels, [1]), expected)
@@ -204,6 +207,61 @@ def test_another_background_under_its_name_is_damage(cache):
   (other,) = set(stored(cache)) - {path}
   other.write_bytes(content)
   assert not cache.has(frame, labels, [2])
+
+
+@pytest.mark.parametrize('how', ['never ours', 'unknown', 'link'])
+def test_what_is_somebody_elses_under_our_name_stays(cache, tmp_path, how):
+  frame, labels = picture()
+  cache.get(frame, labels, [1])
+  (path,) = stored(cache)
+  theirs = path
+  if how == 'never ours':
+    cache = backgrounds.BackgroundCache(tmp_path / 'other', CONFIG)
+    theirs = cache.folder / path.parent.name / path.name
+    theirs.parent.mkdir(parents=True)
+  elif how == 'unknown':
+    (path.parent / manifests.FILE).unlink()
+    manifests._known.clear()
+  else:
+    path.unlink()
+    path.symlink_to(tmp_path / 'elsewhere')
+  theirs.write_bytes(b'theirs')
+  for act in (
+    lambda: cache.get(frame, labels, [1]),
+    lambda: cache.fill(frame, labels, [[1]]),
+  ):
+    with pytest.raises(errors.SavosError, match=f'did not write.*{path.name}'):
+      act()
+  assert theirs.read_bytes() == b'theirs'
+  assert theirs.is_symlink() == (how == 'link')
+
+
+def test_a_whole_file_is_read_whoever_wrote_it(cache, computed):
+  """As one that was copied from another cache."""
+  frame, labels = picture()
+  cache.get(frame, labels, [1])
+  (path,) = stored(cache)
+  (path.parent / manifests.FILE).unlink()
+  cache.get(frame, labels, [1])
+  assert computed == [(1,)]
+
+
+def test_what_another_host_made_meanwhile_is_no_mistake(cache, monkeypatch):
+  """Its file may be seen before its manifest is, where they share a disk."""
+  frame, labels = picture()
+  expected = cache.get(frame, labels, [1])
+  (path,) = stored(cache)
+  whole = path.read_bytes()
+  for file in (path, path.parent / manifests.FILE):
+    file.unlink()
+  manifests._known.clear()
+
+  def overtaken(*_):
+    path.write_bytes(whole)
+    return expected
+
+  monkeypatch.setattr(lucid, 'inpaint', overtaken)
+  np.testing.assert_array_equal(cache.get(frame, labels, [1]), expected)
 
 
 def test_a_folder_in_the_way_of_a_file_is_named(cache):
@@ -317,6 +375,9 @@ def _prepare_in_process(folder, barrier, results):
 
 
 def test_two_processes_fill_one_folder_at_once(cache):
+  backgrounds.prepare(cache, [Shot(seed) for seed in range(6)], workers=2)
+  for path in stored(cache):
+    path.write_bytes(b'damaged')
   context = multiprocessing.get_context('spawn')
   barrier, results = context.Barrier(2), context.Queue()
   arguments = (cache.folder, barrier, results)
@@ -338,3 +399,5 @@ def test_two_processes_fill_one_folder_at_once(cache):
   paths = stored(cache)
   assert len(paths) == 24
   assert not [path for path in paths if path.name.startswith('.')]
+  manifests._known.clear()
+  assert all(manifests.of(path).owns(path) for path in paths)

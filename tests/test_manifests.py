@@ -190,6 +190,33 @@ def test_processes_of_one_run_know_each_others_files(folder):
   assert first.owns(path)
 
 
+def test_a_shared_folder_forgets_nothing_when_another_process_begins(folder):
+  """As `begin` does, which writes the manifest anew."""
+  added = folder / manifests.FILE
+  before = added.read_bytes()
+  manifests.share(folder)
+  assert added.read_bytes() == before
+  manifests.share(folder / 'a' / 'b')
+  assert (folder / 'a' / 'b' / manifests.FILE).read_bytes() == b''
+
+
+def test_what_can_be_made_again_is_replaced_though_it_was_changed(folder):
+  path, theirs = folder / 'a.txt', folder / 'c.txt'
+  path.write_text('damaged')
+  for changed in (path, theirs):
+    with pytest.raises(errors.SavosError, match=changed.name):
+      write(changed)
+  with files.replacing(path, even_changed=True) as partial:
+    partial.write_text('again')
+  with (
+    pytest.raises(errors.SavosError, match=theirs.name),
+    files.replacing(theirs, even_changed=True),
+  ):
+    pass
+  assert (path.read_text(), theirs.read_text()) == ('again', 'theirs')
+  assert manifests.of(path).owns(path)
+
+
 def test_what_else_is_in_a_home_is_none_of_it(folder):
   """Results may be written into a home; its other folders go on as before."""
   config = folder / 'runs' / 'config.json'

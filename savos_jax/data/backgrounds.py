@@ -3,7 +3,9 @@
 A background is found by the content of all that it is made from: the frame,
 the labels, the objects that are removed and the settings. So what is found is
 never out of date, whatever happened to the data set in the meantime, and two
-data sets that share frames share backgrounds. Damaged files are made again.
+data sets that share frames share backgrounds. Damaged files are made again,
+if they are of this program: each subfolder has a manifest (`manifests`), and a
+file of our name that it does not know is refused.
 
 A file holds only what differs from the frame: a checksum, the corner of the
 box that changed, and the box as PNG.
@@ -12,6 +14,7 @@ box that changed, and the box as PNG.
 from collections.abc import Iterable
 from collections.abc import Sequence
 from concurrent import futures
+import contextlib
 import hashlib
 import itertools
 import logging
@@ -27,7 +30,9 @@ import tqdm
 
 from savos_jax.data import lucid
 from savos_jax.datasets import masks
+from savos_jax.foundation import errors
 from savos_jax.foundation import files
+from savos_jax.foundation import manifests
 from savos_jax.foundation import threads
 
 logger = logging.getLogger(__name__)
@@ -121,6 +126,20 @@ def _unpack(path, payload: bytes, frame: np.ndarray) -> np.ndarray:
   return background
 
 
+def _keep(path: pathlib.Path, content: bytes) -> None:
+  """Writes a file, in place of a damaged one that this program made."""
+  try:
+    # An error tells more where the file itself is written.
+    with contextlib.suppress(OSError):
+      manifests.share(path.parent)
+    with files.replacing(path, even_changed=True) as partial:
+      partial.write_bytes(content)
+  except errors.SavosError:
+    # Another host may just have made it, before its manifest is seen here.
+    if _read(path) is None:
+      raise
+
+
 class BackgroundCache:
   """A folder of inpainted backgrounds.
 
@@ -146,9 +165,7 @@ class BackgroundCache:
   def _make(self, path, frame, labels, moving) -> np.ndarray:
     """Computes a background and keeps it."""
     background = lucid.inpaint(frame, labels, moving, self._config)
-    content = _pack(path.stem, frame, background)
-    with files.replacing(path) as partial:
-      partial.write_bytes(content)
+    _keep(path, _pack(path.stem, frame, background))
     return background
 
   def get(
@@ -165,7 +182,8 @@ class BackgroundCache:
       What `lucid.inpaint` returns, RGB uint8 [H, W, 3].
 
     Raises:
-      SavosError: the folder can't be written.
+      SavosError: the folder can't be written, or a damaged file is in the way
+        that this program did not make.
     """
     moving = _present(labels, moving)
     if not moving:
@@ -203,7 +221,8 @@ class BackgroundCache:
       How many were computed.
 
     Raises:
-      SavosError: the folder can't be written.
+      SavosError: the folder can't be written, or a damaged file is in the way
+        that this program did not make.
     """
     content = _content(frame, labels)
     made = 0
@@ -238,7 +257,7 @@ def prepare(cache: BackgroundCache, tasks: Sequence[Task], workers: int) -> int:
     How many were computed.
 
   Raises:
-    SavosError: from `Task.load`; the folder can't be written. Whatever is
+    SavosError: from `Task.load`; as `BackgroundCache.fill`. Whatever is
       raised, the frames after that are not begun.
   """
   stop = threading.Event()

@@ -104,7 +104,9 @@ def _sync(path: pathlib.Path) -> None:
 
 
 @contextlib.contextmanager
-def replacing(path: str | os.PathLike) -> Iterator[pathlib.Path]:
+def replacing(
+  path: str | os.PathLike, even_changed: bool = False
+) -> Iterator[pathlib.Path]:
   """Lends a temporary path beside `path` that takes its place on success.
 
   A reader sees the old file or the whole new one, after a power cut, too. In a
@@ -116,6 +118,8 @@ def replacing(path: str | os.PathLike) -> Iterator[pathlib.Path]:
 
   Args:
     path: the file to write.
+    even_changed: whether a file of this program is replaced though it was
+      changed: what can be made again has no worth of its own.
 
   Yields:
     The path to write to.
@@ -132,7 +136,7 @@ def replacing(path: str | os.PathLike) -> Iterator[pathlib.Path]:
     )
   manifest = manifests.of(path)
   if manifest:
-    manifest.check([path])
+    manifest.check([path], even_changed)
   # Not the process id: threads share it, and so do hosts by chance.
   token = secrets.token_hex(6)
   partial = path.with_name(f'.{path.stem}.{token}.part{path.suffix}')

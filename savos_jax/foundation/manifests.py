@@ -124,6 +124,12 @@ class Manifest:
     sizes = [size for size, _ in stamps]
     return path.stat().st_size in sizes and _stamp(path) in stamps
 
+  def made(self, path: pathlib.Path) -> bool:
+    """Whether this program wrote a file of this name, changed since or not."""
+    with self._lock:
+      self._read()
+      return self._name(path) in self._stamps and not path.is_symlink()
+
   def record(self, path: pathlib.Path, partial: pathlib.Path) -> None:
     """Notes that a file will be what `partial` is now.
 
@@ -138,18 +144,22 @@ class Manifest:
         file.write(json.dumps([name, *stamp]) + '\n')
       self._read()
 
-  def check(self, paths: Iterable[pathlib.Path]) -> None:
+  def check(
+    self, paths: Iterable[pathlib.Path], even_changed: bool = False
+  ) -> None:
     """Refuses files that are somebody else's, or that the run reads.
 
     Args:
       paths: where something is to be written; what is not there is fine.
+      even_changed: whether a file that was changed is still this program's.
 
     Raises:
       SavosError: some are, and are named.
     """
     there = [path for path in paths if os.path.lexists(path)]
     self._check_inputs(there)
-    foreign = [path for path in there if not self.owns(path)]
+    is_ours = self.made if even_changed else self.owns
+    foreign = [path for path in there if not is_ours(path)]
     if foreign:
       names = ', '.join(self._name(path) for path in foreign[:_SHOWN])
       more = f' and {len(foreign) - _SHOWN} more' * (len(foreign) > _SHOWN)
@@ -229,6 +239,21 @@ def begin_with_all(folder: pathlib.Path) -> None:
     if path.is_file() and path.name != FILE:
       manifest.record(path, path)
   del _known[manifest.folder]  # It is about to have another name.
+
+
+def share(folder: pathlib.Path) -> None:
+  """Gives a folder a manifest that several processes add to at once.
+
+  Nobody writes it anew, as `begin` does: what another adds would be lost.
+
+  Args:
+    folder: made if it is not there.
+
+  Raises:
+    OSError: it can't be made.
+  """
+  folder.mkdir(parents=True, exist_ok=True)
+  (folder / FILE).touch()
 
 
 def of(path: pathlib.Path) -> Manifest | None:
