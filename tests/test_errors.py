@@ -78,6 +78,10 @@ def test_a_mistake_of_ours_is_not_hidden(error):
     raise error
 
 
+# As most people run it: what is printed may still be unwritten at the end.
+_BUFFERED = {k: v for k, v in os.environ.items() if k != 'PYTHONUNBUFFERED'}
+
+
 def test_a_reader_that_has_gone_is_no_traceback():
   code = (
     'from savos_jax.foundation import errors\n'
@@ -89,6 +93,7 @@ def test_a_reader_that_has_gone_is_no_traceback():
     [sys.executable, '-c', code],
     stdout=subprocess.PIPE,
     stderr=subprocess.PIPE,
+    env=_BUFFERED,
   ) as program:
     program.stdout.readline()
     program.stdout.close()
@@ -134,10 +139,33 @@ def test_a_full_disk_behind_standard_output_is_one_message():
       stderr=subprocess.PIPE,
       text=True,
       check=False,
+      env=_BUFFERED,
     )
   assert done.returncode == 2
   assert done.stderr.startswith('error: No space left on device.')
   assert 'ignored' not in done.stderr
+
+
+@pytest.mark.parametrize(
+  ('line', 'status'),
+  [
+    ('sys.stderr.write("half a line")', 0),
+    ('raise errors.SavosError("a")', 2),
+    ('raise errors.Incomplete("a")', 3),
+  ],
+)
+def test_a_message_that_nobody_can_read_leaves_the_status(line, status):
+  """Python tries again at its end to write what is left, and ends with 120."""
+  code = (
+    'import sys\n'
+    'from savos_jax.foundation import errors\n'
+    f'with errors.reported():\n  {line}\n'
+  )
+  with open('/dev/full', 'w') as full:
+    done = subprocess.run(
+      [sys.executable, '-c', code], stderr=full, check=False, env=_BUFFERED
+    )
+  assert done.returncode == status
 
 
 def test_what_the_system_refuses_is_no_damage():
