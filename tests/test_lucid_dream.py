@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from savos_jax.data import lucid
+from savos_jax.data.lucid import splitting
 from tests import lucid_scenes
 
 STILL = lucid_scenes.STILL
@@ -150,6 +151,26 @@ def test_zoom_and_a_smaller_output():
   # A third of the size: a ninth of the area, times the zoom's square.
   np.testing.assert_allclose(areas[1.0], (labels > 0).sum() / 9, rtol=0.03)
   np.testing.assert_allclose(areas[1.5] / areas[1.0], 1.5**2, rtol=0.03)
+
+
+@pytest.mark.parametrize(
+  ('size', 'expected'),
+  [((160, 240), (240, 360)), ((480, 720), (480, 720))],
+)
+def test_a_large_frame_is_shrunk_to_half_as_much_again_as_is_shown(
+  monkeypatch, size, expected
+):
+  """The camera enlarges what it sees: no detail may lack then."""
+  shapes, split = [], splitting.split
+
+  def spy(frame, labels, moving, config, rng, background):
+    shapes.extend((frame.shape[:2], labels.shape, background.shape[:2]))
+    return split(frame, labels, moving, config, rng, background)
+
+  monkeypatch.setattr(splitting, 'split', spy)
+  labels = ellipse((480, 720), (360, 240), (60, 60), 0)
+  lucid.dream(scene(labels), labels, generator(), STILL, size=size)
+  assert shapes == [expected] * 3
 
 
 def test_sizes_that_differ_are_refused():

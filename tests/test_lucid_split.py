@@ -10,6 +10,7 @@ import pytest
 
 from savos_jax.data import lucid
 from savos_jax.data import lucid_config as config_lib
+from savos_jax.data.lucid import inpainting
 from tests import lucid_scenes
 
 STILL = lucid_scenes.STILL
@@ -198,6 +199,26 @@ def test_inpainting_of_what_is_bright_has_no_black_specks():
   assert found.min() > 60
 
 
+@pytest.mark.parametrize(
+  ('size', 'sought'),
+  [((40, 60), (40, 60)), ((160, 90), (160, 90)), ((200, 320), (100, 160))],
+)
+def test_inpainting_seeks_in_a_small_copy_and_enlarges_none(
+  monkeypatch, size, sought
+):
+  shapes, plan = [], inpainting._plan
+
+  def spy(image, hole, avoid):
+    shapes.extend((image.shape[:2], hole.shape, avoid.shape))
+    return plan(image, hole, avoid)
+
+  monkeypatch.setattr(inpainting, '_plan', spy)
+  labels = np.zeros(size, np.uint8)
+  labels[20:24, 30:34] = 1
+  lucid.inpaint(scene(labels), labels, [1], lucid.LucidConfig())
+  assert shapes == [sought] * 3
+
+
 def test_nothing_to_inpaint_and_nothing_but_the_hole():
   frame = scene(ellipse())
   config = lucid.LucidConfig()
@@ -223,6 +244,16 @@ def test_split_keeps_what_stays_and_passes_over_absent_ids():
   np.testing.assert_array_equal(
     cutout.image[..., 3] == 255, labels[rows, columns] == 1
   )
+
+
+def test_an_object_s_mean_colour_is_spread_around_it():
+  """Rounded: cut off, all that is seen through soft edges would be darker."""
+  labels, frame = np.zeros(SIZE, np.uint8), np.zeros((*SIZE, 3), np.uint8)
+  labels[80, 119:122] = 1
+  frame[80, 119:122] = [(0, 9, 10), (1, 9, 10), (1, 10, 10)]
+  _, _, (cutout,) = lucid.split(frame, labels, [1], STILL, generator(), frame)
+  beside = cutout.image[81 - cutout.top, 120 - cutout.left]
+  np.testing.assert_array_equal(beside, (1, 9, 10, 0))
 
 
 def test_mirror_takes_background_and_staying_objects():

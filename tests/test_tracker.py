@@ -419,6 +419,18 @@ def test_what_is_no_number_is_no_empty_mask(params, video, config):
     tracker.step(video.frame(1))
 
 
+def test_of_what_is_no_number_only_the_objects_concerned_are_named(
+  params, video
+):
+  tracker = tracker_lib.Tracker(MODEL, params, INDEPENDENT)
+  tracker.start(video.frame(0), video.labels(0), (2, 5))
+  spoilt = np.array(tracker.probabilities)
+  spoilt[1] = np.nan
+  tracker.guide(spoilt)
+  with pytest.raises(errors.SavosError, match=r'^objects \[5\]: what'):
+    tracker.step(video.frame(1))
+
+
 @pytest.mark.parametrize('zoom', [0.0, 2.0])
 @pytest.mark.parametrize('axis', [0, 1])
 def test_the_network_sees_pixels_as_they_are_shown(zoom, axis):
