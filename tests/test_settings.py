@@ -133,7 +133,7 @@ def test_backgrounds_are_kept_where_the_configuration_says(
   sampler = opening.make_sampler(config, tmp_path / 'work')
   sampler.prepare_backgrounds(1)
   # One object in each frame of the videos; two or three in the photos.
-  assert len(list(folder.glob('*/*'))) == 8 + 3 + 4
+  assert len(list(folder.glob('*/*.background'))) == 8 + 3 + 4
 
 
 def test_photos_alone(config, tmp_path):
