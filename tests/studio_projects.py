@@ -114,6 +114,13 @@ def labels_of(answer) -> np.ndarray | None:
   return cv2.imdecode(data, cv2.IMREAD_UNCHANGED)
 
 
+def picture_of(answer) -> np.ndarray:
+  """Returns the image of an answer, RGB uint8 [H, W, 3]."""
+  assert answer.status_code == 200, answer.text
+  data = np.frombuffer(answer.content, np.uint8)
+  return cv2.imdecode(data, cv2.IMREAD_COLOR)[..., ::-1]
+
+
 def wait(session, seconds: float = 120) -> dict:
   """Waits for the job; returns what is told of it."""
   end = time.monotonic() + seconds

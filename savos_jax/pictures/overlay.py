@@ -1,6 +1,7 @@
 """Pictures of masks over frames, to look at: overlays and strips."""
 
 from collections.abc import Callable
+from collections.abc import Mapping
 import os
 
 import cv2
@@ -50,7 +51,10 @@ def _disk(radius: int) -> np.ndarray:
 
 
 def draw(
-  frame: np.ndarray, labels: np.ndarray, alpha: float = 0.5
+  frame: np.ndarray,
+  labels: np.ndarray,
+  alpha: float = 0.5,
+  colours: Mapping[int, tuple[int, int, int]] | None = None,
 ) -> np.ndarray:
   """Blends every object's colour into a frame and outlines it.
 
@@ -61,6 +65,7 @@ def draw(
     frame: RGB uint8 [H, W, 3].
     labels: integers [H, W], 0 = background.
     alpha: share of the colour in the object's inside, 0..1.
+    colours: RGB of some objects, by id, in place of `colour`.
 
   Returns:
     RGB uint8 [H, W, 3].
@@ -74,7 +79,8 @@ def draw(
   picture = frame.copy()
   halo = np.zeros(labels.shape, bool)
   for object_id in np.unique(labels[labels > 0]):
-    paint = np.array(colour(int(object_id)))
+    chosen = (colours or {}).get(int(object_id))
+    paint = np.array(chosen or colour(int(object_id)))
     inside = (labels == object_id).astype(np.uint8)
     # Outside of the image counts as object: no line along the image's border.
     core = cv2.erode(inside, _disk(thickness)).view(bool)

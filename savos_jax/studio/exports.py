@@ -53,7 +53,8 @@ def _sink(
   if name == 'davis':
     return sinks.Masks(folder / 'davis', video.names)
   if name == 'overlay':
-    return drawn_sinks.masks_over(folder, video)
+    colours = {each.id: each.rgb for each in project.objects}
+    return drawn_sinks.masks_over(folder, video, colours)
   if name in _CUTOUTS:
     return drawn_sinks.cut_out(folder, video, _CUTOUTS[name])
   names = {each.id: each.name for each in project.objects}

@@ -81,6 +81,12 @@ class Object:
   color: str
   until: int | None = None
 
+  @property
+  def rgb(self) -> tuple[int, int, int]:
+    """Its color, 0..255 each."""
+    red, green, blue = bytes.fromhex(self.color[1:])
+    return red, green, blue
+
 
 def fingerprint(path: pathlib.Path) -> str:
   """Returns what tells one video from another, without reading all of it.
@@ -117,6 +123,7 @@ class Project:
     video: None: none is chosen yet.
     fingerprint: of the video.
     settings: how the masks are made; told, and to be the same again.
+    gone: frames whose marks project.json tells of, and that are not there.
     lock: held while something changes.
   """
 
@@ -135,6 +142,7 @@ class Project:
     self.video: sources.Video | None = None
     self.fingerprint = ''
     self.settings: dict[str, str] = {}
+    self.gone: tuple[int, ...] = ()
     self.lock = threading.RLock()
     self._objects: dict[int, Object] = {}
     self._told: dict[int, chains.Told] = {}
@@ -418,6 +426,10 @@ class Project:
       told = {i for i in listed.get(str(index), ()) if i in self._objects}
       if seen | told:
         self._told[index] = chains.told(labels, seen | told)
+    known = {int(key) for key in listed if key.isdecimal() and len(key) < 12}
+    self.gone = tuple(
+      i for i in sorted(known - {*self._told}) if i < self._count
+    )
 
   # --- All of it. ------------------------------------------------------------
 

@@ -11,17 +11,21 @@ from collections.abc import Mapping
 import csv
 import dataclasses
 import json
+import logging
 import os
 import pathlib
 
 import numpy as np
 
 from savos_jax.datasets import masks
+from savos_jax.foundation import errors
 from savos_jax.foundation import files
 from savos_jax.foundation import manifests
 from savos_jax.foundation import typed
 from savos_jax.studio import chains
 from savos_jax.studio import project as project_lib
+
+logger = logging.getLogger(__name__)
 
 _JOURNAL = '.computed.jsonl'
 _PREDICTED = '.predicted'
@@ -68,10 +72,22 @@ class Results:
     for index, computed in _read(self._folder / _JOURNAL):
       if index < project.count and self.path(index).name in there:
         self._computed[index] = computed
-    for index in project.told:  # Added by hand, it may be.
-      if self.path(index).name not in there:
-        self.put_mark(index)
     self._rewrite()
+    for index in sorted({*project.told, *project.gone}):
+      try:
+        self._match(index)
+      except errors.SavosError as error:  # The others may be worked on.
+        logger.warning('%s', error)
+
+  def _match(self, index: int) -> None:
+    """Shows a mark that was added, changed or taken by hand, or half kept."""
+    told, path = self._project.told.get(index), self.path(index)
+    if told is None:
+      self.take_mark(index)
+      return
+    labels = masks.read_mask(path) if path.is_file() else None
+    if labels is None or not np.array_equal(told.over(labels), labels):
+      self.put_mark(index)
 
   def path(self, index: int) -> pathlib.Path:
     """Returns where a frame's mask is."""

@@ -98,7 +98,7 @@ class Session:
   def _take_up(self) -> None:
     """Looks at the project's video."""
     project, video = self.project, self.project.opened
-    self._times = _times(video)
+    self._times = times(video)
     self._results = results_lib.Results(project)
     folder = project.folder / '.frames' / project.fingerprint[:16]
     self._frames = frames_lib.Frames(
@@ -478,7 +478,7 @@ class Session:
     return more
 
 
-def _times(video) -> list[float] | None:
+def times(video) -> list[float] | None:
   """Returns when each frame is shown, seconds, where a rate does not tell."""
   if video.fps is None:
     return None

@@ -1,5 +1,6 @@
 """What is drawn of a video: its masks over it, and its objects cut out."""
 
+from collections.abc import Mapping
 import functools
 import pathlib
 
@@ -40,17 +41,23 @@ def _film(path: pathlib.Path, video: sources.Video, draw: sinks.Draw):
   )
 
 
-def masks_over(folder: pathlib.Path, video: sources.Video) -> sinks.Sink:
+def masks_over(
+  folder: pathlib.Path,
+  video: sources.Video,
+  colours: Mapping[int, tuple[int, int, int]] | None = None,
+) -> sinks.Sink:
   """Returns what makes overlay.mp4.
 
   Args:
     folder: gets it.
     video: the video.
+    colours: see `overlay.draw`.
 
   Raises:
     SavosError: no video can be written at this rate.
   """
-  return _film(folder / 'overlay.mp4', video, overlay.draw)
+  draw = functools.partial(overlay.draw, colours=colours)
+  return _film(folder / 'overlay.mp4', video, draw)
 
 
 def cut_out(

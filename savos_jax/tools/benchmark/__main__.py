@@ -13,6 +13,7 @@ from savos_jax.tools.benchmark.flags import evaluation
 from savos_jax.tools.benchmark.flags import import_backbone
 from savos_jax.tools.benchmark.flags import inference
 from savos_jax.tools.benchmark.flags import shared
+from savos_jax.tools.benchmark.flags import studio
 from savos_jax.tools.benchmark.flags import training
 
 _BENCHMARKS = {
@@ -21,6 +22,7 @@ _BENCHMARKS = {
   'evaluation': evaluation,
   'import': import_backbone,
   'inference': inference,
+  'studio': studio,
   'training': training,
 }
 
