@@ -337,3 +337,25 @@ def test_objects_are_chosen_of_those_that_are_seen():
   alone = _choices(single_probability=1.0)
   assert (alone[:, 1:] == -1).all()
   assert set(alone[:, 0]) == {1, 2, 256}
+
+
+@pytest.mark.parametrize('behind', [False, True])
+@pytest.mark.parametrize(('gain', 'red'), [(2.0, 200), (5.0, 255)])
+def test_a_rival_is_pasted_over_the_frame_or_behind_its_objects(
+  behind, gain, red
+):
+  """The frame's object is on the left; the rival, of 100, is everywhere."""
+  bank = {
+    'pixels': jnp.full(16, 100 | 1 << 24, jnp.uint32),
+    'images': jnp.array([(0, 4, 4, 0, 1, 0)]),
+  }
+  label = jnp.array([[5, 5, 0, 0]] * 4)
+  rival = rivals.Rival(0, 1, None, jnp.bool_(behind), gain)
+  rgb, found = generate._paste(
+    jnp.zeros((4, 4, 3)), label, bank, rival,
+    sampling.Placement(0.0, 0.0, 0.0, 0.0, 1.0, 1.0, 0.0),
+    1, jnp.zeros((4, 4, 2)), label,
+  )  # fmt: skip
+  over = np.array([not behind] * 2 + [True] * 2)
+  np.testing.assert_array_equal(found, [np.where(over, 257, 5)] * 4)
+  np.testing.assert_allclose(rgb[..., 0], [over * red] * 4, atol=1e-3)
