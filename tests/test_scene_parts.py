@@ -233,7 +233,9 @@ def test_without_rivals_none_is_in_sight():
 )
 def test_a_rivals_size_is_that_of_the_object(fraction, size):
   found = _rivals(fraction, rival_size=(1.0, 1.0), same_folder_probability=1.0)
-  # The only object of the group is 20 high and 40 wide: 0.625 of 64.
+  # The only object of the group: number 2 of image 0.
+  assert set(zip(found.image, found.object_id, strict=True)) == {(0, 2)}
+  # It is 20 high and 40 wide: 0.625 of 64.
   step = np.sqrt(found.placements.step * np.abs(found.placements.step_x))
   np.testing.assert_allclose(step[:, 0], 40 / 64 / size, rtol=1e-5)
   aspect = np.log(found.placements.step / step)
