@@ -60,7 +60,7 @@ def _outlined(picture: np.ndarray, truth: np.ndarray) -> np.ndarray:
     truth, (width, height), interpolation=cv2.INTER_NEAREST_EXACT
   )
   kernel = np.ones((3, 3), np.uint8)
-  line = cv2.dilate(small, kernel) != cv2.erode(small, kernel)
+  line = cv2.dilate(small, kernel) != small
   halo = cv2.dilate(line.astype(np.uint8), kernel).view(bool)
   drawn = picture.copy()
   drawn[halo] = 0
