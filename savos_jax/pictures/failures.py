@@ -68,7 +68,7 @@ def _outlined(picture: np.ndarray, truth: np.ndarray) -> np.ndarray:
   return drawn
 
 
-def row(name: str, frames: Sequence[Frame], height: int = 150) -> np.ndarray:
+def row(name: str, frames: Sequence[Frame], height: int = 120) -> np.ndarray:
   """Sets frames of one video side by side.
 
   What was found is painted, what is there has a white outline. All frames show

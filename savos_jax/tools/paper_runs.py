@@ -22,6 +22,7 @@ from savos_jax.datasets import sequences
 from savos_jax.evaluation import results_folder
 from savos_jax.foundation import errors
 from savos_jax.foundation import ranges
+from savos_jax.inference import options
 from savos_jax.tools import segmenting
 from savos_jax.weights import fingerprints
 
@@ -140,6 +141,7 @@ class Runs:
     config = default.get_config()
     config.data.update(fields)
     config.eval.checkpoint = path
+    config.eval.baselines = ('first_mask',)
     trained, _ = self._network(path)
     inference = segmenting.inference_config(self._arguments, trained)
     config.eval.update(dataclasses.asdict(inference))
@@ -169,12 +171,12 @@ def _decisive(config: Mapping[str, Any]) -> dict[str, Any]:
     dict(config.get(section, {})) for section in ('data', 'eval', 'online')
   )
   data.pop('root', None)
-  seen.pop('checkpoint', None)
+  fields = dataclasses.fields(options.InferenceConfig)
   return {
     'seed': config.get('seed'),
     'dtype': config.get('model', {}).get('compute_dtype'),
     'data': data,
-    'eval': seen,
+    'eval': {field.name: seen.get(field.name) for field in fields},
     'online': taught if taught.get('steps') else None,
   }
 

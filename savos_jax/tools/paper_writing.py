@@ -19,7 +19,7 @@ from savos_jax.tools import paper_runs
 
 _FAILED = 0.8  # Mean J of a sequence, below which it is shown.
 _MOST = 8  # Sequences in the picture.
-_QUALITY = 75
+_QUALITY = 70
 
 
 def write(
