@@ -42,7 +42,9 @@ def build(
     facts: network and machine, a line.
     reports: title and address of the report of each evaluation.
   """
-  sections = [(f'table-{grid.key}', grid.title, _table(grid)) for grid in grids]
+  sections = [
+    (f'table-{grid.key}', _heading(grid), _table(grid)) for grid in grids
+  ]
   if chart is not None:
     figure = _e('figure', charts.to_svg(chart), class_='plain')
     part = _e('section', _e('h2', chart.title), figure, id='figure-6')
@@ -58,10 +60,14 @@ def build(
   return html_page.build('The tables of SAVOS', facts, sections, top)
 
 
+def _heading(grid: paper_tables.Grid) -> str:
+  return grid.title.removesuffix(', percent')
+
+
 def _table(grid: paper_tables.Grid) -> markup.Markup:
   return _e(
     'section',
-    _e('h2', grid.title.removesuffix(', percent')),
+    _e('h2', _heading(grid)),
     *paper_tables.to_markup(grid),
     id=f'table-{grid.key}',
   )
