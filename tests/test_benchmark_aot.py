@@ -12,7 +12,9 @@ from savos_jax.models import savos
 from savos_jax.models import savos_config
 from savos_jax.tools.benchmark import __main__ as benchmark
 from savos_jax.tools.benchmark import aot
+from savos_jax.tools.benchmark import gpus
 from savos_jax.tools.benchmark import hlo
+from savos_jax.tools.benchmark import training
 from savos_jax.tools.benchmark.flags import shared
 from savos_jax.training import state as state_lib
 
@@ -33,6 +35,10 @@ ENTRY %main {
 needs_libtpu = pytest.mark.skipif(
   importlib.util.find_spec('libtpu') is None,
   reason="needs the TPU compiler: pip install -e '.[aot]'",
+)
+needs_cuda_compiler = pytest.mark.skipif(
+  importlib.util.find_spec('jax_cuda12_plugin') is None,
+  reason='needs the compiler for GPUs: jax-cuda12-plugin, jax-cuda12-pjrt',
 )
 
 
@@ -114,3 +120,33 @@ def test_chips_of_a_topology():
   assert len(aot.find_chips('v5e:4x4')) == 16
   with pytest.raises(errors.SavosError, match='v5e:7x9'):
     aot.find_chips('v5e:7x9')
+
+
+def test_a_card_without_its_compiler_is_explained(monkeypatch, capsys):
+  monkeypatch.setattr(gpus.importlib.util, 'find_spec', lambda _: None)
+  with pytest.raises(SystemExit, match='2'):
+    benchmark.main(['aot', '--topology=rtx_2080_ti'])
+  error = capsys.readouterr().err
+  assert '--topology rtx_2080_ti: ' in error
+  assert f'jax-cuda12-plugin=={jax.__version__}' in error
+
+
+def test_parts_must_be_equal():
+  with pytest.raises(errors.SavosError, match='multiples of 4'):
+    training.check(
+      training.Case(shared.Size(64, 96), 2, 'float32', 1, 'detached', False, 4),
+      1,
+    )
+
+
+@needs_cuda_compiler
+@pytest.mark.usefixtures('library_promotion')
+@pytest.mark.parametrize('card', gpus.CARDS)
+def test_tiny_network_is_compiled_for_a_card(card):
+  case = aot.Case(
+    'training', card, shared.Size(64, 96), 'float32', False, 2, 2, 'paper'
+  )
+  row = aot.measure(CONFIG, case, 1, None)
+  assert (row['chips'], row['collectives']) == (1, 'none')
+  assert 0 < row['temporary_gib'] < row['total_gib'] < row['memory_gib']
+  assert row['compute_s'] is None

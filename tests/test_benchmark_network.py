@@ -120,6 +120,17 @@ def test_training_step_is_measured_on_all_devices():
   assert row['share_of_limit'] > 0
 
 
+@pytest.mark.usefixtures('library_promotion')
+def test_the_papers_step_keeps_one_array_a_parameter_besides():
+  def kept(preset):
+    case = dataclasses.replace(CASE, preset=preset)
+    _, state = training._train_step(CONFIG, case, None)
+    return sum(leaf.size for leaf in jax.tree.leaves(state))
+
+  assert kept('practical') // parameter_count() == 4
+  assert kept('paper') // parameter_count() == 2
+
+
 def test_too_little_memory_leaves_figures_out(capsys, monkeypatch):
   def compile_step(*_):
     raise jax.errors.JaxRuntimeError(message)
@@ -131,7 +142,7 @@ def test_too_little_memory_leaves_figures_out(capsys, monkeypatch):
   assert (row['batch_size'], row['median_s'], row['gflop']) == (2, None, 2.0)
   assert row['share_of_limit'] is None
   told = capsys.readouterr().err
-  assert told.startswith('32x40_2_float32_1_detached_False_1: ')
+  assert told.startswith('32x40_2_float32_1_detached_False_1_practical: ')
   message = 'INTERNAL: something else'
   with pytest.raises(jax.errors.JaxRuntimeError, match='something else'):
     training.measure(CONFIG, CASE, 2)
@@ -166,6 +177,16 @@ def test_training_prints_a_row_for_each_combination(
     True, True, False, False,
   ]  # fmt: skip
   assert len(json.loads(path.read_text())['rows']) == 4
+
+
+def test_parts_and_presets_are_combined():
+  arguments = benchmark._parse([
+    'training', '--accumulation', '1', '2', '--preset', 'practical', 'paper',
+    '--rematerialise', 'off',
+  ])  # fmt: skip
+  assert [(c.accumulation, c.preset) for c in training.cases(arguments)] == [
+    (1, 'practical'), (1, 'paper'), (2, 'practical'), (2, 'paper'),
+  ]  # fmt: skip
 
 
 def test_one_frame_is_measured_once():

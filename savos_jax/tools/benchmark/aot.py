@@ -1,4 +1,4 @@
-"""Compiles training steps and frames for TPUs that are not here."""
+"""Compiles training steps and frames for TPUs and GPUs that are not here."""
 
 import argparse
 import dataclasses
@@ -16,6 +16,7 @@ from savos_jax.foundation import errors
 from savos_jax.inference import options
 from savos_jax.models import savos
 from savos_jax.tools.benchmark import common
+from savos_jax.tools.benchmark import gpus
 from savos_jax.tools.benchmark import hlo
 from savos_jax.tools.benchmark import inference
 from savos_jax.tools.benchmark import output
@@ -62,11 +63,13 @@ class Case:
 
   Attributes:
     program: 'training' or 'inference'.
-    topology: such as 'v5e:2x4'.
+    topology: such as 'v5e:2x4', or a card of `gpus.CARDS`.
     size: of the frames.
     compute_dtype: of the network.
     rematerialise: of the training step.
     batch_size: examples of each chip in a step; of a frame: objects.
+    accumulation: parts of a training step.
+    preset: of the training step, 'practical' or 'paper'.
   """
 
   program: str
@@ -75,19 +78,23 @@ class Case:
   compute_dtype: str
   rematerialise: bool
   batch_size: int
+  accumulation: int = 1
+  preset: str = shared.PRESETS[0]
 
 
 def find_chips(topology: str) -> list[jax.Device]:
   """Returns the chips of a topology, to compile for.
 
   Raises:
-    SavosError: no TPU compiler here, or no such topology.
+    SavosError: no compiler for it here, or no such topology.
   """
   # Nothing here uses a TPU: other programs may.
   os.environ.setdefault('ALLOW_MULTIPLE_LIBTPU_LOAD', '1')
   layout = topology.partition(':')[2]
   alone = set(layout.split('x')) == {'1'}
   try:
+    if topology in gpus.CARDS:
+      return gpus.devices(topology)
     # Otherwise hosts of four chips are meant.
     bounds = {'chips_per_host_bounds': [1, 1, 1]} if alone else {}
     return topologies.get_topology_desc(topology, 'tpu', **bounds).devices
@@ -96,7 +103,10 @@ def find_chips(topology: str) -> list[jax.Device]:
     raise errors.SavosError(
       f'--topology {topology}: can not be compiled for: {text}\n'
       '  Expected generation:layout, such as v5e:1x1, v5e:2x4, v5p:2x2x1, '
-      "v6e:4x4; and the TPU compiler: pip install -e '.[aot]'."
+      "v6e:4x4, and the TPU compiler: pip install -e '.[aot]'; or a card, "
+      f'{", ".join(gpus.CARDS)}, and the compiler for GPUs: pip install '
+      f'--no-deps jax-cuda12-plugin=={jax.__version__} '
+      f'jax-cuda12-pjrt=={jax.__version__} nvidia-cuda-nvcc-cu12.'
     ) from None
 
 
@@ -110,8 +120,10 @@ def _compile(config, case: Case, chips, clip_frames: int):
       clip_frames,
       objective.RECURRENCES[0],
       case.rematerialise,
-      1,
+      case.accumulation,
+      case.preset,
     )
+    training.check(step, len(chips))
     mesh = sharding.make_mesh(chips)
     return training.compile_step(config, step, mesh)[0], step.batch_size
   size = case.size.height, case.size.width
@@ -143,7 +155,8 @@ def measure(
     The row.
 
   Raises:
-    SavosError: no such topology, or it can't be compiled for.
+    SavosError: no such topology, or it can't be compiled for; a chip's
+      examples do not make equal parts.
   """
   chips = find_chips(case.topology)
   row = common.identity(case) | dict.fromkeys(_FIGURES)
@@ -163,6 +176,8 @@ def measure(
   text = compiled.as_text()
   moved = hlo.collectives(text)
   chip = _CHIPS.get(case.topology.partition(':')[0])
+  card = gpus.CARDS.get(case.topology)
+  has = chip or card
   estimate = _seconds(text, moved, used, chip)
   compute, exchange = estimate or (None, None)
   rate = count / sum(estimate) if estimate else None
@@ -172,7 +187,7 @@ def measure(
     'compile_s': seconds,
     'state_gib': memory.argument_size_in_bytes / 2**30,
     **program.memory_gib(compiled),
-    'memory_gib': chip and chip.memory_gib,
+    'memory_gib': has and has.memory_gib,
     'gflop': costs.get('flops', 0.0) / 1e9,
     'gbyte': costs.get('bytes accessed', 0.0) / 1e9,
     'collectives': ', '.join(
@@ -219,21 +234,27 @@ def run(arguments: argparse.Namespace) -> None:
   out = output.Output(arguments)
   rates: dict[Case, float] = {}
   done = set()
-  for name, size, dtype, switch, batch, topology in itertools.product(
+  for (
+    name, size, dtype, switch, batch, parts, preset, topology
+  ) in itertools.product(
     arguments.program,
     arguments.size,
     arguments.compute_dtype,
     arguments.rematerialise,
     arguments.batch_size,
+    arguments.accumulation,
+    arguments.preset,
     arguments.topology,
-  ):
+  ):  # fmt: skip
     generation = topology.partition(':')[0]
     if name == 'inference':  # On one chip, whatever stands beside it.
       key = generation, size, dtype, batch
       if key in done:
         continue
       done.add(key)
-    case = Case(name, topology, size, dtype, shared.SWITCH[switch], batch)
+    case = Case(
+      name, topology, size, dtype, shared.SWITCH[switch], batch, parts, preset
+    )
     compared = dataclasses.replace(case, topology='')
     row = measure(
       architectures[dtype], case, arguments.clip_frames, rates.get(compared)

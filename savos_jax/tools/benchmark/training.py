@@ -45,6 +45,7 @@ class Case:
     recurrence: see `objective.Objective`.
     rematerialise: see `objective.Objective`.
     accumulation: parts in which each device takes its share.
+    preset: what is minimised, and by which optimiser: 'practical' or 'paper'.
   """
 
   size: shared.Size
@@ -54,6 +55,7 @@ class Case:
   recurrence: str
   rematerialise: bool
   accumulation: int
+  preset: str = shared.PRESETS[0]
 
 
 def cases(arguments: argparse.Namespace) -> list[Case]:
@@ -66,6 +68,7 @@ def cases(arguments: argparse.Namespace) -> list[Case]:
     arguments.recurrence,
     [shared.SWITCH[switch] for switch in arguments.rematerialise],
     arguments.accumulation,
+    arguments.preset,
   )
   found = []
   for combination in combinations:
@@ -76,7 +79,7 @@ def cases(arguments: argparse.Namespace) -> list[Case]:
   return list(dict.fromkeys(found))
 
 
-def _check(case: Case, devices: int) -> None:
+def check(case: Case, devices: int) -> None:
   """Checks that the examples can be shared equally.
 
   Raises:
@@ -102,7 +105,7 @@ def run(arguments: argparse.Namespace) -> None:
   }
   found = cases(arguments)
   for case in found:
-    _check(case, jax.device_count())
+    check(case, jax.device_count())
   if arguments.compile_only:
     out = output.Output(arguments)
     peaks, repeats, folder = None, 0, None
@@ -121,22 +124,26 @@ def _train_step(
   config: savos_config.SavosConfig, case: Case, mesh: jax.sharding.Mesh | None
 ) -> tuple[Callable, Any]:
   """Returns the step function, and the shapes of its state."""
-  optimizer = optax.chain(optax.clip_by_global_norm(1.0), optax.adamw(1e-4))
+  paper = case.preset == 'paper'
+  optimizer = optax.chain(
+    optax.clip_by_global_norm(1.0),
+    optax.sgd(1e-5, 0.5) if paper else optax.adamw(1e-4),
+  )
   model = savos.SAVOS(config)
   create = functools.partial(
-    state_lib.create, model, optimizer=optimizer, use_ema=True
+    state_lib.create, model, optimizer=optimizer, use_ema=not paper
   )
   step = functools.partial(
     steps.train_step,
     model=model,
     optimizer=optimizer,
     objective=objective.Objective(
-      'mean',
-      0.5,
+      'sum' if paper else 'mean',
+      0.0 if paper else 0.5,
       recurrence=case.recurrence,
       rematerialise=case.rematerialise,
     ),
-    ema_decay=0.99,
+    ema_decay=0.0 if paper else 0.99,
     mesh=mesh,
     parts=case.accumulation,
   )
@@ -274,7 +281,9 @@ def _state(config, shapes, mesh) -> state_lib.TrainState:
   """Makes a state: parameters and their average; moments of 0, as at first."""
   zeros = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), shapes)
   params = common.draw_params(savos.SAVOS(config))
-  state = zeros.replace(params=params, ema_params=jax.tree.map(np.copy, params))
+  state = zeros.replace(params=params)
+  if state.ema_params:
+    state = state.replace(ema_params=jax.tree.map(np.copy, params))
   return sharding.put_state(state, mesh)
 
 

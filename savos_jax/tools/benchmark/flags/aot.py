@@ -1,4 +1,4 @@
-"""Compiles for TPUs that are not here: what fits, and how long it may take.
+"""Compiles for TPUs and GPUs that are not here: what fits, how long it takes.
 
 Needs no TPU, but its compiler: pip install -e '.[aot]'. The training step is
 compiled for all chips of a topology, one frame of inference for one chip. A row
@@ -25,6 +25,11 @@ for each. Columns:
 
 A topology is a generation and how its chips are laid out: v5e:2x4, v5p:2x2x1,
 v6e:4x4. One v5e chip is v5e:1x1. Of other generations nothing is estimated.
+
+Or a GPU: gtx_1080_ti, rtx_2080_ti, rtx_3060. Its compiler is JAX's plugin for
+CUDA (pip install --no-deps jax-cuda12-plugin jax-cuda12-pjrt, of the version of
+jax, and nvidia-cuda-nvcc-cu12). Memory alone is told, without what cuDNN takes
+for itself while a convolution runs; no time is estimated.
 """
 
 import argparse
@@ -61,6 +66,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     default=1,
     help='frames to segment in an example',
   )
+  shared.add_step_arguments(parser)
   parser.add_argument(
     '--rematerialise',
     nargs='+',

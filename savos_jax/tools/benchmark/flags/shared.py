@@ -14,6 +14,8 @@ PRODUCT_SIZE = 8192
 # Of a network: fields of `SavosConfig`.
 ARCHITECTURE = ('width_multiplier', 'decoder_features')
 TRACED_ROUNDS = 3  # Of a profile.
+# Of a training step: AdamW, averaged weights; the paper's SGD.
+PRESETS = ('practical', 'paper')
 SWITCH = {'off': False, 'on': True}  # Of flags with several values.
 
 
@@ -88,6 +90,25 @@ def add_sweep_arguments(
     metavar='FOLDER',
     help=f'gets a profile of each row: {TRACED_ROUNDS} more rounds after those '
     'timed',
+  )
+
+
+def add_step_arguments(parser: argparse.ArgumentParser) -> None:
+  """Adds the flags that every training step that is compiled has."""
+  parser.add_argument(
+    '--accumulation',
+    type=positive,
+    nargs='+',
+    default=[1],
+    help='parts in which each device takes its examples',
+  )
+  parser.add_argument(
+    '--preset',
+    nargs='+',
+    choices=PRESETS,
+    default=[PRESETS[0]],
+    help='of the training: practical: AdamW and averaged weights, which keep '
+    "three arrays a parameter; paper: the paper's SGD, which keeps one",
   )
 
 

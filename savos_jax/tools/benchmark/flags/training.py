@@ -1,9 +1,9 @@
 """Seconds, memory and share of the limit of a training step.
 
 Random frames and weights, on all devices. A row for each combination of size,
-batch, dtype, clip length, recurrence, rematerialisation and accumulation; of a
-single frame both recurrences are the same, and it has rows of one. The
-optimiser is the practical preset's: AdamW, clipping, averaged weights. Columns:
+batch, dtype, clip length, recurrence, rematerialisation, accumulation and
+preset; of a single frame both recurrences are the same, and it has rows of one.
+Columns:
 
   compile_s       to trace and compile
   median_s ...    seconds a step after one that isn't timed; "-" with
@@ -34,7 +34,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
   for name, default, text in (
     ('batch_size', 4, 'examples a step, of all devices together'),
     ('clip_frames', 1, 'frames to segment in an example'),
-    ('accumulation', 1, 'parts in which each device takes its examples'),
   ):
     parser.add_argument(
       f'--{name}',
@@ -43,6 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
       default=[default],
       help=text,
     )
+  shared.add_step_arguments(parser)
   flags.add_field(parser, objective.Objective, 'recurrence', several=True)
   parser.add_argument(
     '--rematerialise',
