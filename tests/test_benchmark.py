@@ -224,6 +224,23 @@ def test_sizes_that_are_none(capsys, text):
   assert f'{text}: expected HEIGHTxWIDTH in pixels' in capsys.readouterr().err
 
 
+def test_the_studio_is_asked_for_frames(capsys, tmp_path):
+  path = tmp_path / 'studio.json'
+  benchmark.main([
+    'studio', '--size=48x64', '--frames=30', '--seeks=5', f'--json={path}'
+  ])  # fmt: skip
+  rows = {row['what']: row for row in json.loads(path.read_text())['rows']}
+  assert list(rows) == [
+    'while decoding', 'all kept', 'any', 'small', 'each in order'
+  ]  # fmt: skip
+  assert rows['each in order']['frames'] == rows['all kept']['frames'] == 30
+  assert 0 < rows['any']['median_ms'] <= rows['any']['slowest_ms']
+  assert rows['all kept']['disk_gb'] > 0
+  with pytest.raises(SystemExit):
+    benchmark.main(['studio', f'--video={path}'])
+  assert 'a text, not a video' in capsys.readouterr().err
+
+
 @pytest.mark.parametrize('command', ['data', 'inference', 'training'])
 def test_help_tells_defaults(capsys, command):
   with pytest.raises(SystemExit) as caught:

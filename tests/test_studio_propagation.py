@@ -251,3 +251,14 @@ def test_one_thing_at_a_time(session):
   with pytest.raises(jobs.Busy, match='busy: propagate'):
     session.propagate('forward', 0, None)
   projects.wait(session)
+
+
+def test_what_is_passed_on_the_way_gets_its_mask(session, clip, tmp_path):
+  mark(session, {2: projects.drawn(2, 1, 2)})
+  assert run(session, 'forward', 6, 7) == [2, 3, 4, 5, 6, 7]
+  assert run(session, 'backward', 0, 0) == [1, 0]
+  labels = {2: projects.drawn(2, 1, 2)}
+  expected = reference(clip, tmp_path / 'engine', labels, 'both')
+  np.testing.assert_array_equal(masks_of(session)[:8], expected[:8])
+  # Nothing that is right is done again for it.
+  assert run(session, 'forward', 9) == [8, 9]

@@ -26,12 +26,13 @@ from savos_jax.video import video_file
 
 logger = logging.getLogger(__name__)
 
-_QUALITY = 88
+_QUALITY = 82
 MOST_BYTES = 4 << 30  # Of the JPEGs on disk.
 # A frame so little ahead is decoded on the way; others are jumped to.
 _AHEAD = 12
 _BEHIND = 24  # Frames before one that was missed, which are made with it.
 _TELL_EVERY = 25  # Frames.
+SMALL = 400  # Pixels; what is as wide at most is a picture by the side.
 
 
 def encode(image: np.ndarray, width: int = 0) -> bytes:
@@ -250,12 +251,13 @@ class Frames:
     found = self._store.get(index)
     if found is not None:
       return _reshape(found, width) if shrinks else found
-    if shrinks:
+    if 0 < width <= SMALL:
       return encode(self._aside.image(index), width)
     self._around = self._wish = index
-    made = encode(self._looking.image(index))
+    image = self._looking.image(index)
+    made = encode(image)
     self._store.put(index, made, index)
-    return made
+    return encode(image, width) if shrinks else made
 
   def _check(self, index: int) -> None:
     if not 0 <= index < self.count:

@@ -166,6 +166,10 @@ class Worker:
     else:
       job.end('done', **more)
 
+  def prepare(self, work: Callable[[], Any]) -> None:
+    """Has something done that no one waits for; what fails is told later."""
+    self._pool.submit(work)
+
   def stop(self) -> Job | None:
     """Has what is being done end at its next step; returns it."""
     if self._job and self._job.is_running:

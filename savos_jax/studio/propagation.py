@@ -228,14 +228,29 @@ class Propagation:
   tell: Callable[[int | None, Mapping[int, float]], None]
 
   def needed(self, direction: str, first: int, last: int) -> list[int]:
-    """Returns the frames from `first` to `last` that have to be computed."""
+    """Returns the frames from `first` to `last` that have to be computed.
+
+    With those that are passed on the way there, where they have no mask or a
+    stale one.
+    """
     column = DIRECTIONS.index(direction)
     computed = self.results.computed
-    keys = {i: self.ways.keys(i)[column] for i in range(first, last + 1)}
-    return [
-      i for i, key in keys.items()
-      if key and (i not in computed or computed[i].key != key)
+    found = []
+    for index in range(first, last + 1):
+      key = self.ways.keys(index)[column]
+      if key and (index not in computed or computed[index].key != key):
+        found.append(index)
+    if direction == 'both' or not found:
+      return found
+    way = self.ways.forwards if direction == 'forward' else self.ways.backwards
+    start, low, high = way.chain(found[-column])[0].index, found[0], found[-1]
+    passed = [*range(start, low), *range(high + 1, start + 1)]
+    found += [
+      index for index in passed
+      if index not in computed
+      or computed[index].key not in self.ways.keys(index)
     ]  # fmt: skip
+    return sorted(found)
 
   def steps(self, direction: str, needed: Sequence[int]) -> int:
     """Returns how often `tell` will be called for frames."""

@@ -155,7 +155,7 @@ class Results:
     with self._project.lock:
       told = self._project.told[index]
       kept, path = self._kept(index), self.path(index)
-      if not kept.is_file() and index in self._computed:
+      if not kept.is_file() and index in self._computed and path.is_file():
         masks.write_mask(kept, masks.read_mask(path))
       if kept.is_file():
         below = masks.read_mask(kept)

@@ -26,6 +26,7 @@ from savos_jax.foundation import errors
 from savos_jax.foundation import files
 from savos_jax.foundation import typed
 from savos_jax.studio import exports
+from savos_jax.studio import frames as frames_lib
 from savos_jax.studio import jobs
 from savos_jax.studio import session as session_lib
 from savos_jax.video import prompts
@@ -122,9 +123,9 @@ class _Addresses:
 
   def __init__(self, session: session_lib.Session):
     self._session = session
-    # Who looks waits here: whoever has gone meanwhile, as in a drag of the
-    # slider, costs nothing.
-    self._looking = asyncio.Lock()
+    # Who waits for a frame waits here: whoever has gone meanwhile, as in a drag
+    # of the slider, costs nothing.
+    self._looking, self._aside = asyncio.Lock(), asyncio.Lock()
 
   async def _do(self, function: Answer, *arguments: Any) -> Any:
     return await concurrency.run_in_threadpool(function, *arguments)
@@ -206,7 +207,8 @@ class _Addresses:
     if frames.is_kept(index):
       data = await self._do(frames.jpeg, index, width)
     else:
-      async with self._looking:
+      small = 0 < width <= frames_lib.SMALL
+      async with self._aside if small else self._looking:
         if await request.is_disconnected():
           return responses.Response(status_code=_GONE)
         data = await self._do(frames.jpeg, index, width)

@@ -391,11 +391,12 @@ class Session:
     frames = self.frames
     frames.busy.set()
     try:
-      tracker = self._loaded()
+      self._loaded()  # What masks depend on is known then.
+      ways = self.ways()
       work = propagation.Propagation(
-        tracker,
+        self._made_ready(ways),
         self.project.opened,
-        self.ways(),
+        ways,
         self.results,
         states_lib.States(self.project.folder / '.states'),
         self.project.folder / '.backwards',
@@ -418,17 +419,35 @@ class Session:
       self.hub.tell({'type': 'frame', 'frame': index, 'confidence': told})
     job.advance()
 
-  def _loaded(self) -> tracker_lib.Tracker:
-    """Returns the tracker; loads the network for the first one."""
+  def warm(self) -> None:
+    """Has the network loaded, before anybody asks for masks."""
+    self.worker.prepare(self._loaded)
+
+  def _loaded(self) -> Network:
+    """Returns the network."""
     if self._network is None:
       self._network = self._load()
-      told = {'root': self._network.root, **self._network.says}
-      if self.project.settings != told:
-        self.project.settings = told
-        self.project.save()
+      self._note_settings()
+    return self._network
+
+  def _note_settings(self) -> None:
+    """Notes which network makes the masks; those of another are stale."""
+    assert self._network is not None
+    told = {'root': self._network.root, **self._network.says}
+    if self.project.video and self.project.settings != told:
+      self.project.settings = told
+      self.project.save()
+      self.tell_project()
+
+  def _made_ready(self, ways: chains.Ways) -> tracker_lib.Tracker:
+    """Returns the tracker, which is compiled while the first frame comes."""
+    network, video = self._loaded(), self.project.opened
+    self._note_settings()
     if self._tracker is None:
-      aspect = float(self.project.opened.pixel_aspect)
-      self._tracker = self._network.tracker(aspect)
+      self._tracker = network.tracker(float(video.pixel_aspect))
+    marks = ways.forwards.marks
+    objects = len(marks.objects[marks.first])
+    self._tracker.compile_ahead(video.height, video.width, objects)
     return self._tracker
 
   def export(

@@ -143,6 +143,8 @@ def run(arguments: argparse.Namespace) -> None:
         webbrowser.open(url)
 
     working = session.Session(opened, functools.partial(_network, arguments))
+    stack.callback(working.close)
+    working.warm()
     # It ends by a signal, which is as it should be.
     with contextlib.suppress(KeyboardInterrupt):
       serving.serve(working, listener, arguments.host, token, None, started)
