@@ -185,6 +185,23 @@ def test_the_reference_may_be_the_frame_itself(params, video):
   assert len({*which}) == 2  # Either object, some time.
 
 
+def test_references_that_stay_are_encoded_once(params, video, monkeypatch):
+  config = dataclasses.replace(
+    TWO_STEPS, reference='frame', parameters='decoder', steps=3
+  )
+  known = taught(params, video, config)
+
+  def left_in(self, params, batch):
+    del batch['source']
+
+  monkeypatch.setattr(learning._References, 'of', left_in)
+  again = taught(params, video, config)
+  for one, other in zip(
+    *map(jax.tree.leaves, (known['decoder'], again['decoder'])), strict=True
+  ):
+    np.testing.assert_allclose(one, other, atol=1e-4)
+
+
 def test_no_step_begins_when_the_time_is_over(params, video):
   slow = dataclasses.replace(TWO_STEPS, steps=10**6, seconds=1e-9)
   one = dataclasses.replace(TWO_STEPS, steps=1)

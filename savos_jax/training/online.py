@@ -18,7 +18,6 @@ import numpy as np
 import optax
 import tqdm
 
-from savos_jax import objective as objective_lib
 from savos_jax import online
 from savos_jax.data import choices
 from savos_jax.data import lucid
@@ -28,13 +27,15 @@ from savos_jax.inference import compiled
 from savos_jax.inference import geometry as geometry_lib
 from savos_jax.inference import lessons as lessons_lib
 from savos_jax.models import savos
-from savos_jax.training import recurrence
+from savos_jax.training import losses
 
 # A dream whose reference does not show the object teaches nothing.
 _ATTEMPTS = 5
 # Sets of objects that move in the dreams of a frame: each is inpainted once.
 _SUBSETS = 4
-_CLIP_NORM = 1.0  # As in training.
+_CLIP_NORM = 1.0  # As in training, and the next.
+_SOFT_IOU_WEIGHT = 0.5
+_TARGETS = 'frames', 'masks'
 _PARTS = {
   'decoder': ('decoder',),
   'decoder_and_global_convolution': (
@@ -67,14 +68,63 @@ def _learns(parameters: str, params: Any) -> Any:
   return jax.tree_util.tree_map_with_path(learns, params)
 
 
-@functools.partial(jax.jit, static_argnames=('model', 'optimizer', 'objective'))
-def _step(params, state, batch, *, model, optimizer, objective):
-  """Takes a step; returns parameters, the optimiser's state and the loss."""
-  gradients, metrics = recurrence.gradients(
-    params, batch, model=model, objective=objective
+@functools.partial(jax.jit, static_argnames='model')
+def _encode(params, batch, *, model) -> savos.Reference:
+  """Encodes the references of a batch."""
+  frames = batch['reference_frame'].astype(jnp.float32) / 255.0
+  masks = batch['reference_mask'].astype(jnp.float32)
+  return model.apply(
+    {'params': params}, frames, masks, method=savos.SAVOS.encode_reference
   )
+
+
+def _loss(params, reference, batch, model) -> jax.Array:
+  """Mean over the frames; what is found in one guides the next."""
+  guidance = batch['guidance'].astype(jnp.float32) / 255.0
+  frames, masks = (batch[name].astype(jnp.float32) for name in _TARGETS)
+  there = jnp.ones((len(guidance), 1), bool)
+  total, length = jnp.float32(0.0), frames.shape[1]
+  for t in range(length):
+    logits = model.apply(
+      {'params': params},
+      frames[:, t] / 255.0,
+      guidance,
+      reference,
+      method=savos.SAVOS.segment,
+    )
+    margins = losses.margins_of(logits)[:, None]
+    loss, found = losses.clip_frame(
+      margins, masks[:, t, None], there, 'mean', _SOFT_IOU_WEIGHT, joint=False
+    )
+    total += loss / length
+    guidance = jax.lax.stop_gradient(found[:, 0])
+  return total
+
+
+@functools.partial(jax.jit, static_argnames=('model', 'optimizer'))
+def _step(params, state, reference, batch, *, model, optimizer):
+  """Takes a step; returns parameters, the optimiser's state and the loss.
+
+  Gradients that the optimiser does not ask for are not computed.
+
+  Args:
+    params: the network's.
+    state: the optimiser's.
+    reference: encoded, where that does not learn; None: it is encoded here.
+    batch: from `_Dreamer`.
+    model: the network.
+    optimizer: from `_optimizer`.
+  """
+
+  def total(params):
+    seen = reference
+    if seen is None:
+      seen = _encode(params, batch, model=model)
+    return _loss(params, seen, batch, model)
+
+  loss, gradients = jax.value_and_grad(total)(params)
   updates, state = optimizer.update(gradients, state, params)
-  return optax.apply_updates(params, updates), state, metrics['loss']
+  return optax.apply_updates(params, updates), state, loss
 
 
 @functools.partial(jax.jit, static_argnames=('view', 'windows'))
@@ -112,11 +162,6 @@ class Learner:
       seed: of the dreams; the same one teaches the same.
     """
     self._model, self._config, self._seed = model, config, seed
-    self._objective = objective_lib.Objective(
-      loss_reduction='mean',
-      soft_iou_weight=0.5,
-      encoder=config.parameters == 'all',
-    )
     self._optimizer = _optimizer(
       config.optimizer, config.learning_rate, config.parameters
     )
@@ -148,6 +193,7 @@ class Learner:
     steps = self._config.every_steps if again else self._config.steps
     began = time.monotonic()
     state = jax.jit(self._optimizer.init)(params)
+    references = _References(self._model, self._config)
     batches = self._batches(lessons, geometry, turn, steps)
     with tqdm.tqdm(
       total=steps, unit='step', desc='learning', leave=False, disable=None
@@ -156,10 +202,10 @@ class Learner:
         params, state, loss = _step(
           params,
           state,
+          references.of(params, batch),
           batch,
           model=self._model,
           optimizer=self._optimizer,
-          objective=self._objective,
         )
         if not np.isfinite(loss):
           raise errors.SavosError(
@@ -204,6 +250,28 @@ class Learner:
         yield batch
 
 
+class _References:
+  """Encodes references once, where they stay the same in all steps."""
+
+  def __init__(self, model: savos.SAVOS, config: online.OnlineConfig):
+    self._model = model
+    self._stay = config.reference == 'frame' and config.parameters == 'decoder'
+    self._known: dict[tuple[int, ...], savos.Reference] = {}
+
+  def of(self, params: Any, batch: dict[str, Any]) -> savos.Reference | None:
+    """Takes the references out of a batch; None: they are left in it."""
+    sources = [tuple(each) for each in batch.pop('source').tolist()]
+    if not self._stay:
+      return None
+    for k, source in enumerate(sources):
+      if source not in self._known:
+        one = {name: array[k : k + 1] for name, array in batch.items()}
+        self._known[source] = _encode(params, one, model=self._model)
+    del batch['reference_frame'], batch['reference_mask']
+    found = [self._known[source] for source in sources]
+    return jax.tree.map(lambda *x: jnp.concatenate(x), *found)
+
+
 class _Dreamer:
   """Dreams of frames; a pure function of the seeds and the step."""
 
@@ -225,7 +293,17 @@ class _Dreamer:
     self._behind: dict[tuple[int, tuple[int, ...]], np.ndarray] = {}
 
   def batch(self, step: int) -> dict[str, np.ndarray]:
-    """Returns the examples of a step, as `recurrence.gradients` takes them."""
+    """Makes the examples of a step.
+
+    Args:
+      step: from 0.
+
+    Returns:
+      'source' int [B, 2], frame and object; 'reference_frame' uint8
+      [B, H, W, 3] and 'reference_mask' uint8 [B, H, W], 0 or 1; 'frames' uint8
+      [B, T, H, W, 3], 'masks' uint8 [B, T, H, W]; 'guidance' uint8 [B, H, W],
+      0..255 = probability 0..1.
+    """
     found = [
       self._example(np.random.default_rng((*self._seeds, step, k)))
       for k in range(self._config.batch_size)
@@ -253,6 +331,7 @@ class _Dreamer:
     _, guidance = self._seen(dream.frames[0], before, before)
     frames, masks = map(np.stack, zip(*targets, strict=True))
     return {
+      'source': np.array([which, object_id]),
       'reference_frame': reference[0],
       'reference_mask': reference[1],
       'frames': frames,
