@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 
+import numpy as np
 import pytest
 
 from savos_jax.datasets import davis
@@ -132,6 +133,21 @@ def test_the_date_is_the_recorded_one_or_that_of_the_scores(evaluated):
   assert results_folder.load(results).date.startswith('197')
   (results / 'run.json').write_text('{"date": "2020-02-03 04:05+00:00"}')
   assert results_folder.load(results).date == '2020-02-03 04:05+00:00'
+
+
+def test_the_time_of_a_frame_has_all_that_is_done_for_it(evaluated):
+  results = evaluated / 'results'
+  assert np.isnan(results_folder.load(results).seconds_a_frame)
+  speed = dict.fromkeys(
+    ('total_seconds', 'network_share', 'first_seconds', 'peak_gib'), 0.5
+  )
+  speed |= {'sequences': 1, 'frames': 5, 'seconds_a_frame': 0.25}
+  path = results / 'speed.json'
+  path.write_text(json.dumps(speed))
+  assert results_folder.load(results).seconds_a_frame == 0.25
+  speed |= {'refining_seconds': 5.0, 'learning_seconds': 10.0}
+  path.write_text(json.dumps(speed))
+  assert results_folder.load(results).seconds_a_frame == 3.25
 
 
 def test_mistakes_end_with_status_2_and_no_traceback(tmp_path, capsys):
