@@ -124,6 +124,10 @@ def test_nothing_else_is_fetched(session):
     folder.mkdir()
     (folder / 'other.txt').write_text('other')
     assert browser.get('/api/exports/other.txt').status_code == 404
+    (folder / 'overlay.mp4').symlink_to(folder / 'other.txt')
+    (folder / 'davis').symlink_to(folder.parent)
+    assert browser.get('/api/exports/overlay.mp4').status_code == 404
+    assert browser.get('/api/exports/davis').status_code == 404
     answer = browser.post('/api/export', json={'formats': ['no such']})
     assert answer.status_code == 400
     assert 'davis, overlay' in answer.json()['error']

@@ -1,5 +1,6 @@
 """Any frame of a video, exactly, and at hand."""
 
+import shutil
 import struct
 import time
 
@@ -142,6 +143,17 @@ def test_what_is_kept_is_bounded_and_near_to_who_looks(video, tmp_path):
     total = sum(path.stat().st_size for path in folder.iterdir())
     assert total <= most
   assert not frames.is_kept(0)
+  frames.close()
+
+
+def test_a_disk_that_is_nearly_full_is_left_alone(video, tmp_path, monkeypatch):
+  usage = shutil.disk_usage(tmp_path)._replace(free=(1 << 30) + 5000)
+  monkeypatch.setattr(shutil, 'disk_usage', lambda path: usage)
+  frames = frames_of(video, tmp_path)
+  frames.start()
+  wait_until_quiet(frames)
+  found = sum(path.stat().st_size for path in (tmp_path / 'kept').iterdir())
+  assert 0 < found <= 5000
   frames.close()
 
 

@@ -126,11 +126,24 @@ def test_it_goes_on_from_where_it_was_stopped(
 def test_what_is_lost_of_a_state_is_computed_again(session, clip, tmp_path):
   mark(session, {0: projects.drawn(0, 1, 2)})
   run(session, 'forward', 0, 4)
-  for path in (session.project.folder / '.states').iterdir():
-    path.unlink()
+  states = session.project.folder / '.states'
+  states.joinpath('f00000004.npz').write_bytes(b'damaged')
+  states.joinpath('f00000003.npz').touch()
   assert run(session, 'forward', 0) == [5, 6, 7, 8, 9]
   expected = reference(clip, tmp_path / 'engine', {0: projects.drawn(0, 1, 2)})
   np.testing.assert_array_equal(masks_of(session), expected)
+
+
+def test_a_state_of_other_marks_is_not_gone_on_from(session, clip, tmp_path):
+  labels = {0: projects.drawn(3, 1, 2), LAST: projects.drawn(LAST, 1, 2)}
+  mark(session, labels)
+  run(session, 'forward', 0, 4)
+  labels[0] = projects.drawn(0, 1, 2)
+  mark(session, {0: labels[0]})
+  run(session, 'both', 0)
+  assert run(session, 'forward', 5) == [5, 6, 7, 8]
+  expected = reference(clip, tmp_path / 'engine', labels)
+  np.testing.assert_array_equal(masks_of(session)[5:], expected[5:])
 
 
 def test_a_correction_changes_what_lies_up_to_the_next_marks(
@@ -233,6 +246,11 @@ def test_an_object_that_is_said_not_to_be_there_is_not(session):
   assert not (session.results.labels(4) == 1).any()
   assert (session.results.labels(4) == 2).any()
   assert session.results.computed[4].confidence[1] == 1.0
+  # Nor does it guide what comes, as it does where nothing is said of it.
+  gone = masks_of(session)
+  mark(session, {4: projects.drawn(4, 2)}, (2,))
+  run(session, 'forward', 0)
+  assert (masks_of(session)[5] == 1).sum() != (gone[5] == 1).sum()
 
 
 def test_nothing_is_followed_where_nothing_is_marked(session):

@@ -166,10 +166,6 @@ class Way:
     ids = {place: drawn[place].ids for place in sorted(drawn)}
     return marks_lib.Marks(ids, lambda place: drawn[place].labels())
 
-  def told(self, index: int) -> Told | None:
-    """Returns what is said of a frame, and holds there."""
-    return self._told.get(index)
-
   def _last(self, index: int) -> int:
     """Returns the number of the last event up to a frame; -1: none."""
     return bisect.bisect_right(self._places, self.place(index)) - 1

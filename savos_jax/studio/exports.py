@@ -173,6 +173,8 @@ def find(project: project_lib.Project, name: str) -> Download | None:
   if stem not in {made(each) for each in NAMES}:
     return None
   path = project.folder / 'exports' / stem
+  if path.is_symlink():  # Who knows where to.
+    return None
   if path.is_dir():
     return Download(None, path, f'{stem}.zip')
   return Download(path, None, stem) if path.is_file() else None

@@ -14,6 +14,7 @@ import logging
 import os
 import pathlib
 import secrets
+import shutil
 import threading
 
 import cv2
@@ -28,6 +29,7 @@ logger = logging.getLogger(__name__)
 
 _QUALITY = 82
 MOST_BYTES = 4 << 30  # Of the JPEGs on disk.
+_SPARE = 1 << 30  # Bytes that are left free there.
 # A frame so little ahead is decoded on the way; others are jumped to.
 _AHEAD = 12
 _BEHIND = 24  # Frames before one that was missed, which are made with it.
@@ -113,10 +115,14 @@ class _Cursor:
 
 
 class _Store:
-  """JPEGs on disk, bounded in bytes."""
+  """JPEGs on disk, bounded in bytes.
+
+  Attributes:
+    around: the frame that was looked at last and was not there.
+  """
 
   def __init__(self, folder: pathlib.Path, most: int):
-    self._folder, self._most = folder, most
+    self._folder, self.around = folder, 0
     self._lock = threading.Lock()
     folder.mkdir(parents=True, exist_ok=True)
     self._sizes: dict[int, int] = {}
@@ -128,17 +134,14 @@ class _Store:
         elif suffix == '.part':
           os.unlink(entry.path)
     self._total = sum(self._sizes.values())
+    free = shutil.disk_usage(folder).free - _SPARE
+    self._most = max(0, min(most, self._total + free))
 
   def __len__(self) -> int:
     return len(self._sizes)
 
   def __contains__(self, index: int) -> bool:
     return index in self._sizes
-
-  @property
-  def is_full(self) -> bool:
-    """Whether the next one pushes others out."""
-    return self._total >= self._most
 
   def _path(self, index: int) -> pathlib.Path:
     return self._folder / f'{index:06d}.jpg'
@@ -157,7 +160,7 @@ class _Store:
       self._total -= self._sizes.pop(index, 0)
     return None
 
-  def put(self, index: int, jpeg: bytes, around: int) -> None:
+  def put(self, index: int, jpeg: bytes) -> None:
     """Keeps a frame's JPEG; those farthest from `around` make room."""
     partial = self._folder / f'{secrets.token_hex(6)}.part'
     try:
@@ -171,14 +174,17 @@ class _Store:
       self._total += len(jpeg) - self._sizes.get(index, 0)
       self._sizes[index] = len(jpeg)
       while self._total > self._most and len(self._sizes) > 1:
-        far = max(self._sizes, key=lambda i: abs(i - around))
+        far = max(self._sizes, key=lambda i: abs(i - self.around))
         self._total -= self._sizes.pop(far)
         self._path(far).unlink(missing_ok=True)
 
-  def farthest(self, around: int) -> int:
-    """Returns how far away the farthest frame is."""
+  def has_room(self, index: int) -> bool:
+    """Whether a frame may be kept: it is, or one farther away goes."""
     with self._lock:
-      return max((abs(i - around) for i in self._sizes), default=0)
+      if self._total < self._most:
+        return True
+      farthest = max((abs(i - self.around) for i in self._sizes), default=0)
+      return abs(index - self.around) < farthest
 
 
 class Frames:
@@ -212,7 +218,6 @@ class Frames:
     # One for who looks, one for pictures by the side: neither waits for the
     # other, and neither jumps because of the other.
     self._looking, self._aside = _Cursor(video), _Cursor(video)
-    self._around = 0
     self._wish: int | None = None
     self.busy = threading.Event()
     self._closed = threading.Event()
@@ -253,10 +258,10 @@ class Frames:
       return _reshape(found, width) if shrinks else found
     if 0 < width <= SMALL:
       return encode(self._aside.image(index), width)
-    self._around = self._wish = index
+    self._store.around = self._wish = index
     image = self._looking.image(index)
     made = encode(image)
-    self._store.put(index, made, index)
+    self._store.put(index, made)
     return encode(image, width) if shrinks else made
 
   def _check(self, index: int) -> None:
@@ -295,18 +300,30 @@ class Frames:
       logger.warning('frames are not decoded ahead: %s', error)
 
   def _next(self, hopeless: set[int]) -> int | None:
-    """Returns the next frame to keep; None where all are that may be."""
-    wish, self._wish = self._wish, None
-    start = max(0, (self._around if wish is None else wish) - _BEHIND)
-    for index in (*range(start, self.count), *range(start)):
-      if index not in self._store and index not in hopeless:
-        return index if self._has_room(index) else None
-    return None
+    """Returns where to go on keeping frames; None where all are that may be."""
+    store, self._wish = self._store, None
+    if len(store) + len(hopeless) >= self.count:
+      return None
 
-  def _has_room(self, index: int) -> bool:
-    """Whether a frame may be kept: it is, or one farther away goes."""
-    around, store = self._around, self._store
-    return not store.is_full or abs(index - around) < store.farthest(around)
+    def is_missing(index: int) -> bool:
+      inside = 0 <= index < self.count
+      return inside and index not in store and index not in hopeless
+
+    around = store.around
+    near = (
+      index
+      for distance in range(self.count)
+      for index in (around + distance, around - distance)
+      if is_missing(index)
+    )
+    found = next(near, None)
+    if found is None or not store.has_room(found):
+      return None
+    begin = found
+    # Frames come in order: those before it are cheap then.
+    while found < around and found - begin < _BEHIND and is_missing(begin - 1):
+      begin -= 1
+    return begin
 
   def _fill_from(self, begin: int, hopeless: set[int]) -> None:
     """Keeps frames up to one that is kept, or another wish."""
@@ -321,10 +338,10 @@ class Frames:
           expected = index + 1
           if index in self._store or self._pause():
             return
-          self._store.put(index, encode(shown.image), self._around)
+          self._store.put(index, encode(shown.image))
           if len(self._store) % _TELL_EVERY == 0:
             self._tell(len(self._store), self.count)
-          if self._wish is not None or not self._has_room(index + 1):
+          if self._wish is not None or not self._store.has_room(index + 1):
             return
       except errors.Incomplete:
         pass

@@ -128,8 +128,7 @@ class _Follower:
     for event in self._way.chain(index):
       self._drop(event)
       self._give(event, self._video.frame(event.index))
-    if state:
-      self._tracker.restore(state)
+    self._tracker.restore(state)
     return index + (1 if self._way.forwards else -1)
 
   def _save(self, index: int) -> None:
@@ -355,9 +354,6 @@ class Propagation:
   def _write(self, index: int, found: both_ways.Found, column: int) -> None:
     key = self.ways.keys(index)[column]
     assert key is not None  # It was needed.
-    labels, told = found.labels, self.ways.forwards.told(index)
-    if told:
-      labels = told.over(labels)
     computed = results_lib.Computed(key, found.confidence)
-    self.results.write(index, labels, computed)
+    self.results.write(index, found.labels, computed)
     self.tell(index, found.confidence)

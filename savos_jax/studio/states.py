@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from savos_jax.foundation import errors
 from savos_jax.foundation import files
 from savos_jax.foundation import manifests
 from savos_jax.studio import chains
@@ -68,9 +69,6 @@ class States:
 
     Returns:
       The frame after which it was, and the state.
-
-    Raises:
-      SavosError: a file is damaged.
     """
     letter = 'f' if way.forwards else 'b'
     stems = [path.stem for path in self._folder.glob(f'{letter}*.npz')]
@@ -81,11 +79,18 @@ class States:
     )
     for index in known:
       if way.place(begin) <= way.place(index) < way.place(end):
-        path = self._path(way, index)
-        with progress.reading(path), np.load(path) as stored:
-          if stored['key'].item() == way.key(index):
-            arrays = [
-              stored[f'state_{i}'] for i in range(len(stored.files) - 1)
-            ]
-            return index, arrays
+        state = _read(self._path(way, index), way.key(index))
+        if state:
+          return index, state
     return None
+
+
+def _read(path: pathlib.Path, key: str | None) -> list[np.ndarray]:
+  """Returns a state; nothing of one that is damaged, or has another key."""
+  try:
+    with progress.reading(path), np.load(path) as stored:
+      if stored['key'].item() != key:
+        return []
+      return [stored[f'state_{i}'] for i in range(len(stored.files) - 1)]
+  except errors.SavosError:
+    return []
