@@ -14,8 +14,8 @@ ROOT = pathlib.Path(__file__).parents[1]
 # What takes long to import, and what only the extras bring.
 HEAVY = (
   'av', 'clu', 'cv2', 'flax', 'grain', 'h5py', 'jax', 'libtpu', 'numpy', 'onnx',
-  'optax', 'orbax', 'skimage', 'tensorboard', 'tensorboardX', 'tensorflow',
-  'tensorflow_datasets', 'torch',
+  'optax', 'orbax', 'skimage', 'starlette', 'tensorboard', 'tensorboardX',
+  'tensorflow', 'tensorflow_datasets', 'torch', 'uvicorn',
 )  # fmt: skip
 MODULES = sorted({
   f'savos_jax.{module.removesuffix(".__main__")}'
@@ -96,6 +96,16 @@ def test_training_tells_its_flags():
   refused = start(_AS_COMMAND, 'train', '--workdr=a', absent=HEAVY)
   assert refused.returncode == 2
   assert refused.stderr.startswith('error: Unknown command line flag')
+
+
+@pytest.mark.parametrize('absent', ['starlette', 'uvicorn', 'wsproto'])
+def test_the_studio_names_what_it_lacks(tmp_path, absent):
+  out = tmp_path / 'project'
+  found = start(_AS_COMMAND, 'studio', f'--out={out}', absent=(absent,))
+  assert found.returncode == 2
+  assert found.stderr.startswith(f'error: the studio needs {absent}, ')
+  assert 'savos_jax[studio]' in found.stderr
+  assert not out.exists()
 
 
 @pytest.mark.parametrize('absent', ['clu', 'tensorboard', 'tensorflow'])

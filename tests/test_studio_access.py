@@ -12,9 +12,11 @@ import sys
 
 import numpy as np
 import pytest
+from starlette import testclient
 from starlette import websockets
 
 from savos_jax.studio import access
+from savos_jax.studio import server
 from tests import studio_projects as projects
 
 HERE = f'ws://127.0.0.1:{projects.PORT}'
@@ -76,6 +78,23 @@ def test_the_token_leaves_the_address_bar_for_a_cookie(session):
     assert 'HttpOnly' in cookie
     assert 'SameSite=Strict' in cookie
     assert browser.get('/api/project').status_code == 200
+
+
+def test_what_the_browser_is_started_with_lets_in_once(session):
+  app = server.app(session)
+  once = 'for-once'
+  guard = access.Guard(app, projects.TOKEN, '127.0.0.1', projects.PORT, once)
+  client = testclient.TestClient(guard, projects.HOME, follow_redirects=False)
+  with client as browser:
+    assert browser.get('/?token=').status_code == 403
+    assert browser.get(f'/?token={once}').status_code == 303
+    assert browser.get('/api/project').status_code == 200
+    browser.cookies.clear()
+    assert browser.get(f'/?token={once}').status_code == 403
+    assert browser.get('/?token=').status_code == 403
+    for _ in range(2):
+      answer = browser.get(f'/?token={projects.TOKEN}')
+      assert answer.status_code == 303
 
 
 def test_cookies_of_other_servers_hide_nothing(session):

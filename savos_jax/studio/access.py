@@ -61,10 +61,14 @@ def _first(headers: Iterable[tuple[bytes, bytes]], name: bytes) -> str | None:
   return found[0] if len(found) == 1 else ''
 
 
+def _same(text: str, token: str) -> bool:
+  return hmac.compare_digest(text.encode(), token.encode())
+
+
 class Guard:
   """ASGI middleware that lets nothing else pass."""
 
-  def __init__(self, app, token: str, host: str, port: int):
+  def __init__(self, app, token: str, host: str, port: int, once: str = ''):
     """Keeps what is right.
 
     Args:
@@ -72,8 +76,9 @@ class Guard:
       token: what the person's browser knows.
       host: where it listens.
       port: where it listens.
+      once: another token that lets in the first who brings it; '': none.
     """
-    self._app, self._token = app, token
+    self._app, self._token, self._once = app, token, once
     self._port = port
     self.cookie = f'savos_studio_{port}'
     names = {*_LOCAL}
@@ -106,7 +111,9 @@ class Guard:
 
     if refused:
       await self._refuse(scope, send_guarded, refused)
-    elif self._brings_token(scope):
+    elif token := self._brought(scope):
+      if token == self._once:
+        self._once = ''
       await self._welcome(send_guarded)
     else:
       await self._app(scope, receive, send_guarded)
@@ -124,7 +131,7 @@ class Guard:
     changes = scope['type'] == 'websocket' or scope['method'] not in _SAFE
     if changes and origin is None:
       return f'a request of no page (it has no Origin).{_AGAIN}'
-    if self._brings_token(scope):
+    if self._brought(scope):
       return ''
     site = _first(headers, b'sec-fetch-site')
     if site not in (None, 'same-origin', 'none'):
@@ -141,23 +148,23 @@ class Guard:
       return False
     return name in self._hosts or (self._any_address and _is_address(name))
 
-  def _brings_token(self, scope) -> bool:
+  def _brought(self, scope) -> str:
+    """Returns the right token that an address has in it; '': it has none."""
     if scope['type'] != 'http' or scope['path'] != '/':
-      return False
+      return ''
     query = urllib.parse.parse_qs(scope['query_string'].decode('latin-1'))
-    return self._is_token(query.get('token', [''])[0])
+    token = query.get('token', [''])[0]
+    once = bool(self._once) and _same(token, self._once)
+    return token if once or _same(token, self._token) else ''
 
   def _has_cookie(self, headers) -> bool:
     # Not by http.cookies: one that another server of this machine has set, and
     # that it does not like, would hide all others.
     for part in (_first(headers, b'cookie') or '').split(';'):
       name, _, value = part.strip().partition('=')
-      if name == self.cookie and self._is_token(value):
+      if name == self.cookie and _same(value, self._token):
         return True
     return False
-
-  def _is_token(self, text: str) -> bool:
-    return hmac.compare_digest(text.encode(), self._token.encode())
 
   async def _welcome(self, send) -> None:
     """Puts the token into a cookie, and out of the address bar."""

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 import errno
-import pathlib
 import secrets
 import socket
 
@@ -56,8 +55,7 @@ def new_token() -> str:
 
 
 def serve(
-  session, listener: socket.socket, host: str, token: str,
-  page: pathlib.Path | None = None,
+  session, listener: socket.socket, host: str, token: str, once: str = '',
   started: Callable[[], None] = lambda: None,
 ) -> None:  # fmt: skip
   """Answers until the process is told to end, by Ctrl-C or SIGTERM.
@@ -67,7 +65,7 @@ def serve(
     listener: from `listen`.
     host: as `listen` was given it.
     token: what who drives it has to know.
-    page: folder of the page; None: the package's.
+    once: see `access.Guard`.
     started: called when it answers.
   """
   import uvicorn
@@ -75,9 +73,9 @@ def serve(
   from savos_jax.studio import server
 
   port = listener.getsockname()[1]
-  app = server.app(session, page or server.PAGE, started)
+  app = server.app(session, started=started)
   config = uvicorn.Config(
-    access.Guard(app, token, host, port),
+    access.Guard(app, token, host, port, once),
     ws='wsproto',
     ws_max_size=1 << 10,  # The page says nothing there.
     log_level='warning',

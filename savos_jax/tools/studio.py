@@ -19,6 +19,7 @@ import contextlib
 import dataclasses
 import functools
 import pathlib
+import threading
 import webbrowser
 
 from savos_jax import checkpoints
@@ -125,8 +126,11 @@ def run(arguments: argparse.Namespace) -> None:
     listener = stack.enter_context(
       serving.listen(arguments.host, arguments.port)
     )
-    token = serving.new_token()
-    url = serving.address(arguments.host, listener.getsockname()[1], token)
+    # Others of this machine may see what a browser is started with: that token
+    # is of use once.
+    token, once = serving.new_token(), serving.new_token()
+    where = arguments.host, listener.getsockname()[1]
+    url = serving.address(*where, token)
     if not access.is_local(arguments.host):
       print(
         f'--host={arguments.host}: every machine that reaches this one can '
@@ -140,14 +144,18 @@ def run(arguments: argparse.Namespace) -> None:
 
     def started() -> None:
       if arguments.browser:
-        webbrowser.open(url)
+        opened_once = serving.address(*where, once)
+        # One in a terminal comes back when it is left.
+        threading.Thread(
+          target=webbrowser.open, args=(opened_once,), daemon=True
+        ).start()
 
     working = session.Session(opened, functools.partial(_network, arguments))
     stack.callback(working.close)
     working.warm()
     # It ends by a signal, which is as it should be.
     with contextlib.suppress(KeyboardInterrupt):
-      serving.serve(working, listener, arguments.host, token, None, started)
+      serving.serve(working, listener, arguments.host, token, once, started)
   print(f'\nthe project is in {arguments.out}; the same command opens it again')
 
 
