@@ -174,6 +174,7 @@ def test_the_ablation_is_the_mean_of_its_seeds(root, tmp_path):
   assert len(published) == 3
 
 
+@pytest.mark.slow
 def test_one_network_on_all_data(
   root, checkpoint, tmp_path, monkeypatch, davis_folder
 ):
