@@ -6,7 +6,7 @@ SAVOS, section 6.4.1; `training.online` does it.
 import dataclasses
 
 from savos_jax.data import lucid_config
-from savos_jax.data import perturb
+from savos_jax.data import mask_noise
 from savos_jax.foundation import ranges
 
 PARAMETERS = ('decoder', 'decoder_and_global_convolution', 'all')
@@ -22,8 +22,10 @@ def _dreams() -> lucid_config.LucidConfig:
   return lucid_config.LucidConfig(merge='feather', mask_dilation=0)
 
 
-def _noise() -> perturb.MaskNoise:
-  return perturb.MaskNoise(shift=0.1, scale=(0.9, 1.1), spline=0.1, dilation=8)
+def _noise() -> mask_noise.MaskNoise:
+  return mask_noise.MaskNoise(
+    shift=0.1, scale=(0.9, 1.1), spline=0.1, dilation=8
+  )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -77,7 +79,7 @@ class OnlineConfig:
   every_steps: int = ranges.field(5, _STEPS)
   confidence: float = ranges.field(0.9, ranges.SHARE)
   lucid: lucid_config.LucidConfig = dataclasses.field(default_factory=_dreams)
-  noise: perturb.MaskNoise = dataclasses.field(default_factory=_noise)
+  noise: mask_noise.MaskNoise = dataclasses.field(default_factory=_noise)
 
   def __post_init__(self):
     """Refuses what nothing can be learnt with."""

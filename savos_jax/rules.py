@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from savos_jax import objective
 from savos_jax import online
 from savos_jax.data import lucid
-from savos_jax.data import perturb
+from savos_jax.data import mask_noise
 from savos_jax.data import pipeline
 from savos_jax.data import sampling
 from savos_jax.data.scenes import config as scenes_config
@@ -100,12 +100,12 @@ RULES: dict[str, ranges.Rule] = {
   **_section('model.', ranges.rules_of(savos_config.SavosConfig)),
   **_section('data.', _DATA),
   **_section('sampling.', ranges.rules_of(sampling.SamplingConfig)),
-  **_section('sampling.mask_', ranges.rules_of(perturb.MaskNoise)),
+  **_section('sampling.mask_', ranges.rules_of(mask_noise.MaskNoise)),
   'config.scenes.enabled': ranges.Switch(),
   **_section('scenes.', ranges.rules_of(scenes_config.SceneConfig)),
   **_section('lucid.', ranges.rules_of(lucid.LucidConfig)),
   **_section('online.', ranges.rules_of(online.OnlineConfig)),
-  **_section('online.mask_', ranges.rules_of(perturb.MaskNoise)),
+  **_section('online.mask_', ranges.rules_of(mask_noise.MaskNoise)),
   **_section('online.lucid.', ranges.rules_of(lucid.LucidConfig)),
   **_section('train.', ranges.rules_of(objective.Objective)),
   **_section('train.', _TRAIN),

@@ -9,7 +9,7 @@ from ml_collections import config_dict
 from savos_jax import online
 from savos_jax import rules
 from savos_jax.data import lucid
-from savos_jax.data import perturb
+from savos_jax.data import mask_noise
 from savos_jax.data import sampling
 from savos_jax.data.scenes import config as scenes_config
 from savos_jax.datasets import davis
@@ -228,10 +228,10 @@ def online_config(config: config_dict.ConfigDict) -> online.OnlineConfig:
   return online.OnlineConfig(**fields, lucid=dreams, noise=noise)
 
 
-def _taken_noise(fields: dict[str, Any]) -> perturb.MaskNoise:
+def _taken_noise(fields: dict[str, Any]) -> mask_noise.MaskNoise:
   """Takes the fields of the mask's noise out of a section."""
-  names = [field.name for field in dataclasses.fields(perturb.MaskNoise)]
-  return perturb.MaskNoise(**{x: fields.pop(f'mask_{x}') for x in names})
+  names = [field.name for field in dataclasses.fields(mask_noise.MaskNoise)]
+  return mask_noise.MaskNoise(**{x: fields.pop(f'mask_{x}') for x in names})
 
 
 def lucid_config(config: config_dict.ConfigDict) -> lucid.LucidConfig:

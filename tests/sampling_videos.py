@@ -8,13 +8,13 @@ import cv2
 import numpy as np
 
 from savos_jax.data import lucid
-from savos_jax.data import perturb
+from savos_jax.data import mask_noise
 from savos_jax.data import sampling
 from savos_jax.datasets import masks
 from savos_jax.datasets import sequences
 
 SIZE = (90, 160)
-NO_NOISE = perturb.MaskNoise(
+NO_NOISE = mask_noise.MaskNoise(
   shift=0.0, scale=(1.0, 1.0), spline=0.0, dilation=0, blur=0.0,
   drop_probability=0.0,
 )  # fmt: skip
@@ -85,7 +85,7 @@ def make(videos, config=CLIPS, seed=0, examples_per_step=2, **rest):
 def mixed_sampler(folder):
   """A sampler of everything that there is: clips, dreams, noise."""
   videos = open_videos(pathlib.Path(folder))
-  noisy = dataclasses.replace(MIXED, noise=perturb.MaskNoise())
+  noisy = dataclasses.replace(MIXED, noise=mask_noise.MaskNoise())
   # Three objects: what moves is drawn from a few sets.
   photo = one_frame(videos[0], number=3)
   return make(videos, noisy, seed=3, stills=[photo])

@@ -6,9 +6,10 @@ import cv2
 import numpy as np
 import pytest
 
+from savos_jax.data import mask_noise
 from savos_jax.data import perturb
 
-NO_NOISE = perturb.MaskNoise(
+NO_NOISE = mask_noise.MaskNoise(
   shift=0.0, scale=(1.0, 1.0), spline=0.0, dilation=0, blur=0.0,
   drop_probability=0.0,
 )  # fmt: skip
@@ -30,7 +31,7 @@ def test_perturbation_is_soft_and_stays_near_the_mask():
   cv2.ellipse(mask, (100, 60), (40, 25), 20, 0, 360, 1, -1)
   overlaps, grey = [], 0
   for seed in range(40):
-    noise = perturb.MaskNoise(drop_probability=0.0)
+    noise = mask_noise.MaskNoise(drop_probability=0.0)
     found = perturb.perturb_mask(mask, noise, np.random.default_rng(seed))
     overlaps.append(iou(found > 127, mask > 0))
     grey += ((found > 0) & (found < 255)).any()
@@ -45,7 +46,7 @@ def test_perturbation_takes_empty_and_one_pixel_masks(pixels):
   mask.flat[:pixels] = 1
   for seed in range(10):
     found = perturb.perturb_mask(
-      mask, perturb.MaskNoise(), np.random.default_rng(seed)
+      mask, mask_noise.MaskNoise(), np.random.default_rng(seed)
     )
     assert found.shape == mask.shape
     assert found.any() <= bool(pixels)
@@ -63,6 +64,6 @@ def test_masks_grow_and_shrink_by_so_many_pixels():
 
 
 def test_dropped_mask_is_empty():
-  noise = perturb.MaskNoise(drop_probability=1.0)
+  noise = mask_noise.MaskNoise(drop_probability=1.0)
   mask = np.ones((8, 8), np.uint8)
   assert not perturb.perturb_mask(mask, noise, np.random.default_rng(0)).any()

@@ -20,7 +20,7 @@ from savos_jax import settings
 from savos_jax.configs import default
 from savos_jax.configs.rivals_ablation import ROWS
 from savos_jax.data import lucid
-from savos_jax.data import perturb
+from savos_jax.data import mask_noise
 from savos_jax.data import pipeline
 from savos_jax.data import sampling
 from savos_jax.data.scenes import config as scenes_config
@@ -65,7 +65,7 @@ def configured(fields, root='/data'):
 _DATACLASSES = (
   ('config.model.', savos_config.SavosConfig),
   ('config.sampling.', sampling.SamplingConfig),
-  ('config.sampling.mask_', perturb.MaskNoise),
+  ('config.sampling.mask_', mask_noise.MaskNoise),
   ('config.scenes.', scenes_config.SceneConfig),
   ('config.lucid.', lucid.LucidConfig),
   ('config.online.', online.OnlineConfig),

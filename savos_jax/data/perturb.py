@@ -1,49 +1,16 @@
 """Makes a true mask as wrong as a tracker's own previous mask would be."""
 
-import dataclasses
-
 import cv2
 import numpy as np
 
+from savos_jax.data import mask_noise
 from savos_jax.data import warp
-from savos_jax.foundation import ranges
-
-
-@dataclasses.dataclass(frozen=True)
-class MaskNoise:
-  """Ranges of the perturbation.
-
-  Attributes:
-    shift: largest displacement, share of the object's size.
-    scale: (smallest, largest) scale about the object's centre.
-    spline: largest displacement of 5 outline points, share of the size.
-    dilation: largest erosion or dilation, pixels.
-    blur: largest sigma of the soft edge, pixels.
-    drop_probability: of an empty mask, as after losing the object.
-
-  Raises:
-    ValueError: a field is out of its range.
-  """
-
-  shift: float = ranges.field(0.05, ranges.number(0, 10))
-  scale: tuple[float, float] = ranges.field(
-    (0.95, 1.05), ranges.ascending(0, 100, above=True)
-  )
-  spline: float = ranges.field(0.05, ranges.number(0, 10))
-  dilation: int = ranges.field(5, ranges.whole(0, 1000, of='pixels'))
-  blur: float = ranges.field(3.0, ranges.number(0, 1000, of='pixels'))
-  drop_probability: float = ranges.field(0.02, ranges.SHARE)
-
-  def __post_init__(self):
-    """Refuses what no mask can be made with."""
-    ranges.check_fields(self)
-
 
 _OUTLINE_POINTS = 5
 
 
 def perturb_mask(
-  mask: np.ndarray, noise: MaskNoise, rng: np.random.Generator
+  mask: np.ndarray, noise: mask_noise.MaskNoise, rng: np.random.Generator
 ) -> np.ndarray:
   """Moves, bends, grows or shrinks and softens a mask.
 

@@ -17,6 +17,7 @@ from savos_jax.data import backgrounds as backgrounds_lib
 from savos_jax.data import choices
 from savos_jax.data import examples
 from savos_jax.data import lucid as lucid_lib
+from savos_jax.data import mask_noise
 from savos_jax.data import perturb
 from savos_jax.data import windows
 from savos_jax.datasets import sequences
@@ -74,8 +75,8 @@ class SamplingConfig:
   max_gap: int = ranges.field(1, _DISTANCE)
   curriculum_steps: int = ranges.field(0, _STEPS)
   min_object_fraction: float = ranges.field(0.001, ranges.SHARE)
-  noise: perturb.MaskNoise = dataclasses.field(
-    default_factory=perturb.MaskNoise
+  noise: mask_noise.MaskNoise = dataclasses.field(
+    default_factory=mask_noise.MaskNoise
   )
   dream_fraction: float = ranges.field(0.5, ranges.SHARE)
   dream_only_steps: int = ranges.field(20_000, _STEPS)
