@@ -83,6 +83,15 @@ def write(
   return path
 
 
+def damage(path: pathlib.Path, index: int) -> None:
+  """Makes a frame of a file of `mjpeg` one that can not be decoded."""
+  data = bytearray(path.read_bytes())
+  starts = [i for i in range(len(data)) if data[i : i + 3] == b'\xff\xd8\xff']
+  begin, end = starts[index], starts[index + 1]
+  data[begin + 2 : end - 16] = bytes(end - begin - 18)
+  path.write_bytes(data)
+
+
 def _stream(container, codec='aac', layout='stereo', rate=RATE, **_):
   stream = container.add_stream(codec, rate=rate, layout=layout)
   stream.codec_context.open(strict=False)

@@ -27,8 +27,14 @@ HOME = f'http://127.0.0.1:{PORT}'
 MODEL = tiny_resnets.MODEL
 
 
-def clip(path: pathlib.Path, frames: int = FRAMES) -> pathlib.Path:
-  """Writes a video: noise that stands still, and a square that moves."""
+def clip(path: pathlib.Path, frames: int = FRAMES, **more) -> pathlib.Path:
+  """Writes a video: noise that stands still, and a square that moves.
+
+  Args:
+    path: the file.
+    frames: how many.
+    **more: of `made_videos.write`.
+  """
   rng = np.random.default_rng(0)
   noise = rng.integers(0, 256, (*SIZE, 3), np.uint8)
   background = cv2.GaussianBlur(noise, (9, 9), 3)
@@ -38,7 +44,7 @@ def clip(path: pathlib.Path, frames: int = FRAMES) -> pathlib.Path:
     frame[10:30, 5 + 2 * number : 25 + 2 * number] = (220, 40, 40)
     pictures.append(frame)
   times = [number / 25 for number in range(frames)]
-  return made_videos.write(path, pictures, times)
+  return made_videos.write(path, pictures, times, **more)
 
 
 def drawn(number: int, *ids: int) -> np.ndarray:

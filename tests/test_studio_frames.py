@@ -199,11 +199,7 @@ def test_damaged_frames_are_told_and_the_others_are_kept(tmp_path):
   path = made_videos.write(
     tmp_path / 'a.avi', pictures(), EVEN, 'mjpeg', 'yuvj420p', unit=25
   )
-  data = bytearray(path.read_bytes())
-  starts = [i for i in range(len(data)) if data[i : i + 3] == b'\xff\xd8\xff']
-  begin, end = starts[20], starts[21]
-  data[begin + 2 : end - 16] = bytes(end - begin - 18)
-  path.write_bytes(data)
+  made_videos.damage(path, 20)
   video = sources.open_video(path)
   frames = frames_of(video, tmp_path)
   with pytest.raises(errors.SavosError, match='frame 20 can not be decoded'):

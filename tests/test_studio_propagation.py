@@ -1,8 +1,11 @@
 """Masks of the studio: those of the engine, and no more of them than needed."""
 
+import contextlib
+
 import numpy as np
 import pytest
 
+from savos_jax.foundation import errors
 from savos_jax.foundation import files
 from savos_jax.inference import tracker as tracker_lib
 from savos_jax.studio import jobs
@@ -11,6 +14,7 @@ from savos_jax.video import engine
 from savos_jax.video import marks as marks_lib
 from savos_jax.video import sinks
 from savos_jax.video import sources
+from tests import made_videos
 from tests import studio_projects as projects
 
 LAST = projects.FRAMES - 1
@@ -41,9 +45,10 @@ def reference(clip, out, labels, direction='forward'):
     backwards=None if direction == 'forward' else out / 'aside',
   )
   tracker = tracker_lib.Tracker(projects.MODEL, projects.params())
-  with files.claimed(out):
+  with files.claimed(out), contextlib.suppress(errors.Incomplete):
     engine.segment([tracker], [job])
-  return np.stack([masks.read(index) for index in range(projects.FRAMES)])
+  there = [i for i in range(projects.FRAMES) if masks.path(i).is_file()]
+  return np.stack([masks.read(index) for index in there])
 
 
 def mark(session, labels, ids=None):
@@ -280,3 +285,25 @@ def test_what_is_passed_on_the_way_gets_its_mask(session, clip, tmp_path):
   np.testing.assert_array_equal(masks_of(session)[:8], expected[:8])
   # Nothing that is right is done again for it.
   assert run(session, 'forward', 9) == [8, 9]
+
+
+def test_frames_that_are_missing_hold_nothing_up(tmp_path):
+  damaged = projects.clip(
+    tmp_path / 'clip.avi', codec='mjpeg', pixels='yuvj420p', unit=25
+  )
+  made_videos.damage(damaged, 4)
+  with projects.opened(tmp_path / 'project', damaged) as session:
+    for _ in range(2):
+      session.project.add_object(None, None)
+    mark(session, {0: projects.drawn(0, 1), LAST: projects.drawn(LAST, 1)})
+    for direction, start in (('forward', 0), ('backward', LAST), ('both', 0)):
+      run(session, direction, start)
+      assert session.marked()['computed'] == [[0, 3], [5, 9]]
+    assert run(session, 'both', 0) == []
+    seen = reference(damaged, tmp_path / 'engine', {
+      0: projects.drawn(0, 1), LAST: projects.drawn(LAST, 1)
+    }, 'both')  # fmt: skip
+    np.testing.assert_array_equal(masks_of(session)[5:], seen[4:])
+    mark(session, {4: projects.drawn(4, 1)})
+    session.propagate('forward', 0, None)
+    assert 'frame 4 has a mark, and can not' in projects.wait(session)['error']

@@ -155,6 +155,8 @@ class _Follower:
         overlapped.read_ahead(_along(self._video, way, begin))
       ) as frames:
         for shown in frames:
+          if way.place(shown.index) > way.place(last):  # It is missing.
+            break
           check()
           self._check_marks(events, done + step, shown.index)
           yield shown, self._step(shown, events.get(shown.index))

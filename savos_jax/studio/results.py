@@ -194,7 +194,7 @@ class Results:
       ]
 
   def flush(self) -> None:
-    """Writes confidence.csv.
+    """Writes confidence.csv, and the journal anew.
 
     Raises:
       SavosError: it can't be written, or is somebody else's.
@@ -208,6 +208,8 @@ class Results:
       for index, computed in sorted(self.computed.items()):
         for object_id, sure in sorted(computed.confidence.items()):
           writer.writerow((index, object_id, f'{sure:.4f}'))
+    with self._project.lock:
+      self._rewrite()
 
   def _rewrite(self) -> None:
     """Writes the journal anew, a line a frame."""
