@@ -36,6 +36,14 @@ export function keysOf(editor) {
       one('n', 'Next doubtful frame', () => editor.seekDoubtful(1)),
       one('Shift+n', 'The one before', () => editor.seekDoubtful(-1)),
     ],
+    'This frame': [
+      one('Ctrl+z', 'Undo', () => marker.undo()),
+      one('Ctrl+Shift+z', 'Redo', () => marker.redo()),
+      one('Ctrl+y', 'Redo', () => marker.redo()),
+      one('m', 'Accept what is seen', () => marker.accept()),
+      one('Delete', 'Object not visible', () => marker.clear()),
+      one('Shift+Delete', 'Unmark it', () => marker.unmark()),
+    ],
     Tools: [
       one('b', 'Brush', tool('brush')),
       one('e', 'Eraser', tool('eraser')),
@@ -56,14 +64,6 @@ export function keysOf(editor) {
       { keys: [], shown: ['Enter'], says: 'Close the polygon' },
       { keys: [], shown: ['Backspace'], says: 'Its last corner away' },
       { keys: [], shown: ['Esc'], says: 'Give it up' },
-    ],
-    'This frame': [
-      one('Ctrl+z', 'Undo', () => marker.undo()),
-      one('Ctrl+Shift+z', 'Redo', () => marker.redo()),
-      one('Ctrl+y', 'Redo', () => marker.redo()),
-      one('m', 'Mark it as it is', () => marker.accept()),
-      one('Delete', 'Object not visible', () => marker.clear()),
-      one('Shift+Delete', 'Unmark it', () => marker.unmark()),
     ],
     Objects: [
       ...numbers,
@@ -130,6 +130,7 @@ export function listenToButtons(editor) {
   }
   byId('frame').addEventListener('change', (event) => {
     editor.seek(Number(event.target.value));
+    event.target.blur(); // Keys are the editor's again.
   });
   byId('opacity').addEventListener('input', (event) => {
     editor.show({ opacity: event.target.value / 100 });

@@ -51,6 +51,7 @@ export class Editor {
       onGo: (frame) => this.seek(frame),
       onState: () => this.showUndo(),
       onSettings: () => this.keepSettings(),
+      onUse: () => (this.following = false),
       onNoObject: () => say('Add an object first: A.'),
       pixels: () => this.pixels(),
       snap: (prompt) => api.snap({ frame: this.frame, ...prompt }),

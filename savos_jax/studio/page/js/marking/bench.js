@@ -27,6 +27,7 @@ export class Bench {
    *   snap?: (prompt: object) => Promise<Uint8Array>,
    *   say: (text: string) => void,
    *   fail: (error: Error) => void,
+   *   onUse: () => void,
    *   onNoObject: () => void,
    *   onSettings: () => void,
    * }} callbacks
@@ -112,6 +113,7 @@ export class Bench {
           return;
         }
         this.using = true;
+        this.callbacks.onUse();
         this.tool.down(this.pointer, event);
         this.redraw();
         measure(event);

@@ -44,6 +44,7 @@ export function listen(element, handlers) {
     if (event.pointerType === 'pen') penSeen = true;
     if (event.target.closest?.('button, input')) return;
     element.focus({ preventScroll: true });
+    element.classList.add('used'); // No ring for who does not use Tab.
     event.preventDefault();
     element.setPointerCapture(event.pointerId);
     fingers.set(event.pointerId, place(event));
@@ -109,6 +110,7 @@ export function listen(element, handlers) {
   element.addEventListener('pointerleave', (event) => {
     if (!fingers.has(event.pointerId)) handlers.hover(null, event);
   });
+  element.addEventListener('blur', () => element.classList.remove('used'));
   element.addEventListener('contextmenu', (event) => event.preventDefault());
 
   element.addEventListener(

@@ -31,6 +31,7 @@ const FILM = 44;
 const RULER = 16;
 const STATE = 14;
 const GAP = 4;
+const LEAST = 0.5; // How sure: at the bottom.
 const LABEL = 72; // Pixels from a label to the next one, at least.
 
 export class Timeline {
@@ -199,7 +200,7 @@ export class Timeline {
         next++;
       }
       if (!Number.isNaN(low)) {
-        const tall = Math.max(2, low * height);
+        const tall = Math.max(2, part(low) * height);
         const width = Math.max(1, Math.floor(this.x(next)) - x - gap(this, i));
         pen.fillStyle = colours[level(low)];
         pen.fillRect(x, top + height - tall, width, tall);
@@ -208,7 +209,7 @@ export class Timeline {
     }
     pen.fillStyle = colours.muted;
     pen.globalAlpha = 0.5;
-    pen.fillRect(0, Math.round(top + height * (1 - LOW)), this.width, 1);
+    pen.fillRect(0, Math.round(top + height * (1 - part(LOW))), this.width, 1);
     pen.globalAlpha = 1;
   }
 
@@ -287,6 +288,9 @@ export class Timeline {
     this.redraw();
   }
 }
+
+/** Where a confidence is, of the height. */
+const part = (sure) => Math.max(0, (sure - LEAST) / (1 - LEAST));
 
 /** A pixel between bars that are wide enough. */
 const gap = (timeline, i) => (timeline.x(i + 1) - timeline.x(i) >= 4 ? 1 : 0);

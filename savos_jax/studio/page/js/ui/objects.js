@@ -19,6 +19,7 @@ export class Objects {
   constructor(callbacks) {
     this.callbacks = callbacks;
     this.renaming = 0;
+    this.told = ''; // What is shown.
     byId('add').addEventListener('click', callbacks.onAdd);
   }
 
@@ -27,22 +28,34 @@ export class Objects {
     const list = byId('objects');
     const focused = document.activeElement;
     if (this.renaming && list.contains(focused)) return;
-    if (focused?.type === 'color' && list.contains(focused)) {
-      for (const row of list.children) {
-        row.classList.toggle('active', Number(row.dataset.id) === active);
-      }
-      return; // The system's dialog for colours would close.
+    // What is clicked twice stays, and the system's dialog for colours.
+    const told = JSON.stringify(objects);
+    const isColour = focused?.type === 'color' && list.contains(focused);
+    if (told === this.told || isColour) {
+      this.activate(active);
+      return;
     }
+    this.told = told;
     const key = focused?.closest?.('#objects') && focused.dataset.key;
-    const rows = objects.map((each) => this.row(each, each.id === active));
+    const rows = objects.map((each) => this.row(each));
     const none = make('li', { className: 'none muted' }, 'None yet: add one.');
     list.replaceChildren(...(rows.length ? rows : [none]));
-    list.querySelector('.active')?.scrollIntoView({ block: 'nearest' });
+    this.activate(active);
     if (key) list.querySelector(`[data-key='${key}']`)?.focus();
   }
 
-  /** @param {Thing} object @param {boolean} isActive */
-  row(object, isActive) {
+  /** @param {number} active */
+  activate(active) {
+    for (const row of byId('objects').querySelectorAll('[data-id]')) {
+      const isActive = Number(row.dataset.id) === active;
+      row.classList.toggle('active', isActive);
+      row.querySelector('.name')?.setAttribute('aria-pressed', String(isActive));
+      if (isActive) row.scrollIntoView({ block: 'nearest' });
+    }
+  }
+
+  /** @param {Thing} object */
+  row(object) {
     const { callbacks } = this;
     const { id, name, color, until, hidden } = object;
     const swatch = make('input', {
@@ -56,7 +69,6 @@ export class Objects {
       'button',
       {
         className: 'name', title: 'Choose it; twice: rename it',
-        'aria-pressed': String(isActive),
         onclick: () => callbacks.onChoose(id),
         ondblclick: () => this.rename(object, row),
         onkeydown: (event) => {
@@ -86,7 +98,7 @@ export class Objects {
     };
     const row = make(
       'li',
-      { className: isActive ? 'active' : '' },
+      {},
       swatch,
       label,
       button(
@@ -108,6 +120,7 @@ export class Objects {
 
   rename({ id, name }, row) {
     this.renaming = id;
+    this.told = '';
     const field = make('input', {
       type: 'text', value: name, maxLength: 200, 'aria-label': 'Name',
     });

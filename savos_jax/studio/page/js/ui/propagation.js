@@ -9,7 +9,7 @@ import { announce, byId, radios, setBar } from './dom.js';
 const DIRECTIONS = [
   { name: 'backward', title: 'Backward', text: 'Back', icon: 'backward' },
   { name: 'both', title: 'Both ways, joined', text: 'Both', icon: 'both' },
-  { name: 'forward', title: 'Forward', text: 'On', icon: 'forward' },
+  { name: 'forward', title: 'Forward', text: 'Forward', icon: 'forward' },
 ];
 
 /** @param {number} seconds @returns {string} */
