@@ -1,7 +1,5 @@
 """The studio's page in a real browser: what a person does, and what is kept."""
 
-import contextlib
-
 import numpy as np
 import pytest
 
@@ -215,6 +213,27 @@ def test_a_prediction_is_corrected(page, session):
   browsing.opened(page, doubtful)
 
 
+def test_it_is_told_how_far_it_is(page):
+  def show(**job):
+    job = {'kind': 'propagate', 'error': None, 'files': [], **job}
+    page.evaluate('(job) => studio.showJob(job)', job)
+
+  lasso(page, SQUARE)
+  show(state='running', done=0, total=0, fps=0, seconds_left=None)
+  assert page.locator('#job-text').inner_text() == 'Starting the network'
+  assert not page.locator('#run').is_visible()
+  show(state='running', done=3, total=12, fps=2.04, seconds_left=4.4)
+  text = '3 of 12 · 2.0/s · 5 s left'
+  assert page.locator('#job-text').inner_text() == text
+  bar = page.get_by_role('progressbar', name='Propagated')
+  assert bar.get_attribute('aria-valuenow') == '25'
+  assert page.locator('#stop').is_visible()
+  show(state='stopped', done=3, total=12, fps=2, seconds_left=None)
+  assert page.locator('#run').inner_text() == 'Go on'
+  press(page, 'Shift+P')
+  assert page.locator('#run').inner_text() == 'Propagate'
+
+
 def test_objects_are_named_coloured_ended_hidden_and_deleted(page, session):
   lasso(page, SQUARE)
   press(page, 'a')
@@ -276,6 +295,20 @@ def test_what_is_drawn_while_the_server_is_away_is_not_lost(browser, session):
     serves.end()
 
 
+def _drop(page, path):
+  page.evaluate(
+    """async ({ name, bytes }) => {
+      const dataTransfer = new DataTransfer();
+      dataTransfer.items.add(new File([Uint8Array.from(bytes)], name));
+      for (const type of ['dragover', 'drop']) {
+        const how = { dataTransfer, bubbles: true, cancelable: true };
+        document.body.dispatchEvent(new DragEvent(type, how));
+      }
+    }""",
+    {'name': path.name, 'bytes': list(path.read_bytes())},
+  )
+
+
 def test_a_video_is_sent(browser, clip, tmp_path):
   with (
     projects.opened(tmp_path / 'project', None) as session,
@@ -291,7 +324,7 @@ def test_a_video_is_sent(browser, clip, tmp_path):
     assert '<i>no video.mp4' in error.inner_text()
     assert 'Expected' in error.inner_text()
     error.get_by_label('Close').click()
-    page.locator('#file').set_input_files(clip)
+    _drop(page, clip)
     browsing.opened(page, 0)
     assert page.locator('#name').inner_text() == 'clip.mp4'
     assert (session.project.folder / 'video' / 'clip.mp4').is_file()
@@ -400,13 +433,6 @@ def test_two_fingers_zoom_and_draw_nothing(page, session):
   np.testing.assert_array_equal(marks(session)[0], seen(page))
 
 
-@contextlib.contextmanager
-def wheel(page, key):
-  page.keyboard.down(key)
-  yield
-  page.keyboard.up(key)
-
-
 def test_the_wheel_zooms_at_the_pointer_and_sizes_the_brush(page):
   page.mouse.move(*browsing.place(page, 10, 10))
   before = browsing.place(page, 10, 10)
@@ -415,8 +441,9 @@ def test_the_wheel_zooms_at_the_pointer_and_sizes_the_brush(page):
   browsing.wait(page, '(s) => studio.stage.view.scale > 1.5 * s', scale)
   assert browsing.place(page, 10, 10) == pytest.approx(before, abs=2)
   size = page.evaluate('studio.bench.settings.size')
-  with wheel(page, 'Alt'):
-    page.mouse.wheel(0, -100)
+  page.keyboard.down('Alt')
+  page.mouse.wheel(0, -100)
+  page.keyboard.up('Alt')
   browsing.wait(page, '(s) => studio.bench.settings.size > s', size)
   press(page, '0')
   assert page.evaluate('studio.stage.view.scale') == pytest.approx(scale)

@@ -50,6 +50,7 @@ export class Bench {
     /** @type {Point | null} where the pointer is, in the picture */
     this.pointer = null;
     this.using = false;
+    this.penSeen = false;
     listen(stage.element, this.handlers());
   }
 
@@ -107,6 +108,10 @@ export class Bench {
     return {
       down: (at, event) => {
         this.pointer = stage.toPicture(...at);
+        if (event.pointerType === 'pen' && !this.penSeen) {
+          this.penSeen = true;
+          this.callbacks.onSettings();
+        }
         if (!this.marker.labels || this.marker.busy) return;
         if (!this.marker.isOpen) {
           this.callbacks.onNoObject();

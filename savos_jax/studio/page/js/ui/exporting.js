@@ -108,7 +108,7 @@ export class Exporting {
           'li', {},
           make(
             'a', { href: this.callbacks.address(name), download: '' },
-            icon('export'), name,
+            icon('download'), name,
           ),
         ),
       ),

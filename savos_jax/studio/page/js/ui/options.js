@@ -54,10 +54,14 @@ export class Options {
         bench.set({});
       },
     );
+    this.pressure = this.check(
+      'Pressure', 'The harder the pen, the wider the stroke',
+      (pressure) => bench.set({ pressure }),
+    );
     this.about = make('span', { className: 'about muted' });
     byId('options').append(
       this.size.label, this.tolerance.label, this.snap.label,
-      this.remove.label, this.protect.label, this.about,
+      this.remove.label, this.protect.label, this.pressure.label, this.about,
     );
     this.update();
   }
@@ -95,6 +99,8 @@ export class Options {
     this.remove.input.checked = settings.remove;
     this.protect.label.hidden = name === 'eraser' || name === 'hand';
     this.protect.input.checked = marker.protect;
+    this.pressure.label.hidden = !isBrush || !this.bench.penSeen;
+    this.pressure.input.checked = settings.pressure;
     this.about.textContent = ABOUT[name];
   }
 }
