@@ -4,7 +4,7 @@
 
 makes them with the network that is shipped, on an embedded clip, or on frames
 and masks of DAVIS. Each state is seen dark and light, on a screen of 1280x720
-and on a tablet, upright and not.
+and on a tablet, upright and not. Four of them are strip.jpg: docs/studio.jpg.
 """
 
 import argparse
@@ -180,6 +180,22 @@ def _take_all(page, serves, clip, labels, out: pathlib.Path) -> None:
   browsing.saved(page)
 
 
+def _strip(out: pathlib.Path) -> None:
+  """Puts what a piece of work looks like into one picture."""
+  states = ('drawing', 'propagating', 'stale', 'export')
+  names = [f'{state}_dark_1280.png' for state in states]
+  size = (800, 450)
+  four = [
+    np.asarray(
+      Image.open(out / name).convert('RGB').resize(size, Image.LANCZOS)
+    )
+    for name in names
+  ]
+  rows = [np.concatenate(four[i : i + 2], 1) for i in (0, 2)]
+  strip = Image.fromarray(np.concatenate(rows))
+  strip.save(out / 'strip.jpg', quality=80, optimize=True)
+
+
 def main() -> None:
   """Makes the pictures."""
   parser = argparse.ArgumentParser(description=__doc__)
@@ -201,6 +217,7 @@ def main() -> None:
     browser = stack.enter_context(browsing.launched())
     page = stack.enter_context(browsing.window(browser, serves.url))
     _take_all(page, serves, clip, labels, told.out)
+  _strip(told.out)
 
 
 if __name__ == '__main__':
