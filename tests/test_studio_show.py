@@ -102,9 +102,10 @@ def go(page, frame):
 
 def propagate(page, direction='forward'):
   page.evaluate('(name) => studio.propagation.choose(name)', direction)
+  ended = page.evaluate('studio.propagation.ended')
   page.keyboard.press('p')
-  browsing.wait(page, 'studio.propagation.isRunning')
-  browsing.wait(page, '!studio.propagation.isRunning', seconds=180)
+  more = '(ended) => studio.propagation.ended > ended'
+  browsing.wait(page, more, ended, seconds=180)
   assert page.locator('.toast.error').count() == 0
 
 

@@ -109,7 +109,7 @@ export class Editor {
     this.exporting = new Exporting({
       onRun: async (what) => {
         await this.saving.flush();
-        this.exporting.show(await api.exportAs(what));
+        await api.exportAs(what);
       },
       onStop: told(() => api.stop()),
       address: api.download,
@@ -145,8 +145,7 @@ export class Editor {
     this.images.width = width > LARGE ? LARGE : 0;
     byId('name').textContent = video.name;
     byId('name').title = video.name;
-    const rate = video.fps ? ` · ${Number(video.fps.toFixed(2))} fps` : '';
-    byId('facts').textContent = `${width}×${height}${rate}`;
+    this.showKept(video.kept ?? video.frames, video.frames);
     byId('count').textContent = String(video.frames - 1);
     byId('frame').max = byId('until-frame').max = String(video.frames - 1);
     byId('timeline').setAttribute('aria-valuemax', String(video.frames - 1));
@@ -157,6 +156,16 @@ export class Editor {
     this.timeline.setFacts(this.model.facts());
     this.go(last.frame ?? 0);
     if (!objects.length) this.addObject().catch(fail);
+  }
+
+  /** @param {number} done frames that are found at once @param {number} total */
+  showKept(done, total) {
+    const { width, height, fps } = this.model.video;
+    const parts = [`${width}×${height}`];
+    if (fps) parts.push(`${Number(fps.toFixed(2))} fps`);
+    const share = Math.floor((100 * done) / total);
+    if (done < total) parts.push(`${share}% ready for seeking`);
+    byId('facts').textContent = parts.join(' · ');
   }
 
   /** The server's word does not hold for what it was not sent yet. */
@@ -189,6 +198,12 @@ export class Editor {
     this.model.setMarks(told);
     this.keepPending();
     this.showFacts();
+  }
+
+  /** @param {object} told by an event: it may be of another window */
+  marked(told) {
+    this.setMarks(told);
+    if (!document.hasFocus()) this.reload();
   }
 
   /** @param {number} frame @param {object} confidence it was just computed */
@@ -482,7 +497,8 @@ export class Editor {
     this.following = byId('follow').checked;
     this.player.stop();
     await this.saving.flush();
-    this.showJob(await api.propagate(this.asked));
+    // How it goes is told by events: it may be done before this is answered.
+    await api.propagate(this.asked);
   }
 
   // --- How it looks. --------------------------------------------------------

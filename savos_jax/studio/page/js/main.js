@@ -16,7 +16,8 @@ const editor = new Editor();
 
 const tells = {
   project: (event) => editor.setProject(event),
-  marks: (event) => editor.setMarks(event),
+  marks: (event) => editor.marked(event),
+  kept: ({ done, total }) => editor.showKept(done, total),
   frame: (event) => editor.computed(event.frame, event.confidence),
   job: (event) => editor.showJob(event),
   error: ({ error }) => {

@@ -6,6 +6,8 @@ const FRAMES = 320 << 20; // Bytes.
 const MASKS = 128 << 20;
 const THUMBNAILS = 600; // Pictures.
 const AT_ONCE = 4;
+const QUEUE = 40; // Thumbnails.
+const PAUSE = 60; // Milliseconds.
 
 /** @template V */
 class Fetched {
@@ -126,7 +128,7 @@ export class Images {
     const there = this.thumbnails.peek(i);
     if (there) return there;
     if (!this.failed.has(i)) {
-      this.queue = this.queue.filter((other) => other !== i).slice(-200);
+      this.queue = this.queue.filter((other) => other !== i).slice(-QUEUE);
       this.queue.push(i);
       this.fill();
     }
@@ -137,6 +139,10 @@ export class Images {
     if (this.filling) return;
     this.filling = true;
     while (this.queue.length) {
+      // Frames are more urgent.
+      while (this.frames.coming.size) {
+        await new Promise((resolve) => setTimeout(resolve, PAUSE));
+      }
       const i = this.queue.pop();
       await this.thumbnails.want(i).then(
         this.onThumbnail, () => this.failed.add(i),

@@ -42,6 +42,7 @@ export class Propagation {
     this.callbacks = callbacks;
     this.direction = 'forward';
     this.isRunning = false;
+    this.ended = 0; // How many have.
     this.canGoOn = false;
     this.hasMarks = false;
     this.shown = radios(byId('directions'), DIRECTIONS, (name) => {
@@ -117,7 +118,8 @@ export class Propagation {
       setBar(byId('job').querySelector('.bar'), job.done ? share : null);
       byId('job-text').textContent = progress(job, 'Starting the network');
       if (!wasRunning) announce('Propagating');
-    } else if (wasRunning && job) {
+    } else if (job) {
+      this.ended++;
       this.canGoOn = job.state === 'stopped';
       const what = { done: 'is done', stopped: 'was stopped' }[job.state];
       announce(`Propagation ${what ?? 'has failed'}`);
