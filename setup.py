@@ -8,8 +8,9 @@ import setuptools
 setuptools.setup(
   packages=[
     *setuptools.find_packages(include=['savos_jax*']),
-    # Pictures alone; setuptools calls any folder a package.
+    # Pictures, and a page; setuptools calls any folder a package.
     'savos_jax.synthetic.embedded',
+    *setuptools.find_namespace_packages(include=['savos_jax.studio.page*']),
     'savos_jax.configs',
   ],
   package_dir={'savos_jax.configs': 'configs'},

@@ -24,6 +24,8 @@ from tests import tiny_resnets
 
 SIZE = (96, 128)
 FRAMES = 10
+# The network's size: that of the clip, not 480.
+SMALL = f'--max_size={SIZE[0]}'
 LATE = 2  # The frame in which the second object is drawn.
 CAST = ['motorcycle', 'cat']
 
@@ -56,7 +58,7 @@ def studio(folder, out, port):
   command = [
     sys.executable, '-m', 'savos_jax.tools.studio', folder / 'clip.mp4',
     f'--out={out}', f'--checkpoint={folder / "savos.safetensors"}',
-    f'--port={port}', '--no-browser',
+    f'--port={port}', '--no-browser', SMALL,
   ]  # fmt: skip
   environment = {**os.environ, 'PYTHONUNBUFFERED': '1'}
   process = subprocess.Popen(
@@ -132,7 +134,7 @@ def of_command_line(folder, out, marked, direction):
   segment.main([
     f'--video={folder / "clip.mp4"}', f'--mask={marked}', f'--out={out}',
     f'--checkpoint={folder / "savos.safetensors"}',
-    f'--direction={direction}',
+    f'--direction={direction}', SMALL,
   ])  # fmt: skip
   paths = sorted((out / 'masks').glob('*.png'))
   return np.stack([masks.read_mask(path) for path in paths])
