@@ -50,7 +50,7 @@ def ray():
 
 def _wait_for(folder: pathlib.Path, least: int) -> None:
   """Waits until a video has so many masks."""
-  end = time.monotonic() + 120
+  end = time.monotonic() + 600  # Workers of Ray yield to all others.
   while len(list((folder / 'masks').glob('0*.png'))) < least:
     assert time.monotonic() < end
     time.sleep(0.005)
