@@ -10,6 +10,7 @@ the frame that was looked at last are kept.
 from collections.abc import Callable
 from collections.abc import Generator
 import contextlib
+import itertools
 import logging
 import os
 import pathlib
@@ -33,6 +34,7 @@ _SPARE = 1 << 30  # Bytes that are left free there.
 # A frame so little ahead is decoded on the way; others are jumped to.
 _AHEAD = 12
 _BEHIND = 24  # Frames before one that was missed, which are made with it.
+_RUN = 250  # Frames that are decoded one behind the other, as far as possible.
 _TELL_EVERY = 25  # Frames.
 SMALL = 400  # Pixels; what is as wide at most is a picture by the side.
 
@@ -178,10 +180,15 @@ class _Store:
         self._total -= self._sizes.pop(far)
         self._path(far).unlink(missing_ok=True)
 
+  @property
+  def is_full(self) -> bool:
+    """Whether the next one pushes others out."""
+    return self._total >= self._most
+
   def has_room(self, index: int) -> bool:
     """Whether a frame may be kept: it is, or one farther away goes."""
     with self._lock:
-      if self._total < self._most:
+      if not self.is_full:
         return True
       farthest = max((abs(i - self.around) for i in self._sizes), default=0)
       return abs(index - self.around) < farthest
@@ -310,6 +317,10 @@ class Frames:
       return inside and index not in store and index not in hopeless
 
     around = store.around
+    if not store.is_full:  # One behind the other, from there on.
+      start = max(0, around - _BEHIND)
+      order = itertools.chain(range(start, self.count), range(start))
+      return next(filter(is_missing, order), None)
     near = (
       index
       for distance in range(self.count)
@@ -321,7 +332,7 @@ class Frames:
       return None
     begin = found
     # Frames come in order: those before it are cheap then.
-    while found < around and found - begin < _BEHIND and is_missing(begin - 1):
+    while found < around and found - begin < _RUN and is_missing(begin - 1):
       begin -= 1
     return begin
 

@@ -111,6 +111,13 @@ def fingerprint(path: pathlib.Path) -> str:
   return digest.hexdigest()[:32]
 
 
+def no_video() -> errors.SavosError:
+  """Returns the error of who asks for what needs one."""
+  return errors.SavosError(
+    'the project has no video yet.\n  Expected one: drop it on the page.'
+  )
+
+
 def _colour(object_id: int) -> str:
   return '#{:02x}{:02x}{:02x}'.format(*overlay.colour(object_id))
 
@@ -219,9 +226,7 @@ class Project:
       SavosError: there is none yet.
     """
     if self.video is None:
-      raise errors.SavosError(
-        'the project has no video yet.\n  Expected one: drop it on the page.'
-      )
+      raise no_video()
     return self.video
 
   @property

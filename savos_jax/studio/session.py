@@ -120,15 +120,15 @@ class Session:
   @property
   def frames(self) -> frames_lib.Frames:
     """The video's; SavosError where there is none yet."""
-    self.project.opened  # noqa: B018
-    assert self._frames is not None
+    if self._frames is None:
+      raise project_lib.no_video()
     return self._frames
 
   @property
   def results(self) -> results_lib.Results:
     """The masks; SavosError where there is no video yet."""
-    self.project.opened  # noqa: B018
-    assert self._results is not None
+    if self._results is None:
+      raise project_lib.no_video()
     return self._results
 
   # --- What is there. --------------------------------------------------------
@@ -151,7 +151,8 @@ class Session:
   def view(self) -> dict[str, Any]:
     """Returns what a page is to know."""
     project = self.project
-    video = project.video
+    # One that was sent is looked at first.
+    video = project.video if self._frames else None
     shown: dict[str, Any] = {
       'video': None,
       'objects': [dataclasses.asdict(each) for each in project.objects],
@@ -195,9 +196,9 @@ class Session:
     project = self.project
     computed: dict[int, results_lib.Computed] = {}
     stale: list[int] = []
-    if project.video:
-      computed = self.results.computed
-      stale = self.results.stale(self.ways())
+    if self._results:
+      computed = self._results.computed
+      stale = self._results.stale(self.ways())
     told = sorted(project.told.items())
     found: dict[str, Any] = {
       'marks': {str(index): list(each.all_ids) for index, each in told},
