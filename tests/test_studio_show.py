@@ -113,20 +113,23 @@ def propagate(page, direction='forward'):
 
 def shown(page):
   """Returns the masks as the page has them, [N, H, W]."""
-  found = page.evaluate(
+  texts = page.evaluate(
     """async (count) => {
       studio.images.masks.clear();
       const all = [];
       for (let i = 0; i < count; i++) {
-        all.push(Array.from((await studio.images.masks.want(i)) ?? []));
+        const mask = await studio.images.masks.want(i);
+        all.push(mask ? String.fromCharCode(...mask) : '');
       }
       return all;
     }""",
     FRAMES,
   )
-  empty = [0] * (SIZE[0] * SIZE[1])
-  labels = [np.array(each or empty, np.uint8) for each in found]
-  return np.stack(labels).reshape(FRAMES, *SIZE)
+  found = np.zeros((FRAMES, SIZE[0] * SIZE[1]), np.uint8)
+  for labels, text in zip(found, texts, strict=True):
+    if text:
+      labels[:] = np.frombuffer(text.encode('latin-1'), np.uint8)
+  return found.reshape(FRAMES, *SIZE)
 
 
 def of_command_line(folder, out, marked, direction):

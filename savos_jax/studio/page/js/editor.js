@@ -44,7 +44,11 @@ export class Editor {
     /** @type {Set<number>} computed while they were drawn on */
     this.outdated = new Set();
     this.colours = { frame: -1, rgba: null };
-    this.images = new Images(api, () => this.timeline.redraw());
+    this.previewed = { frame: null, x: 0 };
+    this.images = new Images(api, () => {
+      this.timeline.redraw();
+      this.preview(this.previewed.frame, this.previewed.x);
+    });
     this.stage = new Stage(byId('stage'), { onView: () => this.showZoom() });
     this.bench = new Bench(this.stage, {
       onChange: (frame, labels, ids) => this.changed(frame, labels, ids),
@@ -374,6 +378,7 @@ export class Editor {
 
   /** @param {number | null} frame under the pointer @param {number} x */
   preview(frame, x) {
+    this.previewed = { frame, x };
     const box = byId('preview');
     box.hidden = frame === null;
     if (frame === null) return;

@@ -324,6 +324,7 @@ export class Rectangle extends Tool {
     }
     const corners = [a, [b[0], a[1]], b, [a[0], b[1]]].map(at);
     line(pen, corners, true, !this.from);
+    if (this.waiting) note(pen, corners[0], 'Looking for the object');
     for (const [which, sign] of [['inside', '+'], ['outside', '−']]) {
       for (const point of last ? this.snapped[which] : []) {
         const [x, y] = at(point);
@@ -368,6 +369,16 @@ export function fillHoles(marker) {
   const { labels, width, height, active } = marker;
   const enclosed = holes(labels, width, height, active);
   marker.put(enclosed.map((is, i) => (labels[i] ? 0 : is)), false);
+}
+
+/** A text that is seen on anything. */
+function note(pen, [x, y], text) {
+  pen.font = '13px system-ui, sans-serif';
+  const { width } = pen.measureText(text);
+  pen.fillStyle = '#000b';
+  pen.fillRect(x, y - 24, width + 16, 22);
+  pen.fillStyle = '#fff';
+  pen.fillText(text, x + 8, y - 8);
 }
 
 /** A line that is seen on anything. */
