@@ -197,6 +197,18 @@ def test_a_mark_that_is_taken_back_leaves_what_was_found(session):
   assert session.marked()['stale'] == [[1, 9]]
 
 
+def test_marks_that_go_while_the_network_is_loaded(session, monkeypatch):
+  mark(session, {0: projects.drawn(0, 1)})
+  load = session._load
+
+  def unmark_and_load():
+    session.unmark(0)
+    return load()
+
+  monkeypatch.setattr(session, '_load', unmark_and_load)
+  assert run(session, 'forward', 0) == []
+
+
 def test_marks_stay_as_they_were_drawn(session):
   drawn = {0: projects.drawn(0, 1), 4: projects.drawn(4, 1, 2)}
   mark(session, drawn)

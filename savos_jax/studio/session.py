@@ -447,8 +447,9 @@ class Session:
     if self._tracker is None:
       self._tracker = network.tracker(float(video.pixel_aspect))
     marks = ways.forwards.marks
-    objects = len(marks.objects[marks.first])
-    self._tracker.compile_ahead(video.height, video.width, objects)
+    if marks.objects:  # They may have gone since it was asked for.
+      objects = len(marks.objects[marks.first])
+      self._tracker.compile_ahead(video.height, video.width, objects)
     return self._tracker
 
   def export(
