@@ -333,6 +333,38 @@ def test_a_video_is_sent(browser, clip, tmp_path):
     assert marks(session)[0].any()
 
 
+def test_sending_a_video_is_given_up(browser, tmp_path, capfd):
+  large = tmp_path / 'large.mp4'
+  large.write_bytes(bytes(3_000_000))
+  with (
+    projects.opened(tmp_path / 'project', None) as session,
+    browsing.served(session) as serves,
+    browsing.window(browser, serves.url) as page,
+  ):
+    page.locator('#choose').wait_for()
+    client = page.context.new_cdp_session(page)
+    client.send('Network.enable')
+    slow = {'offline': False, 'latency': 0, 'downloadThroughput': -1}
+    client.send(
+      'Network.emulateNetworkConditions', {**slow, 'uploadThroughput': 500_000}
+    )
+    page.locator('#file').set_input_files(large)
+    bar = page.get_by_role('progressbar', name='Sent')
+    browsing.wait(
+      page,
+      "Number(document.getElementById('sending-bar').ariaValueNow) > 0",
+    )
+    assert 0 < int(bar.get_attribute('aria-valuenow')) < 100
+    assert 'of 3.0 MB copied' in page.locator('#sending-text').inner_text()
+    page.locator('#sending-stop').click()
+    page.locator('#choose').wait_for()
+    while session._upload.is_running:
+      page.wait_for_timeout(20)
+    assert page.locator('.toast.error').count() == 0
+  assert not list((tmp_path / 'project').rglob('large.mp4'))
+  assert 'Traceback' not in capfd.readouterr().err
+
+
 def test_masks_are_exported(page, session):
   press(page, 'Control+e')
   page.locator('#export-run').click()

@@ -61,6 +61,11 @@ def _error(request: requests.Request, error: Exception) -> responses.Response:
   return responses.JSONResponse({'error': text}, status)
 
 
+def _left(request: requests.Request, error: Exception) -> responses.Response:
+  """Who was sending something has gone."""
+  return responses.Response(status_code=_GONE)
+
+
 def _not_found(request: requests.Request, error: Exception):
   return responses.JSONResponse(
     {'error': 'no such address.\n  Expected one of the studio.'},
@@ -465,6 +470,7 @@ def app(
     ],
     exception_handlers={
       errors.SavosError: _error,
+      requests.ClientDisconnect: _left,
       OSError: _error,
       MemoryError: _error,
       404: _not_found,
