@@ -100,7 +100,7 @@ class Served:
       self.port,
     )
     config = uvicorn.Config(
-      guard, ws='wsproto', log_level='warning', timeout_graceful_shutdown=1
+      guard, ws='wsproto', log_config=None, timeout_graceful_shutdown=1
     )
     self._server = uvicorn.Server(config)
     self._thread = threading.Thread(
