@@ -188,8 +188,9 @@ def measure(
     'state_gib': memory.argument_size_in_bytes / 2**30,
     **program.memory_gib(compiled),
     'memory_gib': has and has.memory_gib,
-    'gflop': costs.get('flops', 0.0) / 1e9,
-    'gbyte': costs.get('bytes accessed', 0.0) / 1e9,
+    # A GPU's compiler counts neither.
+    'gflop': costs.get('flops', 0.0) / 1e9 or None,
+    'gbyte': costs.get('bytes accessed', 0.0) / 1e9 or None,
     'collectives': ', '.join(
       f'{number} {kind} {size / 1e6:.3g} MB'
       for kind, (number, size) in moved.items()
