@@ -67,6 +67,29 @@ def test_nothing_comes_from_elsewhere():
   assert not re.search(r'\sstyle=|<style|\son[a-z]+=|<script(?! type)', index)
 
 
+def luminance(colour: str) -> float:
+  """Of '#rrggbb', as WCAG has it."""
+  parts = np.array([int(colour[i : i + 2], 16) for i in (1, 3, 5)]) / 255
+  low, high = parts / 12.92, ((parts + 0.055) / 1.055) ** 2.4
+  linear = np.where(parts <= 0.04045, low, high)
+  return float(linear @ [0.2126, 0.7152, 0.0722])
+
+
+@pytest.mark.parametrize('theme', [0, 1], ids=['light', 'dark'])
+def test_texts_are_seen_on_what_they_are_on(theme):
+  css = (studio_browser.PAGE / 'studio.css').read_text('utf-8')
+  pairs = re.findall(r'--([a-z-]+): light-dark\((#\w+), (#\w+)\)', css)
+  of = {name: colours[theme] for name, *colours in pairs}
+  for text, ground in (
+    ('text', 'page'), ('text', 'panel'), ('text', 'raised'),
+    ('text', 'pressed'), ('muted', 'page'), ('muted', 'panel'),
+    ('muted', 'raised'), ('muted', 'track'), ('accent', 'raised'),
+    ('on-accent', 'accent'), ('stale', 'panel'), ('danger', 'panel'),
+  ):  # fmt: skip
+    one, other = sorted(luminance(of[name]) for name in (text, ground))
+    assert (other + 0.05) / (one + 0.05) >= 4.5, (text, ground)
+
+
 @pytest.mark.parametrize('kind', ['L', 'P', 'filtered'])
 def test_pngs_are_read(page, kind):
   import io
