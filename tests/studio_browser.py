@@ -40,6 +40,17 @@ def launched():
     browser.close()
 
 
+def _refused(text: str) -> list[str]:
+  """Returns what the page's policy forbade."""
+  return [text] if 'Content Security Policy' in text else []
+
+
+def _foreign(asked, origin: str) -> list[str]:
+  """Returns what was asked for elsewhere."""
+  own = asked.url.startswith((f'{origin}/', 'blob:', 'data:'))
+  return [] if own else [asked.url]
+
+
 @contextlib.contextmanager
 def window(browser, url: str, width=1280, height=720, **more):
   """Lends a page at an address; what it complains of fails the test."""
@@ -49,6 +60,9 @@ def window(browser, url: str, width=1280, height=720, **more):
   page = context.new_page()
   complaints: list[str] = []
   page.on('pageerror', lambda error: complaints.append(str(error)))
+  page.on('console', lambda said: complaints.extend(_refused(said.text)))
+  origin = url.partition('/?')[0]
+  page.on('request', lambda asked: complaints.extend(_foreign(asked, origin)))
   page.goto(url)
   try:
     yield page
