@@ -172,13 +172,13 @@ def place(page, x: float, y: float) -> tuple[float, float]:
   return found[0], found[1]
 
 
-def drag(page, points, button='left') -> None:
+def drag(page, points, button='left', steps=4) -> None:
   """Draws a line through places of the frame."""
   first, *rest = [place(page, *point) for point in points]
   page.mouse.move(*first)
   page.mouse.down(button=button)
   for point in rest:
-    page.mouse.move(*point, steps=4)
+    page.mouse.move(*point, steps=steps)
   page.mouse.up(button=button)
 
 

@@ -88,7 +88,7 @@ def outline(true, object_id):
 def draw_around(page, true, object_id):
   corners = outline(true, object_id)
   page.keyboard.press('l')
-  browsing.drag(page, [*corners, corners[0]])
+  browsing.drag(page, [*corners, corners[0]], steps=1)
   browsing.saved(page)
   found = np.array(page.evaluate('Array.from(studio.marker.labels)'), np.uint8)
   drawn = found.reshape(SIZE) == object_id
