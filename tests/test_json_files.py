@@ -13,9 +13,11 @@ from savos_jax.foundation import json_files
 # They read what this program or the system wrote a moment ago.
 _OWN = (
   'foundation/memory.py', 'foundation/provenance.py', 'foundation/files.py',
-  'foundation/typed.py', 'datasets/tfds_davis.py', 'report/html_report.py',
-  'synthetic/embedded_clips.py', 'tools/benchmark/import_backbone.py',
-  'tools/benchmark/loaders.py', 'tools/many/segmenting_all.py',
+  'foundation/typed.py', 'datasets/tfds_davis.py', 'report/html_page.py',
+  'studio/results.py', 'synthetic/embedded_clips.py',
+  'tools/benchmark/import_backbone.py',
+  'tools/benchmark/loaders.py', 'tools/benchmark/studio.py',
+  'tools/many/segmenting_all.py', 'tools/paper_runs.py', 'tools/segmenting.py',
   'training/best.py', 'training/record.py',
 )  # fmt: skip
 

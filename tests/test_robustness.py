@@ -16,10 +16,12 @@ from savos_jax.tools import export_checkpoint
 from savos_jax.tools import import_backbone
 from savos_jax.tools import mask
 from savos_jax.tools import pack
+from savos_jax.tools import paper
 from savos_jax.tools import report
 from savos_jax.tools import rival_clips
 from savos_jax.tools import score
 from savos_jax.tools import segment
+from savos_jax.tools import studio
 from savos_jax.tools.benchmark import __main__ as benchmark
 from savos_jax.video import first_masks
 from savos_jax.video import sources
@@ -39,6 +41,8 @@ PROGRAMS = {
   'mask': (mask, '--video={} --out=OUT'),
   'pack': (pack, '--davis={} --out=OUT'),
   'rival_clips': (rival_clips, '{} --out=OUT'),
+  'paper': (paper, '--table=generalisation --checkpoint={} --out=OUT'),
+  'studio': (studio, '{} --no-browser --out=OUT'),
   'benchmark': (
     benchmark,
     'evaluation --results={} --annotations={} --size 8x8 --json=OUT',
@@ -148,7 +152,8 @@ def test_these_are_all_programs():
   assert names == set(PROGRAMS)
 
 
-WRITING = sorted(PROGRAMS.keys() - {'segment', 'dream', 'mask', 'rival_clips'})
+_INTO_FOLDERS = {'segment', 'dream', 'mask', 'rival_clips', 'paper', 'studio'}
+WRITING = sorted(PROGRAMS.keys() - _INTO_FOLDERS)
 
 
 @pytest.mark.parametrize('program', WRITING)

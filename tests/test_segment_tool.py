@@ -111,9 +111,9 @@ def clip(files):
 def test_films_are_as_the_video_is(files, clip, tmp_path, monkeypatch):
   original, aspects = tracker_lib.Tracker, []
 
-  def tracker(model, params, config, aspect):
+  def tracker(model, params, config, aspect, learner=None):
     aspects.append(aspect)
-    return original(model, params, config, aspect)
+    return original(model, params, config, aspect, learner)
 
   monkeypatch.setattr(tracker_lib, 'Tracker', tracker)
   run(files, tmp_path, f'--video={clip}', '--cutout=png')
@@ -221,9 +221,9 @@ def test_the_network_sees_no_more_than_max_size(files, tmp_path, monkeypatch):
   seen = []
   original = tracker_lib.Tracker
 
-  def tracker(model, params, config, aspect):
+  def tracker(model, params, config, aspect, learner=None):
     seen.append(config)
-    return original(model, params, config, aspect)
+    return original(model, params, config, aspect, learner)
 
   monkeypatch.setattr(tracker_lib, 'Tracker', tracker)
   flags = ('--no-overlay', '--overwrite', '--scales', '0.5', '1', '--flip')

@@ -96,8 +96,13 @@ def fingerprint(path: pathlib.Path) -> str:
 
   Raises:
     OSError: it can't be read.
+    SavosError: it is neither.
   """
   digest = hashlib.sha256()
+  if not (path.is_file() or path.is_dir()):  # A pipe would be waited for.
+    raise errors.SavosError(
+      f'{path}: neither a file nor a folder.\n  Expected a video.'
+    )
   if path.is_dir():
     for image in frame_folder.read(path, frame_folder.FRAMES).values():
       digest.update(f'{image.name} {image.stat().st_size}\n'.encode())

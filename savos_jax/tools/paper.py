@@ -135,6 +135,7 @@ def run(arguments: argparse.Namespace) -> None:
     arguments.davis, arguments.segtrack, arguments.more, arguments.ablation,
   ]  # fmt: skip
   runs = paper_runs.Runs(arguments)
+  runs.check()
   with files.claimed(arguments.out, filter(None, inputs)):
     grids = _grids(arguments, runs, asked)
     chart = None

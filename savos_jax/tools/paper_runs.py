@@ -105,6 +105,15 @@ class Runs:
       done = results_folder.load(workdir)
     return Outcome(title, done, videos)
 
+  def check(self) -> None:
+    """Reads the networks.
+
+    Raises:
+      SavosError: one can't be read.
+    """
+    for key in ('davis2016', *([OTHER] if self._arguments.before else [])):
+      self._network(self._path(key))
+
   def _path(self, key: str) -> str:
     a = self._arguments
     return str(a.before if key.endswith(OTHER) else a.checkpoint)

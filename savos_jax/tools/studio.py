@@ -116,7 +116,10 @@ def run(arguments: argparse.Namespace) -> None:
 
   serving.require()
   from savos_jax.studio import session
+  from savos_jax.video import sources
 
+  if arguments.video:
+    sources.open_video(arguments.video)  # Before anything is made of it.
   inputs = [arguments.checkpoint]
   inputs += [arguments.video] if arguments.video else []
   with contextlib.ExitStack() as stack:

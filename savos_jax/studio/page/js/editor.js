@@ -234,6 +234,13 @@ export class Editor {
     });
   }
 
+  /** Of a run that was faster than the page, the last frame is shown, too. */
+  stopFollowing() {
+    if (this.following && !this.bench.using && this.latest !== this.frame)
+      this.go(this.latest);
+    this.following = false;
+  }
+
   showFacts() {
     const { model } = this;
     const stale = model.stale.reduce((sum, is) => sum + is, 0);
@@ -261,7 +268,7 @@ export class Editor {
     }
     if (job.kind === 'propagate') {
       this.propagation.show(job);
-      if (job.state !== 'running') this.following = false;
+      if (job.state !== 'running') this.stopFollowing();
     }
     if (job.kind === 'export') this.exporting.show(job);
   }
@@ -500,6 +507,7 @@ export class Editor {
     const from = again && this.asked ? this.asked.from : this.frame;
     this.asked = { direction, from, to: end };
     this.following = byId('follow').checked;
+    this.latest = this.frame;
     this.player.stop();
     await this.saving.flush();
     // How it goes is told by events: it may be done before this is answered.
