@@ -59,6 +59,23 @@ def savos_data() -> pathlib.Path:
   return pathlib.Path(folder)
 
 
+@pytest.fixture(scope='session')
+def clip(tmp_path_factory) -> pathlib.Path:
+  """A video for the studio: a square that moves; read alone."""
+  from tests import studio_projects
+
+  return studio_projects.clip(tmp_path_factory.mktemp('clip') / 'clip.mp4')
+
+
+@pytest.fixture
+def session(clip, tmp_path):
+  """The studio's session of a project of this video, in which nothing is."""
+  from tests import studio_projects
+
+  with studio_projects.opened(tmp_path / 'project', clip) as session:
+    yield session
+
+
 def _draw_labels(
   index: int, size: tuple[int, int], objects: int, frames: int
 ) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 import fractions
+import os
 import pathlib
 from typing import Any
 
@@ -80,6 +81,9 @@ def write(
       packets += _click(track, **sound)
     for packet in sorted(packets, key=lambda p: p.dts * p.time_base):
       container.mux(packet)
+  if codec == 'libsvtav1' and hasattr(os, 'sched_setscheduler'):
+    # For root it makes the thread one of real time, and all that it begins.
+    os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
   return path
 
 

@@ -5,6 +5,8 @@ import pathlib
 import threading
 import time
 
+import cv2
+import numpy as np
 import pytest
 
 from savos_jax.studio import access
@@ -207,3 +209,17 @@ def opened(page, frame: int) -> None:
 def saved(page) -> None:
   """Waits until all that was drawn is saved."""
   wait(page, 'studio.saving.isEmpty && !studio.saving.sending')
+
+
+def outline(mask: np.ndarray) -> list[tuple[float, float]]:
+  """Returns a person's idea of the outline of a mask's largest part: corners.
+
+  Args:
+    mask: bool [H, W].
+  """
+  found, _ = cv2.findContours(
+    mask.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE
+  )
+  largest = max(found, key=cv2.contourArea)
+  corners = cv2.approxPolyDP(largest, 2, True)[:, 0]
+  return [(float(x) + 0.5, float(y) + 0.5) for x, y in corners]

@@ -66,17 +66,6 @@ def _write(path: pathlib.Path, clip):
   return path, [each[:height, :width] for each in labels]
 
 
-def _corners(labels: np.ndarray, object_id: int):
-  """Returns a person's idea of an object's outline."""
-  inside = (labels == object_id).astype(np.uint8)
-  found, _ = cv2.findContours(
-    inside, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE
-  )
-  largest = max(found, key=cv2.contourArea)
-  corners = cv2.approxPolyDP(largest, 2.5, True)[:, 0]
-  return [(float(x) + 0.5, float(y) + 0.5) for x, y in corners]
-
-
 class _Camera:
   """Takes pictures of a page, in all views."""
 
@@ -98,7 +87,7 @@ class _Camera:
 
 
 def _draw_around(page, labels, object_id, camera=None) -> None:
-  corners = _corners(labels, object_id)
+  corners = browsing.outline(labels == object_id)
   page.keyboard.press('l')
   for number, corner in enumerate([*corners, corners[0]]):
     page.mouse.click(*browsing.place(page, *corner))

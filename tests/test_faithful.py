@@ -1,7 +1,6 @@
 """What a video says of itself is heeded: docs/video.md tells it in a table."""
 
 import gc
-import os
 import struct
 
 import av
@@ -351,9 +350,6 @@ def test_every_kind_gives_every_frame(
     tmp_path / name, pictures, TIMES[: len(LEVELS)], codec, layout,
     unit=100 if codec == 'gif' else 25, options=options, context=full,
   )  # fmt: skip
-  if codec == 'libsvtav1' and hasattr(os, 'sched_setscheduler'):
-    # For root it makes the thread one of real time, and all that it begins.
-    os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
   opened = sources.open_video(tmp_path / name)
   assert (opened.height, opened.width) == size
   found = list(opened.numbered())

@@ -187,9 +187,18 @@ def test_the_reference_may_be_the_frame_itself(params, video):
 
 def test_references_that_stay_are_encoded_once(params, video, monkeypatch):
   config = dataclasses.replace(
-    TWO_STEPS, reference='frame', parameters='decoder', steps=3
+    TWO_STEPS, reference='frame', parameters='decoder', steps=6
   )
-  known = taught(params, video, config)
+  encode, encoded = learning._encode, []
+
+  def noted(*arguments, **named):
+    encoded.append(1)
+    return encode(*arguments, **named)
+
+  with monkeypatch.context() as patch:
+    patch.setattr(learning, '_encode', noted)
+    known = taught(params, video, config)
+  assert len(encoded) == 2  # Of either object, in six steps.
 
   def left_in(self, params, batch):
     del batch['source']
@@ -221,6 +230,17 @@ def test_nobody_teaches_a_network_that_stays_as_it_is(params, video):
   tracker.start(video.frame(0), video.labels(0), video.object_ids)
   with pytest.raises(errors.SavosError, match='nobody'):
     tracker.adapt(video.frame(0), video.labels(0))
+
+
+def test_nothing_is_learnt_of_no_object(params, video):
+  tracker = tracker_of(params)
+  tracker.start(video.frame(0), video.labels(0), [2])
+  state = tracker.state()  # It has learnt nothing yet.
+  tracker.restore([np.asarray(x) for x in state])
+  assert tracker._found is None
+  tracker.drop_object(2)
+  tracker.adapt(video.frame(0), video.labels(0))
+  assert not changed(params, tracker._params)
 
 
 @pytest.mark.parametrize(('confidence', 'turns'), [(0.0, 2), (1.0, 1)])

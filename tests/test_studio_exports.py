@@ -16,11 +16,6 @@ from savos_jax.video import sources
 from tests import studio_projects as projects
 
 
-@pytest.fixture(scope='module')
-def clip(tmp_path_factory):
-  return projects.clip(tmp_path_factory.mktemp('clip') / 'clip.mp4')
-
-
 @pytest.fixture
 def session(clip, tmp_path):
   with projects.opened(tmp_path / 'project', clip) as session:

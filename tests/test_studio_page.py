@@ -17,17 +17,6 @@ def browser():
     yield browser
 
 
-@pytest.fixture(scope='module')
-def clip(tmp_path_factory):
-  return projects.clip(tmp_path_factory.mktemp('clip') / 'clip.mp4')
-
-
-@pytest.fixture
-def session(clip, tmp_path):
-  with projects.opened(tmp_path / 'project', clip) as session:
-    yield session
-
-
 @pytest.fixture
 def page(browser, session):
   """The page, with the first frame open."""

@@ -25,11 +25,6 @@ from tests import studio_projects as projects
 ROOT = pathlib.Path(__file__).parents[1]
 
 
-@pytest.fixture(scope='module')
-def clip(tmp_path_factory):
-  return projects.clip(tmp_path_factory.mktemp('clip') / 'clip.mp4')
-
-
 def marked(session):
   """Marks and computes something."""
   for name in ('a cat', None):

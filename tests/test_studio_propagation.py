@@ -20,11 +20,6 @@ from tests import studio_projects as projects
 LAST = projects.FRAMES - 1
 
 
-@pytest.fixture(scope='module')
-def clip(tmp_path_factory):
-  return projects.clip(tmp_path_factory.mktemp('clip') / 'clip.mp4')
-
-
 @pytest.fixture
 def session(clip, tmp_path):
   with projects.opened(tmp_path / 'project', clip) as session:

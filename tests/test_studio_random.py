@@ -32,11 +32,6 @@ def tracker(aspect: float = 1.0):
   )
 
 
-@pytest.fixture(scope='module')
-def clip(tmp_path_factory):
-  return projects.clip(tmp_path_factory.mktemp('clip') / 'clip.mp4')
-
-
 def network():
   return session_lib.Network(tracker, 'looking back', {})
 

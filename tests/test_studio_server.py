@@ -9,17 +9,6 @@ from tests import studio_projects as projects
 EVENTS = f'ws://127.0.0.1:{projects.PORT}/api/events'
 
 
-@pytest.fixture(scope='module')
-def clip(tmp_path_factory):
-  return projects.clip(tmp_path_factory.mktemp('clip') / 'clip.mp4')
-
-
-@pytest.fixture
-def session(clip, tmp_path):
-  with projects.opened(tmp_path / 'project', clip) as session:
-    yield session
-
-
 @pytest.fixture
 def browser(session):
   with projects.client(session) as browser:

@@ -10,7 +10,6 @@ import socket
 import subprocess
 import sys
 
-import cv2
 import numpy as np
 import pytest
 
@@ -74,19 +73,8 @@ def studio(folder, out, port):
     process.stdout.close()
 
 
-def outline(true, object_id):
-  """Returns the corners of the largest part of an object."""
-  inside = (true == object_id).astype(np.uint8)
-  found, _ = cv2.findContours(
-    inside, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE
-  )
-  largest = max(found, key=cv2.contourArea)
-  corners = cv2.approxPolyDP(largest, 2, True)[:, 0]
-  return [(float(x) + 0.5, float(y) + 0.5) for x, y in corners]
-
-
 def draw_around(page, true, object_id):
-  corners = outline(true, object_id)
+  corners = browsing.outline(true == object_id)
   page.keyboard.press('l')
   browsing.drag(page, [*corners, corners[0]], steps=1)
   browsing.saved(page)

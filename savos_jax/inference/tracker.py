@@ -191,7 +191,8 @@ class Tracker:
       lessons_lib.Lesson(*one) for one in zip(frames, labels, strict=True)
     ]
     self._turns, self._lessons = int(turns), lessons[:given]
-    self._found = lessons[given] if given < len(lessons) else None
+    rest = [lesson for lesson in lessons[given:] if lesson.labels.any()]
+    self._found = rest[0] if rest else None
     self._encode_again()
 
   def guide(self, probabilities: np.ndarray) -> None:
@@ -367,6 +368,8 @@ class Tracker:
       )
     checks.check_frame(frame, self._geometry)
     checks.prepare_mask(labels, self._geometry)
+    if not self._ids:  # All were dropped.
+      return
     height, width = self._geometry.size
     small = cv2.resize(labels, (width, height), interpolation=_NEAREST)
     seen = self._geometry.prepare(frame)[:height, :width]

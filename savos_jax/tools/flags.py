@@ -12,11 +12,12 @@ import dataclasses
 from typing import Any
 
 from savos_jax.foundation import ranges
+from savos_jax.inference import options
 
 
 def add_field(
   parser: argparse.ArgumentParser,
-  options: type,
+  described: type,
   name: str,
   *,
   unset: str = '',
@@ -27,14 +28,14 @@ def add_field(
 
   Args:
     parser: gets it.
-    options: the dataclass.
+    described: the dataclass.
     name: of the field.
     unset: what holds without the flag, which is None then; '': the field's
       default.
     prefix: of the flag's name, which are many dataclasses' otherwise.
     **more: see `add_flag`.
   """
-  field = {field.name: field for field in dataclasses.fields(options)}[name]
+  field = {field.name: field for field in dataclasses.fields(described)}[name]
   default, text = field.default, field.metadata['help']
   if unset:
     default, text = None, f'{text}; default: {unset}'
@@ -43,6 +44,31 @@ def add_field(
     prefix + name,
     field.metadata['rule'],
     **{'default': default, 'help': text, **more},
+  )
+
+
+def add_seeing(parser: argparse.ArgumentParser, add: str = '') -> None:
+  """Adds --max_size and --zoom, which a network may tell itself.
+
+  Args:
+    parser: gets them.
+    add: what the help of --zoom says besides.
+  """
+  stored = 'as the network was evaluated in its training'
+  add_field(
+    parser,
+    options.InferenceConfig,
+    'short_side',
+    called='max_size',
+    metavar='PIXELS',
+    unset=f'{stored}, else 480',
+  )
+  add_field(
+    parser,
+    options.InferenceConfig,
+    'zoom',
+    metavar='FACTOR',
+    unset=f'{stored}{add}',
   )
 
 

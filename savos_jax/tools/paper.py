@@ -18,7 +18,6 @@ not there is named and never made up: sequences, data sets, libraries.
 
 import argparse
 from collections.abc import Sequence
-import functools
 import os
 from typing import Any
 
@@ -57,13 +56,9 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     metavar='STEPS', help='of the online learning in Table 4; default: as of '
     'tools.segment --online',
   )  # fmt: skip
-  stored = 'as the network was evaluated in its training'
-  field = functools.partial(flags.add_field, parser, options.InferenceConfig)
-  field('short_side', called='max_size', metavar='PIXELS',
-        unset=f'{stored}, else 480')  # fmt: skip
-  field('zoom', metavar='FACTOR', unset=f"{stored}; 0 is the paper's way")
+  flags.add_seeing(parser, add="; 0 is the paper's way")
   for name in _AS_ASKED:
-    field(name)
+    flags.add_field(parser, options.InferenceConfig, name)
   add('--out', type=command.path, required=True, metavar='FOLDER',
       help='gets the tables and the evaluations')  # fmt: skip
   return parser.parse_args(argv)

@@ -108,19 +108,9 @@ def _parser() -> argparse.ArgumentParser:
     metavar='N', help='ends after so many frames, behind the last mask, in '
     'which no object is seen; 0: at the end',
   )  # fmt: skip
-  stored = 'as the network was evaluated in its training'
-  add_field = functools.partial(
-    flags.add_field, parser, options.InferenceConfig
-  )
-  add_field(
-    'short_side',
-    called='max_size',
-    metavar='PIXELS',
-    unset=f'{stored}, else 480',
-  )
-  add_field('zoom', metavar='FACTOR', unset=stored)
+  flags.add_seeing(parser)
   for name in _AS_ASKED:
-    add_field(name)
+    flags.add_field(parser, options.InferenceConfig, name)
   _add_online(parser)
   add(
     '--overlay', action=argparse.BooleanOptionalAction, default=True,

@@ -24,11 +24,9 @@ import webbrowser
 
 from savos_jax import checkpoints
 from savos_jax.foundation import ranges
-from savos_jax.inference import options
 from savos_jax.tools import command
 from savos_jax.tools import flags
 
-_STORED = 'as the network was evaluated in its training'
 _LOCAL = '127.0.0.1'
 
 
@@ -48,16 +46,7 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     help='the network: a file of savos_jax.tools.export_checkpoint, or a '
     "training's --workdir; default: the network that is shipped",
   )  # fmt: skip
-  add_field = functools.partial(
-    flags.add_field, parser, options.InferenceConfig
-  )
-  add_field(
-    'short_side',
-    called='max_size',
-    metavar='PIXELS',
-    unset=f'{_STORED}, else 480',
-  )
-  add_field('zoom', metavar='FACTOR', unset=_STORED)
+  flags.add_seeing(parser)
   flags.add_flag(
     parser, 'port', ranges.whole(1, 65535, zero='any that is free'), default=0,
     help='where it listens; 0: any port that is free',

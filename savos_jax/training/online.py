@@ -29,7 +29,8 @@ from savos_jax.inference import lessons as lessons_lib
 from savos_jax.models import savos
 from savos_jax.training import losses
 
-# A dream whose reference does not show the object teaches nothing.
+# A dream that does not show the object teaches nothing; and where its first
+# frame does not, its next ones hardly do.
 _ATTEMPTS = 5
 # Sets of objects that move in the dreams of a frame: each is inpainted once.
 _SUBSETS = 4
