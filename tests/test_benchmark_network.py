@@ -7,6 +7,7 @@ import json
 import jax
 import pytest
 
+from savos_jax import network
 from savos_jax.foundation import errors
 from savos_jax.inference import options
 from savos_jax.models import savos
@@ -32,7 +33,7 @@ CASE = training.Case(shared.Size(32, 40), 2, 'float32', 1, 'detached', False, 1)
 def test_inference_reports_setting_and_figures(tmp_path, capsys):
   path, profiles = tmp_path / 'figures.json', tmp_path / 'profiles'
   benchmark.main([
-    'inference', '--size=32x40', '--frames=3', '--objects=2',
+    'inference', '--size=32x40', '--zoom=0', '--frames=3', '--objects=2',
     f'--json={path}', f'--trace={profiles}', *TINY, *PEAKS,
   ])  # fmt: skip
   result = json.loads(path.read_text())
@@ -59,12 +60,12 @@ def test_inference_reports_setting_and_figures(tmp_path, capsys):
   assert row['share_of_limit'] == pytest.approx(share, rel=1e-4)
   assert 'https://ui.perfetto.dev' in capsys.readouterr().out
   for name in ('*.xplane.pb', 'perfetto_trace.json.gz'):
-    assert list((profiles / '32x40_2_float32').rglob(name))
+    assert list((profiles / '32x40_0.0_2_float32').rglob(name))
 
 
 def test_a_frame_is_compiled_once(monkeypatch, caplog):
   monkeypatch.setattr(inference, 'operations', lambda *_: 1e6)
-  case = inference.Case(shared.Size(32, 40), 1, 'float32')
+  case = inference.Case(shared.Size(32, 40), 0.0, 1, 'float32')
   config = options.InferenceConfig(scales=(1.0, 0.5))
   peaks = roofline.Peaks({'float32': 1e9}, 1e9)
   with jax.log_compiles(), caplog.at_level('WARNING'):
@@ -86,6 +87,37 @@ def test_operations_count_objects_and_scales():
   # and feature, of 49 * 4.
   assert 1.7 * one < two < 2 * one
   assert 1.2 * one < scaled < 1.35 * one
+
+
+def test_without_flags_as_the_shipped_network_segments():
+  arguments = benchmark._parse(['inference'])
+  told = network.load('default').config['eval']
+  assert arguments.zoom == [told['zoom']]
+  assert arguments.short_side == told['short_side']
+
+
+def test_windows_share_nothing():
+  model = savos.SAVOS(CONFIG)
+  one, two = (
+    inference.operations(
+      model, options.InferenceConfig(zoom=2.0), (64, 96), objects
+    )
+    for objects in (1, 2)
+  )
+  assert two == pytest.approx(2 * one)
+
+
+def test_windows_are_measured():
+  case = inference.Case(shared.Size(64, 96), 2.0, 2, 'float32')
+  config = options.InferenceConfig(short_side=32)
+  peaks = roofline.Peaks({'float32': 1e9}, 1e9)
+  row = inference.measure(CONFIG, config, case, 1, peaks)
+  assert (row['zoom'], row['objects']) == (2.0, 2)
+  # What the network sees is a quarter of the frame's pixels.
+  whole = inference.operations(
+    savos.SAVOS(CONFIG), options.InferenceConfig(), (64, 96), 2
+  )
+  assert 1e9 * row['gflop'] < whole / 2
 
 
 def parameter_count():

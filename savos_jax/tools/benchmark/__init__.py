@@ -7,8 +7,9 @@
   python -m savos_jax.tools.benchmark aot --topology v5e:1x1 v5e:2x4
   python -m savos_jax.tools.benchmark import --file resnet50-0676ba61.pth
   python -m savos_jax.tools.benchmark studio --video clip.mp4
+  python -m savos_jax.tools.benchmark compare old.json new.json
 
-Each prints the device and the versions, then a Markdown table, a row as soon
-as it is measured; --json writes the same to a file. Everything is done once
-before it is timed.
+Each but the last prints the device and the versions, then a Markdown table, a
+row as soon as it is measured; --json writes the same to a file. Everything is
+done once before it is timed.
 """

@@ -8,6 +8,7 @@ import os
 from savos_jax.tools import benchmark
 from savos_jax.tools import command
 from savos_jax.tools.benchmark.flags import aot
+from savos_jax.tools.benchmark.flags import compare
 from savos_jax.tools.benchmark.flags import data
 from savos_jax.tools.benchmark.flags import evaluation
 from savos_jax.tools.benchmark.flags import import_backbone
@@ -18,6 +19,7 @@ from savos_jax.tools.benchmark.flags import training
 
 _BENCHMARKS = {
   'aot': aot,
+  'compare': compare,
   'data': data,
   'evaluation': evaluation,
   'import': import_backbone,
@@ -52,7 +54,8 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
       formatter_class=_Formatter,
     )
     flags.add_arguments(one)
-    shared.add_output_arguments(one)
+    if flags is not compare:  # It measures nothing.
+      shared.add_output_arguments(one)
   return parser.parse_args(argv)
 
 
@@ -62,7 +65,8 @@ def run(arguments: argparse.Namespace) -> None:
   Raises:
     SavosError: something that the user can put right.
   """
-  command.check_outputs([arguments.json], [], arguments.overwrite)
+  if 'json' in arguments:
+    command.check_outputs([arguments.json], [], arguments.overwrite)
   # TensorFlow only feeds data: its start-up messages are of no use here.
   os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')
   os.environ.setdefault('TF_ENABLE_ONEDNN_OPTS', '0')

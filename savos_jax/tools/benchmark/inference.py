@@ -42,11 +42,13 @@ class Case:
 
   Attributes:
     size: of the frames.
+    zoom: see `options.InferenceConfig`; 0: whole frames.
     objects: segmented at once.
     compute_dtype: of the network.
   """
 
   size: shared.Size
+  zoom: float
   objects: int
   compute_dtype: str
 
@@ -81,7 +83,9 @@ def operations(
   total = 0.0
   for view in geometry.views:
     height, width = geometry.size if view.plain else (view.height, view.width)
-    frame = jax.ShapeDtypeStruct((1, height, width, 3), jnp.float32)
+    # Objects share a frame, but each has a window of its own.
+    pictures = objects if geometry.windows else 1
+    frame = jax.ShapeDtypeStruct((pictures, height, width, 3), jnp.float32)
     mask = jax.ShapeDtypeStruct((objects, height, width), jnp.float32)
     reference = jax.eval_shape(encode, params, frame, mask)
     count = program.operations(segment, params, frame, mask, reference)
@@ -164,6 +168,7 @@ def measure(
   Args:
     architecture: of the network.
     config: how it segments; neither in chunks nor with a merged background.
+      The case has its zoom.
     case: what the row is for.
     frames: timed, after one that compiles.
     peaks: rates of the device.
@@ -173,6 +178,7 @@ def measure(
     The row; its figures are None where the device has too little memory.
   """
   model = savos.SAVOS(architecture)
+  config = dataclasses.replace(config, zoom=case.zoom)
   row = common.identity(case)
   name = '_'.join(map(str, row.values()))
   row |= dict.fromkeys(_FIGURES)
@@ -213,7 +219,7 @@ def run(arguments: argparse.Namespace) -> None:
       written.
   """
   config = options.InferenceConfig(
-    **flags.values(arguments, ('scales', 'flip'))
+    **flags.values(arguments, ('short_side', 'scales', 'flip'))
   )
   if max(arguments.objects) > _MOST_OBJECTS:
     raise errors.SavosError(
@@ -228,7 +234,10 @@ def run(arguments: argparse.Namespace) -> None:
   peaks = roofline.measure_for(arguments)
   out = output.Output(arguments, peaks=peaks.block())
   for values in itertools.product(
-    arguments.size, arguments.objects, arguments.compute_dtype
+    arguments.size,
+    arguments.zoom,
+    arguments.objects,
+    arguments.compute_dtype,
   ):
     case = Case(*values)
     out.add(

@@ -39,8 +39,31 @@ def flags(arguments: argparse.Namespace) -> dict[str, Any]:
   return {name: given[name] for name in given if name not in _UNTOLD}
 
 
+class Table:
+  """Prints rows as they come as a Markdown table."""
+
+  def __init__(self) -> None:
+    """Prints nothing yet."""
+    self._columns: list[str] = []
+
+  def add(self, row: Mapping[str, Any]) -> None:
+    """Prints a row, under a heading where its columns are others.
+
+    Args:
+      row: column -> text, number, bool, or None for what isn't known. Numbers
+        of columns with a `share` in their name are printed as percentages.
+    """
+    columns = list(row)
+    if columns != self._columns:
+      self._columns = columns
+      print()
+      _print_line(columns)
+      _print_line(['-' * max(3, len(name)) for name in columns])
+    _print_line([_cell(name, row[name]).rjust(len(name)) for name in columns])
+
+
 class Output:
-  """Prints rows as they come as a Markdown table, and writes them as JSON."""
+  """Prints rows as they come, and writes them as JSON."""
 
   def __init__(self, arguments: argparse.Namespace, **about: Mapping[str, Any]):
     """Prints what the rows were measured with.
@@ -61,27 +84,20 @@ class Output:
     for name, block in blocks.items():
       told = (f'{key} {_cell(key, value)}' for key, value in block.items())
       print(f'{name}: {", ".join(told)}', flush=True)
-    self._columns: list[str] = []
+    self._table = Table()
 
   def add(self, row: Mapping[str, Any]) -> None:
-    """Prints a row, under a heading where its columns are others.
+    """Prints a row, and adds it to the file.
 
     Whatever stops the next row leaves this one in the file.
 
     Args:
-      row: column -> text, number, bool, or None for what isn't known. Numbers
-        of columns with a `share` in their name are printed as percentages.
+      row: as for `Table.add`.
 
     Raises:
       SavosError: the JSON can't be written.
     """
-    columns = list(row)
-    if columns != self._columns:
-      self._columns = columns
-      print()
-      _print_line(columns)
-      _print_line(['-' * max(3, len(name)) for name in columns])
-    _print_line([_cell(name, row[name]).rjust(len(name)) for name in columns])
+    self._table.add(row)
     self._result['rows'].append({n: _rounded(v) for n, v in row.items()})
     self._write()
 
