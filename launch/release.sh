@@ -1,0 +1,59 @@
+#!/usr/bin/env bash
+# Builds what is published, and checks it as somebody gets it:
+#
+#   launch/release.sh dist
+#
+# leaves the sdist, the wheel and the release notes there. The wheel is built from
+# the sdist, installed in an empty environment, and the demo is run from it.
+set -euo pipefail
+
+out=$(realpath -m "${1:?the folder that gets the wheel, the sdist and the notes}")
+cd "$(dirname "$0")/.."
+python=${PYTHON:-python3.11}
+most_bytes=40000000
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
+
+"$python" -m venv "$scratch/tools"
+"$scratch/tools/bin/python" -m pip install --quiet \
+  build==1.6.1 check-wheel-contents==0.6.3 keepachangelog==2.0.0 twine==7.0.0
+
+# The same commit gives files with the same times.
+if commit_time=$(git log -1 --format=%ct 2>/dev/null); then
+  export SOURCE_DATE_EPOCH=$commit_time
+fi
+"$scratch/tools/bin/python" -m build --outdir="$scratch/built" . \
+  >"$scratch/build.log" 2>&1 || { cat "$scratch/build.log"; exit 1; }
+wheel=$(echo "$scratch"/built/savos_jax-*.whl)
+version=$(basename "$wheel" | cut -d- -f2)
+"$scratch/tools/bin/twine" check --strict "$scratch"/built/*
+"$scratch/tools/bin/check-wheel-contents" --toplevel=savos_jax "$wheel"
+bytes=$(wc -c <"$wheel")
+if ((bytes > most_bytes)); then
+  echo "$wheel: $bytes bytes, more than $most_bytes" >&2
+  exit 1
+fi
+
+# What changed in this version; fails where the changelog has no such version.
+"$scratch/tools/bin/keepachangelog" show "$version" CHANGELOG.md \
+  >"$scratch/built/notes.md"
+
+"$python" -m venv "$scratch/empty"
+"$scratch/empty/bin/python" -m pip install --quiet "$wheel"
+mkdir "$scratch/elsewhere"
+(
+  cd "$scratch/elsewhere"
+  if "$scratch/empty/bin/python" -c 'import tensorflow' 2>/dev/null; then
+    echo 'TensorFlow was installed: a dependency asks for it' >&2
+    exit 1
+  fi
+  "$scratch/empty/bin/savos-jax" evaluate --config=demo --workdir=demo \
+    --config.eval.checkpoint=default
+  test -s demo/results/scores.json
+  ls demo/logs/events.out.tfevents.* >/dev/null
+  "$scratch/empty/bin/savos-jax" score --help >/dev/null
+)
+mkdir -p "$out"
+cp "$scratch"/built/* "$out/"
+echo "$out: version $version, a wheel of $((bytes / 1000000)) MB," \
+  "$(grep -c '^- ' "$out/notes.md") entries in the notes"
