@@ -107,12 +107,14 @@ def run(config, workdir: pathlib.Path, mode: str) -> None:
   from savos_jax import evaluate
   from savos_jax import settings
   from savos_jax import validation
+  from savos_jax.foundation import allocation
   from savos_jax.foundation import compilation_cache
   from savos_jax.foundation import distributed
   from savos_jax.training import loop
 
   # A training of days must not end in a typing error of its evaluation.
   settings.check(config, mode)
+  allocation.keep()
   compilation_cache.enable()
   if mode != 'evaluate':
     with contextlib.ExitStack() as stack:

@@ -16,6 +16,7 @@ import tqdm
 from savos_jax import network
 from savos_jax import online
 from savos_jax.annotations import formats
+from savos_jax.foundation import allocation
 from savos_jax.foundation import compilation_cache
 from savos_jax.foundation import errors
 from savos_jax.foundation import files
@@ -317,6 +318,7 @@ def run(arguments: argparse.Namespace) -> None:
   Raises:
     SavosError: something that the user can put right.
   """
+  allocation.keep()
   compilation_cache.enable()
   timing = into_folder(
     arguments,

@@ -25,6 +25,7 @@ import numpy as np
 import torch
 import torch_savos
 
+from savos_jax.foundation import allocation
 from savos_jax.inference import options
 from savos_jax.inference import tracker as tracker_lib
 from savos_jax.models import savos
@@ -151,6 +152,7 @@ def _parse() -> argparse.Namespace:
 
 def main() -> None:
   """Measures and prints."""
+  allocation.keep()
   arguments = _parse()
   config = common.architecture(arguments)
   model = savos.SAVOS(config)
@@ -172,6 +174,7 @@ def main() -> None:
       tracker.step(frame)
   for _ in range(arguments.frames):
     for name, tracker in trackers.items():
+      time.sleep(common.PAUSE_S)
       started = time.perf_counter()
       tracker.step(frame)
       seconds[name].append(time.perf_counter() - started)

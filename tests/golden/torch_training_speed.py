@@ -26,6 +26,7 @@ import torch
 import torch_savos
 
 from savos_jax import objective
+from savos_jax.foundation import allocation
 from savos_jax.models import savos_config
 from savos_jax.tools.benchmark import common
 from savos_jax.tools.benchmark import output
@@ -125,6 +126,7 @@ def _parse() -> argparse.Namespace:
 
 def main() -> None:
   """Measures and prints."""
+  allocation.keep()
   arguments = _parse()
   config = common.architecture(arguments)
   case = training.Case(
@@ -148,6 +150,7 @@ def main() -> None:
   seconds = {name: [] for name in steps}
   for _ in range(arguments.steps):
     for name, once in steps.items():
+      time.sleep(common.PAUSE_S)
       started = time.perf_counter()
       once()
       seconds[name].append(time.perf_counter() - started)

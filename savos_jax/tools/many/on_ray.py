@@ -19,6 +19,7 @@ import warnings
 import jax
 
 from savos_jax import network
+from savos_jax.foundation import allocation
 from savos_jax.foundation import compilation_cache
 from savos_jax.foundation import errors
 from savos_jax.foundation import extras
@@ -42,6 +43,7 @@ def _task(
   arguments: argparse.Namespace, trained: network.Trained
 ) -> outcomes.Outcome:
   """Segments a video, in a worker of Ray."""
+  allocation.keep()
   compilation_cache.enable()
   out = arguments.out
   if not storage.is_url(out) and not out.parent.is_dir():

@@ -19,6 +19,7 @@ import time
 import tqdm
 
 from savos_jax import network
+from savos_jax.foundation import allocation
 from savos_jax.foundation import compilation_cache
 from savos_jax.foundation import errors
 from savos_jax.foundation import files
@@ -49,6 +50,7 @@ def run(
     SavosError: a video failed; or nothing was begun, and the user can put it
       right.
   """
+  allocation.keep()
   compilation_cache.enable()
   found = rows.read(parser, asked, check)
   if asked.ray is not None:
