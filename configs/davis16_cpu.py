@@ -8,7 +8,7 @@ examples are lucid dreams. Four minutes for their backgrounds (once) and half
 an hour of training on 2 cores (3.6 s a step). Expected on 10 of the 20
 sequences of DAVIS 2016 val (measured, 2026-11-23, trained on frames of
 640x360): from random weights J 41.0 and F 33.9; with --config.model.pretrained
-and the half-width ResNet-50 of the README's section on weights J 55.9 and F
+and the half-width ResNet-50 of docs/how-to/weights.md J 55.9 and F
 55.4. Copying the first mask gives 25.0 and 22.4 there.
 """
 

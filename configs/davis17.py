@@ -4,9 +4,9 @@
       --config.data.root=/path/to/DAVIS --workdir=runs/davis17
 
 Trains on the 60 training sequences, evaluates on the 30 of val, each object on
-its own. Meant for an accelerator; docs/paper_preset.md has every command, for
-one of 11 GB. Expected: J 62.1, F 63.5 (paper, with ImageNet weights and lucid
-dreaming). Not measured here.
+its own. Meant for an accelerator; docs/how-to/paper-preset.md has every
+command, for one of 11 GB. Expected: J 62.1, F 63.5 (paper, with ImageNet
+weights and lucid dreaming). Not measured here.
 """
 
 from ml_collections import config_dict

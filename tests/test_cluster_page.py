@@ -1,4 +1,4 @@
-"""What docs/cluster.md has people copy."""
+"""What docs/how-to/cluster.md has people copy."""
 
 import pathlib
 import re
@@ -10,7 +10,7 @@ import yaml
 
 from savos_jax.tools import segment
 
-PAGE = pathlib.Path(__file__).parents[1] / 'docs' / 'cluster.md'
+PAGE = pathlib.Path(__file__).parents[1] / 'docs' / 'how-to' / 'cluster.md'
 BLOCKS = dict(re.findall('```(\\w+)\n(.*?)```', PAGE.read_text('utf-8'), re.S))
 
 

@@ -1,4 +1,4 @@
-"""What a video says of itself is heeded: docs/video.md tells it in a table."""
+"""What a video says of itself is heeded, as docs/reference/video.md tells."""
 
 import gc
 import struct

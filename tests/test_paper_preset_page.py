@@ -1,4 +1,4 @@
-"""What docs/paper_preset.md has people copy, done once at a tiny size."""
+"""What docs/how-to/paper-preset.md has people copy, done at a tiny size."""
 
 import csv
 import importlib
@@ -23,7 +23,7 @@ pytestmark = [
   pytest.mark.usefixtures('library_promotion'),
 ]
 
-PAGE = pathlib.Path(__file__).parents[1] / 'docs' / 'paper_preset.md'
+PAGE = pathlib.Path(__file__).parents[1] / 'docs' / 'how-to' / 'paper-preset.md'
 _SHELL = re.findall('```sh\n(.*?)```', PAGE.read_text('utf-8'), re.S)
 # What makes the page's commands tiny: its width, its size, its steps.
 _TINY = (

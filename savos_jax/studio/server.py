@@ -93,7 +93,7 @@ async def _json(request: requests.Request, form: Any) -> dict[str, Any]:
     wrong = str(error)
   if wrong:
     raise errors.SavosError(
-      f'{wrong}.\n  Expected JSON as docs/studio.md tells.'
+      f'{wrong}.\n  Expected JSON as docs/how-to/studio.md tells.'
     )
   return told
 
