@@ -15,7 +15,7 @@ FROM python:3.11-slim-bookworm
 # hadolint ignore=DL3013
 RUN --mount=from=build,source=/wheels,target=/wheels \
   wheel=$(echo /wheels/*.whl) \
-  && python -m pip install --no-cache-dir "${wheel}[onnx,studio]"
+  && python -m pip install --no-cache-dir "${wheel}[export,studio]"
 # Compiled functions: a volume at /cache makes the next start faster.
 ENV XDG_CACHE_HOME=/cache
 RUN useradd --create-home --uid=1000 savos && install -d --mode=1777 /cache /data

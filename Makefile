@@ -22,7 +22,7 @@ install: $(STAMP) ## the environment .venv, with everything
 $(LIGHT): pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --quiet --editable .
+	$(BIN)/python -m pip install --quiet --editable '.[jax,onnx]'
 	touch $@
 
 $(STAMP): $(LIGHT) requirements.txt

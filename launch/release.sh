@@ -39,8 +39,31 @@ fi
   >"$scratch/built/notes.md"
 
 "$python" -m venv "$scratch/empty"
-"$scratch/empty/bin/python" -m pip install --quiet "$wheel"
 mkdir "$scratch/elsewhere"
+# What segments alone: without JAX.
+"$scratch/empty/bin/python" -m pip install --quiet "$wheel[onnx]"
+(
+  cd "$scratch/elsewhere"
+  if "$scratch/empty/bin/python" -c 'import jax' 2>/dev/null; then
+    echo 'JAX was installed with [onnx]: a dependency asks for it' >&2
+    exit 1
+  fi
+  "$scratch/empty/bin/python" - <<'PYTHON'
+import pathlib
+import cv2
+import numpy as np
+pathlib.Path('clip').mkdir()
+for i in range(3):
+  frame = np.full((96, 160, 3), 60, np.uint8)
+  cv2.circle(frame, (50 + 9 * i, 48), 24, (40, 90, 220), -1)
+  cv2.imwrite(f'clip/{i}.png', frame)
+mask = cv2.circle(np.zeros((96, 160), np.uint8), (50, 48), 24, 255, -1)
+cv2.imwrite('mask.png', mask)
+PYTHON
+  "$scratch/empty/bin/savos-jax" segment --video=clip --mask=mask.png --out=out
+  test -f out/masks/2.png
+)
+"$scratch/empty/bin/python" -m pip install --quiet "$wheel[jax]"
 (
   cd "$scratch/elsewhere"
   if "$scratch/empty/bin/python" -c 'import tensorflow' 2>/dev/null; then

@@ -25,6 +25,7 @@ _COMMANDS = {
   'dream': ('tools.dream', 'lucid dreams of a frame, to look at'),
   'import-backbone': ('tools.import_backbone', 'weights of a ResNet, imported'),
   'export-checkpoint': ('tools.export_checkpoint', 'a training as one file'),
+  'export': ('tools.export', 'a network for ONNX Runtime, browsers, ...'),
   'pack': ('tools.pack', 'training data in one file'),
   'rival-clips': ('tools.rival_clips', 'clips of look-alikes, to validate'),
   'benchmark': ('tools.benchmark.__main__', 'speed and memory on this machine'),

@@ -21,7 +21,7 @@ FLOORS = (
   {'training'},
   {'network'},
   {'validation'},
-  {'evaluate'},
+  {'evaluate', 'exporting'},
   {'main', 'tools'},
   {'cli'},
 )

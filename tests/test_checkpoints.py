@@ -1,6 +1,5 @@
 """The network that is shipped: found by its name, whole, as its card says."""
 
-import dataclasses
 import hashlib
 import pathlib
 import re
@@ -82,17 +81,17 @@ def test_any_program_finds_it_by_default():
 
 def test_videos_are_segmented_as_its_card_was_scored(shipped):
   arguments = segment._parse(['--video=a', '--mask=b', '--out=c'])
-  found = segmenting.inference_config(arguments, shipped)
+  found = segmenting.inference_config(arguments, shipped.config['eval'])
   assert found == settings.inference_config(recipes.get_config())
   arguments.zoom = 3.0
-  assert segmenting.inference_config(arguments, shipped).zoom == 3.0
+  found = segmenting.inference_config(arguments, shipped.config['eval'])
+  assert found.zoom == 3.0
 
 
 def test_a_network_that_remembers_does_so_in_any_program(shipped):
   stored = {**shipped.config['eval'], 'memory_frames': 3, 'memory_every': 9}
-  trained = dataclasses.replace(shipped, config={'eval': stored})
   arguments = segment._parse(['--video=a', '--mask=b', '--out=c'])
-  found = segmenting.inference_config(arguments, trained)
+  found = segmenting.inference_config(arguments, stored)
   assert (found.memory_frames, found.memory_every) == (3, 9)
 
 

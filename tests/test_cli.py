@@ -30,8 +30,8 @@ def test_every_tool_is_a_command():
   tools = {path.stem for path in (ROOT / 'savos_jax' / 'tools').glob('*.py')}
   # What all have, and what one is made of.
   parts = {
-    'dream_making', 'dream_pictures', 'marking', 'paper_rows', 'paper_runs',
-    'paper_writing', 'segmenting',
+    'dream_making', 'dream_pictures', 'marking', 'networks', 'paper_rows',
+    'paper_runs', 'paper_writing', 'segmenting',
   }  # fmt: skip
   tools -= {'__init__', 'command', 'flags'} | parts
   found = {module.split('.')[-1] for module, _ in cli._COMMANDS.values()}
@@ -95,9 +95,10 @@ def test_the_full_set_is_the_package_with_its_extras():
   project = tomllib.loads((ROOT / 'pyproject.toml').read_text())['project']
   lines = (ROOT / 'requirements.txt').read_text().splitlines()
   assert [line for line in lines if not line.startswith('#')] == [
-    '--editable .[tfds,grain,onnx,parquet,studio]'
+    '--editable .[tfds,export,grain,parquet,studio]'
   ]
-  assert not any('tensorflow' in needed for needed in project['dependencies'])
+  for library in ('tensorflow', 'jax', 'onnx'):
+    assert not any(library in needed for needed in project['dependencies'])
 
 
 def test_a_library_that_is_missing_is_named_with_its_extra():

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from savos_jax import network
 from savos_jax.datasets import masks
 from savos_jax.inference import tracker as tracker_lib
 from savos_jax.tools import segmenting
@@ -49,9 +50,9 @@ def test_a_failed_video_stops_no_other(path, tmp_path, capsys):
 
 def test_the_network_is_loaded_once(path, tmp_path, monkeypatch):
   loaded, params = [], set()
-  load, tracker = segmenting.network.load, tracker_lib.Tracker
+  load, tracker = network.load, tracker_lib.Tracker
   monkeypatch.setattr(
-    segmenting.network, 'load', lambda path: loaded.append(path) or load(path)
+    network, 'load', lambda path: loaded.append(path) or load(path)
   )
 
   def noted(model, weights, *more):

@@ -437,5 +437,5 @@ def test_truncated_file(tmp_path):
 
 def test_without_onnx_the_message_tells_what_to_install(tmp_path, monkeypatch):
   monkeypatch.setitem(sys.modules, 'onnx', None)
-  with pytest.raises(errors.SavosError, match=r'savos_jax\[onnx\]'):
+  with pytest.raises(errors.SavosError, match=r'savos_jax\[export\]'):
     onnx_reader.read(tmp_path / 'model.onnx')

@@ -12,6 +12,7 @@ from savos_jax.foundation import errors
 from savos_jax.tools import crf_search
 from savos_jax.tools import curves
 from savos_jax.tools import dream
+from savos_jax.tools import export
 from savos_jax.tools import export_checkpoint
 from savos_jax.tools import import_backbone
 from savos_jax.tools import mask
@@ -37,6 +38,7 @@ PROGRAMS = {
   'curves': (curves, '{} --csv=OUT'),
   'dream': (dream, '--image={} --mask={} --out=OUT'),
   'import_backbone': (import_backbone, '{} --out=OUT'),
+  'export': (export, '--checkpoint={} --out=OUT'),
   'export_checkpoint': (export_checkpoint, '{} --out=OUT'),
   'mask': (mask, '--video={} --out=OUT'),
   'pack': (pack, '--davis={} --out=OUT'),
@@ -152,7 +154,15 @@ def test_these_are_all_programs():
   assert names == set(PROGRAMS)
 
 
-_INTO_FOLDERS = {'segment', 'dream', 'mask', 'rival_clips', 'paper', 'studio'}
+_INTO_FOLDERS = {
+  'segment',
+  'dream',
+  'export',
+  'mask',
+  'rival_clips',
+  'paper',
+  'studio',
+}
 WRITING = sorted(PROGRAMS.keys() - _INTO_FOLDERS)
 
 

@@ -6,6 +6,7 @@ import pytest
 from scipy import ndimage
 
 from savos_jax.inference import scales
+from savos_jax.inference import sight
 
 
 def sizes(found):
@@ -51,11 +52,11 @@ def test_resizing_is_scipys(size, flip):
   rng = np.random.default_rng(0)
   image = rng.random((60, 90)).astype(np.float32)
   view = scales.View(*size, flip=flip, plain=False)
-  found = scales.look(jnp.asarray(image)[None], view)[0]
+  found = sight.resized(jnp.asarray(image)[None], view)[0]
   expected = resized(image, *size)
   expected = expected[:, ::-1] if flip else expected
   np.testing.assert_allclose(found, expected, atol=1e-5)
-  again = scales.back(found[None], view, 60, 90)[0]
+  again = sight.resized_back(found[None], view, 60, 90)[0]
   unflipped = expected[:, ::-1] if flip else expected
   np.testing.assert_allclose(again, resized(unflipped, 60, 90), atol=1e-5)
 
@@ -64,7 +65,7 @@ def test_colours_keep_their_places():
   rng = np.random.default_rng(0)
   frame = rng.random((1, 40, 50, 3)).astype(np.float32)
   view = scales.View(64, 32, flip=True, plain=False)
-  found = scales.look(jnp.asarray(frame), view)
+  found = sight.resized(jnp.asarray(frame), view)
   for channel in range(3):
     np.testing.assert_allclose(
       found[0, :, :, channel],

@@ -12,6 +12,7 @@ from savos_jax.inference import compiled
 from savos_jax.inference import geometry
 from savos_jax.inference import options
 from savos_jax.inference import scales
+from savos_jax.inference import sight
 from savos_jax.inference import tracker as tracker_lib
 from tests import tiny_resnets
 from tests import tiny_videos
@@ -191,11 +192,11 @@ def test_scales_and_flip_are_averaged(params, video):
       ]
       seen = mask
       if not view.plain:
-        frames = [scales.look(f, view) for f in frames]
-        seen = scales.look(mask, view)
+        frames = [sight.resized(f, view) for f in frames]
+        seen = sight.resized(mask, view)
       logits = forward({'params': params}, frames[0], seen, frames[1], seen)
       p = jax.nn.softmax(logits)[..., 1]
-      total += p if view.plain else scales.back(p, view, *SIZE)
+      total += p if view.plain else sight.resized_back(p, view, *SIZE)
     means.append(total[0] / 4)
   p = jnp.stack(means)
   behind = aggregation_lib.background(p, 'product')

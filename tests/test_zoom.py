@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from savos_jax.inference import options
+from savos_jax.inference import sight
 from savos_jax.inference import tracker as tracker_lib
 from savos_jax.inference import zoom
 from tests import tiny_resnets
@@ -57,14 +58,14 @@ def test_windows_show_and_put_back():
     generator.random((96, 128, 3), np.float32), (0, 0), 6
   )
   boxes = jnp.array([[20.0, 30.0, 48.0, 64.0], [0.0, 0.0, 96.0, 128.0]])
-  seen = zoom.look(jnp.asarray(frame)[None], boxes, 96, 128)
+  seen = sight.into_windows(jnp.asarray(frame)[None], boxes, 96, 128)
   crop = frame[20:68, 30:94]
   # Beyond the crop's edge the window sees what is there, and OpenCV does not.
   np.testing.assert_allclose(
     seen[0, 2:-2, 2:-2], cv2.resize(crop, (128, 96))[2:-2, 2:-2], atol=1e-3
   )
   np.testing.assert_allclose(seen[1], frame, atol=1e-6)
-  back = np.array(zoom.back(seen[..., 0], boxes, 96, 128))
+  back = np.array(sight.out_of_windows(seen[..., 0], boxes, 96, 128))
   np.testing.assert_allclose(back[0, 20:68, 30:94], crop[..., 0], atol=2e-3)
   np.testing.assert_allclose(back[1], frame[..., 0], atol=1e-6)
   back[0, 20:68, 30:94] = 0

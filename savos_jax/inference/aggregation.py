@@ -2,19 +2,18 @@
 
 SAVOS, section 5, Eq. 5; arrays are float32 [K, H, W], probabilities of K
 objects, and [K+1, H, W] with the background in front.
+
+Arrays may be NumPy's or JAX's: each is computed by its own library, which it
+tells (the array API's `__array_namespace__`).
 """
 
-import jax
-import jax.numpy as jnp
-import numpy as np
+from typing import Any
 
 # Odds of 0 and 1 are not finite.
 _EPSILON = 1e-7
 
 
-def background(
-  objects: jax.Array, kind: str, merged: jax.Array | None = None
-) -> jax.Array:
+def background(objects: Any, kind: str, merged: Any | None = None) -> Any:
   """Returns the probability that no object is at a pixel.
 
   Args:
@@ -27,14 +26,14 @@ def background(
     [H, W].
   """
   if kind == 'product':
-    return jnp.prod(1.0 - objects, axis=0)
+    return (1.0 - objects).prod(axis=0)
   if kind == 'max':
     return 1.0 - objects.max(axis=0)
   assert merged is not None
   return 1.0 - merged
 
 
-def softmax(objects: jax.Array, behind: jax.Array) -> jax.Array:
+def softmax(objects: Any, behind: Any) -> Any:
   """Eq. 5: p_m = odds(p_m) / sum over j = 0..K of odds(p_j).
 
   With odds(p) = p / (1 - p) it is the softmax of the logits.
@@ -46,13 +45,16 @@ def softmax(objects: jax.Array, behind: jax.Array) -> jax.Array:
   Returns:
     [K+1, H, W], the background in front; they add up to 1.
   """
-  all_of_them = jnp.concatenate([behind[None], objects])
-  p = jnp.clip(all_of_them, _EPSILON, 1.0 - _EPSILON)
+  xp = objects.__array_namespace__()
+  p = xp.concat([behind[None], objects])
+  p = xp.clip(p, _EPSILON, 1.0 - _EPSILON)
   # log1p: 1 - p of a p near 1 has no digits left in float32.
-  return jax.nn.softmax(jnp.log(p) - jnp.log1p(-p), axis=0)
+  logits = xp.log(p) - xp.log1p(-p)
+  odds = xp.exp(logits - logits.max(axis=0, keepdims=True))
+  return odds / odds.sum(axis=0, keepdims=True)
 
 
-def winner_takes_all(objects: jax.Array) -> jax.Array:
+def winner_takes_all(objects: Any) -> Any:
   """Sets every probability to zero that is not the largest at its pixel.
 
   Args:
@@ -61,17 +63,18 @@ def winner_takes_all(objects: jax.Array) -> jax.Array:
   Returns:
     [K, H, W]. Of equal ones the first stays.
   """
+  xp = objects.__array_namespace__()
   winner = objects.argmax(axis=0)
-  index = jnp.arange(objects.shape[0]).reshape(-1, 1, 1)
-  return jnp.where(index == winner[None], objects, 0.0)
+  index = xp.arange(objects.shape[0]).reshape(-1, 1, 1)
+  return xp.where(index == winner[None], objects, xp.float32(0))
 
 
 def aggregate(
-  objects: jax.Array,
+  objects: Any,
   mode: str,
   background_kind: str = 'product',
-  merged: jax.Array | None = None,
-) -> jax.Array:
+  merged: Any | None = None,
+) -> Any:
   """Makes the objects of a frame agree; what comes out guides the next frame.
 
   Args:
@@ -92,7 +95,7 @@ def aggregate(
   return softmax(objects, behind)[1:]
 
 
-def confidence(objects: jax.Array, size: jax.Array | np.ndarray) -> jax.Array:
+def confidence(objects: Any, size: Any) -> Any:
   """Tells how sure each object's mask is.
 
   Args:
@@ -104,15 +107,16 @@ def confidence(objects: jax.Array, size: jax.Array | np.ndarray) -> jax.Array:
     The mean probability of each object's pixels, those above one half, [K]; 0
     where it has none, NaN where any probability is no number.
   """
-  rows = jnp.arange(objects.shape[1])[:, None] < size[0]
-  columns = jnp.arange(objects.shape[2])[None] < size[1]
+  xp = objects.__array_namespace__()
+  rows = xp.arange(objects.shape[1])[:, None] < size[0]
+  columns = xp.arange(objects.shape[2])[None] < size[1]
   # What is no number is not at most one half either: it shows in the mean.
   inside = ~(objects <= 0.5) & (rows & columns)[None]
-  total = jnp.where(inside, objects, 0.0).sum(axis=(1, 2))
-  return total / jnp.maximum(inside.sum(axis=(1, 2)), 1).astype(jnp.float32)
+  total = xp.where(inside, objects, xp.float32(0)).sum(axis=(1, 2))
+  return total / xp.maximum(inside.sum(axis=(1, 2)), 1).astype(xp.float32)
 
 
-def behind(objects: jax.Array, mode: str) -> jax.Array:
+def behind(objects: Any, mode: str) -> Any:
   """Returns the background's probability beside objects that agree.
 
   Args:
@@ -128,7 +132,7 @@ def behind(objects: jax.Array, mode: str) -> jax.Array:
   return 1.0 - objects.max(axis=0)
 
 
-def labels(objects: jax.Array, mode: str) -> jax.Array:
+def labels(objects: Any, mode: str) -> Any:
   """Labels every pixel.
 
   Args:
@@ -139,6 +143,13 @@ def labels(objects: jax.Array, mode: str) -> jax.Array:
     uint8 [H, W]: 1 + the most probable object where that is more probable than
     the background, else 0.
   """
-  best = objects.argmax(axis=0).astype(jnp.uint8) + jnp.uint8(1)
+  xp = objects.__array_namespace__()
+  best = objects.argmax(axis=0).astype(xp.uint8) + xp.uint8(1)
   most = objects.max(axis=0)
-  return jnp.where(most > behind(objects, mode), best, jnp.uint8(0))
+  return xp.where(most > behind(objects, mode), best, xp.uint8(0))
+
+
+def union(objects: Any) -> Any:
+  """Returns the mask of all objects together, [1, H, W] of [K, H, W]."""
+  xp = objects.__array_namespace__()
+  return xp.clip(objects.sum(axis=0, keepdims=True), 0.0, 1.0)

@@ -9,7 +9,6 @@ from collections.abc import Sequence
 import dataclasses
 import functools
 import operator
-from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -17,85 +16,14 @@ import numpy as np
 
 from savos_jax.inference import aggregation
 from savos_jax.inference import jitted
+from savos_jax.inference import runtime
 from savos_jax.inference import scales
+from savos_jax.inference import sight as sight_lib
 from savos_jax.inference import zoom as zoom_lib
 from savos_jax.models import matching
 from savos_jax.models import savos
 
-
-class Memory(NamedTuple):
-  """What is remembered of a video besides its reference.
-
-  Attributes:
-    views: for every view the frames, [K, M, ...]; the last one in front.
-    slot: where besides the next frame is put, int32 scalar: 1 .. M - 1, or 0
-      for nowhere.
-  """
-
-  views: tuple[matching.Memory, ...]
-  slot: jax.Array | np.integer
-
-
-class Outputs(NamedTuple):
-  """What a step returns.
-
-  Attributes:
-    guidance: of the next frame, float32 [K, H, W].
-    labels: uint8, [H, W] or of the labels' size.
-    confidence: mean probability of each object's pixels, float32 [K]; 0 where
-      an object has none.
-    memory: after the frame; None where nothing is remembered.
-  """
-
-  guidance: jax.Array
-  labels: jax.Array
-  confidence: jax.Array
-  memory: Memory | None
-
-
-# Of a video, as `step` takes them: frame, guidance, references, size, memory.
-Inputs = tuple[
-  jax.Array | np.ndarray,
-  jax.Array,
-  Sequence[savos.Reference],
-  jax.Array | np.ndarray,
-  Memory | None,
-]
-
 _SEEING = ('model', 'views', 'static_size', 'windows')
-
-
-class Sight:
-  """How the network sees frames and masks, and where what it found belongs."""
-
-  def __init__(
-    self, masks, size, static_size, windows: zoom_lib.Windows | None
-  ):
-    """Takes where the objects are: masks [K, H, W], padded."""
-    self._shape, self._size = masks.shape[1:], static_size
-    self._boxes = zoom_lib.windows(masks, size, windows) if windows else None
-
-  def look(self, x, view: scales.View):
-    """Returns what a view shows of padded frames or masks [N, H, W, ...]."""
-    if view.plain:
-      return x
-    if self._boxes is None:
-      height, width = self._size
-      return scales.look(x[:, :height, :width], view)
-    x = zoom_lib.look(x, self._boxes, view.height, view.width)
-    return scales.look(x, view)
-
-  def back(self, probabilities, view: scales.View):
-    """Undoes `look` for [N, h, w]: padded [N, H, W]."""
-    if view.plain:
-      return probabilities
-    if self._boxes is None:
-      x = scales.back(probabilities, view, *self._size)
-      height, width = self._shape
-      bottom, right = height - self._size[0], width - self._size[1]
-      return jnp.pad(x, ((0, 0), (0, bottom), (0, right)))
-    x = scales.back(probabilities, view, view.height, view.width)
-    return zoom_lib.back(x, self._boxes, *self._shape)
 
 
 @functools.partial(jitted.Jitted, static_argnames=_SEEING)
@@ -123,7 +51,7 @@ def encode_references(
   if windows:
     # A mask that was given tells where the object is, however soft it is.
     windows = dataclasses.replace(windows, lost_confidence=0.0)
-  sight = Sight(masks, size, static_size, windows)
+  sight = sight_lib.Sight(masks, size, static_size, windows)
   references = tuple(
     model.apply(
       {'params': params},
@@ -168,7 +96,7 @@ def _probabilities(
     Float32 [K, H, W]; and what each view's frame leaves to be remembered.
   """
   frames = frame[None].astype(jnp.float32) / 255.0
-  sight = Sight(guidance, size, static_size, windows)
+  sight = sight_lib.Sight(guidance, size, static_size, windows)
   remembered = memory.views if memory else (None,) * len(views)
   found, traces = [], []
   for view, reference, seen in zip(views, references, remembered, strict=True):
@@ -189,7 +117,9 @@ def _probabilities(
 
 
 @functools.partial(jax.jit, static_argnames='frames', keep_unused=True)
-def empty_memory(references: Sequence[savos.Reference], frames: int) -> Memory:
+def empty_memory(
+  references: Sequence[savos.Reference], frames: int
+) -> runtime.Memory:
   """Returns a memory of so many frames in which nothing is yet.
 
   Args:
@@ -205,7 +135,7 @@ def empty_memory(references: Sequence[savos.Reference], frames: int) -> Memory:
     )
     return matching.Memory(keys, values, jnp.zeros(keys.shape[:2], bool))
 
-  return Memory(tuple(map(empty, references)), jnp.int32(0))
+  return runtime.Memory(tuple(map(empty, references)), jnp.int32(0))
 
 
 def _put(
@@ -236,7 +166,7 @@ def _remember(
   views,
   static_size,
   windows,
-) -> Memory:
+) -> runtime.Memory:
   """Adds the frame to the memory, seen through the windows it was seen in.
 
   Args:
@@ -252,7 +182,7 @@ def _remember(
     static_size: see there.
     windows: see there.
   """
-  sight = Sight(before, size, static_size, windows)
+  sight = sight_lib.Sight(before, size, static_size, windows)
   after = []
   for view, trace, old in zip(views, traces, memory.views, strict=True):
     new = model.apply(
@@ -265,22 +195,17 @@ def _remember(
     # The last frame is always the first slot; a second place is kept longer.
     old = _put(old, new, keep, memory.slot)
     after.append(_put(old, new, keep, 0))
-  return Memory(tuple(after), memory.slot)
+  return runtime.Memory(tuple(after), memory.slot)
 
 
 segment = jax.jit(_probabilities, static_argnames=_SEEING)
-
-
-def union(guidance: jax.Array) -> jax.Array:
-  """Returns the mask of all objects together, [1, H, W] of [K, H, W]."""
-  return jnp.clip(guidance.sum(axis=0, keepdims=True), 0.0, 1.0)
 
 
 def _with_union(guidance, references):
   """Adds the union where it has a reference: the background is 'merged'."""
   if references[0].share.shape[0] == guidance.shape[0]:
     return guidance
-  return jnp.concatenate([guidance, union(guidance)])
+  return jnp.concatenate([guidance, aggregation.union(guidance)])
 
 
 def _for_union(memory, references):
@@ -292,7 +217,7 @@ def _for_union(memory, references):
   def padded(x):
     return jnp.pad(x, [(0, lacking)] + [(0, 0)] * (x.ndim - 1))
 
-  return Memory(jax.tree.map(padded, memory.views), memory.slot)
+  return runtime.Memory(jax.tree.map(padded, memory.views), memory.slot)
 
 
 def _finish(probabilities, mode, background, labels_size):
@@ -341,7 +266,7 @@ def _step(
   guidance: jax.Array,
   references: Sequence[savos.Reference],
   size: jax.Array | np.ndarray,
-  memory: Memory | None = None,
+  memory: runtime.Memory | None = None,
   *,
   views: tuple[scales.View, ...],
   static_size: tuple[int, int] | None,
@@ -350,7 +275,7 @@ def _step(
   background: str,
   labels_size: tuple[int, int] | None,
   memory_confidence: float = 0.0,
-) -> Outputs:
+) -> runtime.Outputs:
   """Segments a frame: `segment` and `finish` in one call.
 
   Args:
@@ -392,7 +317,7 @@ def _step(
     memory = _remember(
       model, params, traces, guidance, found, size, memory, keep, **seeing
     )
-  return Outputs(found, labels, sure, memory)
+  return runtime.Outputs(found, labels, sure, memory)
 
 
 def step_in_chunks(
@@ -402,7 +327,7 @@ def step_in_chunks(
   guidance: jax.Array,
   references: Sequence[savos.Reference],
   size: jax.Array | np.ndarray,
-  memory: Memory | None = None,
+  memory: runtime.Memory | None = None,
   *,
   chunk: int,
   views: tuple[scales.View, ...],
@@ -410,7 +335,7 @@ def step_in_chunks(
   windows: zoom_lib.Windows | None,
   memory_confidence: float = 0.0,
   **finishing,
-) -> Outputs:
+) -> runtime.Outputs:
   """`step` for `chunk` objects at a time, at most as many as there are."""
   seeing = {'views': views, 'static_size': static_size, 'windows': windows}
   with_union = _with_union(guidance, references)
@@ -428,7 +353,7 @@ def step_in_chunks(
       take(with_union),
       take(references),
       size,
-      None if seen is None else Memory(take(seen.views), seen.slot),
+      None if seen is None else runtime.Memory(take(seen.views), seen.slot),
       **seeing,
     )
     parts.append(part[first - begin :])
@@ -442,7 +367,7 @@ def step_in_chunks(
     memory = remember(
       model, params, left, guidance, found, size, memory, keep, **seeing
     )
-  return Outputs(found, labels, sure, memory)
+  return runtime.Outputs(found, labels, sure, memory)
 
 
 def _rows(tree, begin, end):
@@ -451,8 +376,8 @@ def _rows(tree, begin, end):
 
 
 def _step_videos(
-  model, params, videos: tuple[Inputs, ...], **static
-) -> list[Outputs]:
+  model, params, videos: tuple[runtime.Inputs, ...], **static
+) -> list[runtime.Outputs]:
   """Segments a frame of each of several videos: `step` for all in one call.
 
   Args:

@@ -10,7 +10,7 @@ import numpy as np
 from savos_jax.inference import options
 from savos_jax.inference import scales
 from savos_jax.inference import zoom
-from savos_jax.models import savos
+from savos_jax.models import savos_config
 
 
 def network_size(height: int, width: int, short_side: int) -> tuple[int, int]:
@@ -33,7 +33,7 @@ def network_size(height: int, width: int, short_side: int) -> tuple[int, int]:
 
 def _rounded(height: float, width: float) -> tuple[int, int]:
   """Rounds a size to multiples of 32, at least 32."""
-  multiple = savos.SIZE_MULTIPLE
+  multiple = savos_config.SIZE_MULTIPLE
   height, width = (
     max(multiple, round(side / multiple) * multiple) for side in (height, width)
   )
@@ -59,7 +59,7 @@ class Geometry:
   @property
   def padding(self) -> tuple[int, int]:
     """Pixels below and on the right, to multiples of 32."""
-    return savos.padding_to_multiple(*self.size)
+    return savos_config.padding_to_multiple(*self.size)
 
   @property
   def static(self) -> dict[str, Any]:

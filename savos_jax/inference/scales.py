@@ -2,10 +2,7 @@
 
 import dataclasses
 
-import jax
-import jax.numpy as jnp
-
-from savos_jax.models import savos
+from savos_jax.models import savos_config
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,7 +44,7 @@ def views(
     The views, the mirrored ones behind the others; each size once. Of a plain
     one height and width are 0: it is the same view at any size.
   """
-  multiple = savos.SIZE_MULTIPLE
+  multiple = savos_config.SIZE_MULTIPLE
 
   def rounded(side: int, scale: float) -> int:
     if scale == 1.0:
@@ -63,23 +60,3 @@ def views(
     for side in mirrored
     for size in sizes
   )
-
-
-def _resize(x: jax.Array, height: int, width: int) -> jax.Array:
-  """Resizes [N, H, W, ...] bilinearly, without antialias."""
-  if x.shape[1:3] == (height, width):
-    return x
-  shape = (x.shape[0], height, width, *x.shape[3:])
-  return jax.image.resize(x, shape, 'bilinear', antialias=False)
-
-
-def look(x: jax.Array, view: View) -> jax.Array:
-  """Shows frames or masks [N, H, W, ...] as a view has them."""
-  x = _resize(x, view.height, view.width)
-  return jnp.flip(x, axis=2) if view.flip else x
-
-
-def back(x: jax.Array, view: View, height: int, width: int) -> jax.Array:
-  """Undoes `look` for probabilities [N, h, w]: [N, height, width]."""
-  x = jnp.flip(x, axis=2) if view.flip else x
-  return _resize(x, height, width)

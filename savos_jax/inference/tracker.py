@@ -22,18 +22,17 @@ import time
 from typing import Any
 
 import cv2
-import jax
-import jax.numpy as jnp
 import numpy as np
 
 from savos_jax.foundation import errors
+from savos_jax.foundation import trees
+from savos_jax.inference import aggregation
 from savos_jax.inference import checks
-from savos_jax.inference import compiled
 from savos_jax.inference import dense_crf
 from savos_jax.inference import geometry as geometry_lib
 from savos_jax.inference import lessons as lessons_lib
 from savos_jax.inference import options
-from savos_jax.models import savos
+from savos_jax.inference import runtime as runtime_lib
 
 # What this process has compiled ahead: of many videos of a kind only the first
 # has something to wait for.
@@ -53,7 +52,7 @@ class Tracker:
 
   def __init__(
     self,
-    model: savos.SAVOS,
+    model: Any,
     params: Any,
     config: options.InferenceConfig | None = None,
     pixel_aspect: float = 1.0,
@@ -62,20 +61,25 @@ class Tracker:
     """Keeps the network.
 
     Args:
-      model: the network.
-      params: its parameters.
+      model: the network, a `savos.SAVOS`; or what runs one, a
+        `runtime.Runtime`.
+      params: its parameters; not looked at by a runtime that has them.
       config: how to segment; None is the paper's way at one scale.
       pixel_aspect: width of the frames' pixels as shown, by their height. The
         network sees frames as they are shown; labels are of their pixels.
       learner: teaches it a video's objects, see `adapt`; None: it stays as it
         is.
+
+    Raises:
+      SavosError: the runtime cannot do what the configuration asks for.
     """
-    self._model = model
+    self._runtime = _runtime_of(model)
     self._loaded = params
     self._learner = learner
     self._config = config or options.InferenceConfig()
     self._aspect = pixel_aspect
     self._ahead: threading.Thread | None = None  # It compiles.
+    self._runtime.check(self._config)
     if self._config.crf:
       dense_crf.require()  # Before anything takes long.
     self.reset()
@@ -94,14 +98,14 @@ class Tracker:
     self._ids: list[int] = []
     self._frame: np.ndarray | None = None  # The last one, as prepared.
     # For every view, [K, ...]; and [K, H, W].
-    self._references: tuple[savos.Reference, ...] = ()
-    self._guidance = jnp.zeros((0, 0, 0))
-    self._confidences = jnp.zeros(0)
+    self._references: tuple[Any, ...] = ()
+    self._guidance: Any = np.zeros((0, 0, 0), np.float32)
+    self._confidences: Any = np.zeros(0, np.float32)
     # Of the union of all objects, where the background is 'merged'; None after
     # the objects have changed.
-    self._merged: tuple[savos.Reference, ...] | None = None
+    self._merged: tuple[Any, ...] | None = None
     # Frames besides the reference; None where the network does not look back.
-    self._memory: compiled.Memory | None = None
+    self._memory: runtime_lib.Memory | None = None
     self._steps = 0  # Frames since the first.
 
   @property
@@ -110,8 +114,10 @@ class Tracker:
     return tuple(self._ids)
 
   @property
-  def probabilities(self) -> jax.Array:
+  def probabilities(self) -> Any:
     """Each object's in the last frame, float32 [K, h, w], as it was shrunk.
+
+    An array of the runtime's library: JAX's or NumPy's.
 
     Raises:
       SavosError: no object was ever added.
@@ -128,10 +134,10 @@ class Tracker:
     """
     return np.asarray(self._confidences)
 
-  def state(self) -> list[jax.Array | np.ndarray]:
+  def state(self) -> list[Any]:
     """Returns what the next frame needs to know: arrays for `restore`."""
-    steps = jnp.int32(self._steps)
-    more = jax.tree.leaves(self._more_state())
+    steps = np.int32(self._steps)
+    more = trees.leaves(self._more_state())
     learnt = self._learnt()
     return [self.probabilities, self.confidences, steps, *more, *learnt]
 
@@ -155,20 +161,21 @@ class Tracker:
     if learnt:
       self._relearn(state[-learnt:])
       state = state[:-learnt]
-    leaves, tree = jax.tree.flatten(self._more_state())
+    tree = self._more_state()
     found = [(x.shape, str(x.dtype)) for x in state[1:]]
     expected = [((len(self._ids),), 'float32'), ((), 'int32')]
-    expected += [(x.shape, str(x.dtype)) for x in leaves]
+    expected += [(x.shape, str(x.dtype)) for x in trees.leaves(tree)]
     if found != expected:
       raise errors.SavosError(
         f'a memory of arrays {found}.\n  Expected {expected}.'
       )
     probabilities, confidences, steps, *more = state
     self.guide(probabilities)
-    self._confidences, self._steps = jnp.asarray(confidences), int(steps)
+    self._confidences, self._steps = np.asarray(confidences), int(steps)
     if more:
-      restored = jax.tree.unflatten(tree, more)
-      self._memory, self._merged = compiled.placed(restored, self._references)
+      self._memory, self._merged = self._runtime.placed(
+        trees.rebuilt(tree, more), self._references
+      )
 
   def _learnt(self) -> list[Any]:
     """What the network has learnt, and from what; nothing without a learner."""
@@ -213,9 +220,8 @@ class Tracker:
       )
     bottom, right = self._geometry.padding
     padded = np.pad(found, ((0, 0), (0, bottom), (0, right)))
-    # Through a compiled function, as `compiled.encode_references` tells.
-    self._guidance = compiled.placed(padded, self._references)
-    self._confidences = compiled.confidence(self._guidance, self._size)
+    self._guidance = self._runtime.placed(padded, self._references)
+    self._confidences = self._runtime.confidence(self._guidance, self._size)
 
   def compile_ahead(self, height: int, width: int, objects: int) -> None:
     """Has `step` compiled in another thread, while the caller goes on.
@@ -230,8 +236,8 @@ class Tracker:
       objects: how many are to be segmented.
     """
     geometry = self._geometry_of(height, width).kind
-    kind = self._model, self._config, geometry, objects
-    if kind in _compiled_ahead:
+    kind = self._runtime.key, self._config, geometry, objects
+    if kind in _compiled_ahead or not self._runtime.compiles:
       return
     _compiled_ahead.add(kind)
     # No daemon: a process that ends while XLA compiles aborts, all done or not.
@@ -241,7 +247,7 @@ class Tracker:
     self._ahead.start()
 
   def _step_on_nothing(self, shape: tuple[int, int], objects: int) -> None:
-    other = Tracker(self._model, self._params, self._config, self._aspect)
+    other = Tracker(self._runtime, self._params, self._config, self._aspect)
     # Nothing need make sense; what is really wrong, the first `step` says too.
     with contextlib.suppress(Exception):
       other._begin_empty(shape, objects)
@@ -252,17 +258,11 @@ class Tracker:
     self._opened = self._geometry_of(*shape)
     self._ids = list(range(1, objects + 1))
     self._frame = self._geometry.prepare(np.zeros((*shape, 3), np.uint8))
-    masks = np.zeros((objects, *self._frame.shape[:2]), np.float32)
-    found = compiled.encode_references.eval_shape(
-      self._model, self._params, self._frame, masks, self._size,
-      **self._geometry.static,
-    )  # fmt: skip
-    # Through a compiled function, as `compiled.encode_references` tells.
-    self._references, self._guidance = jax.jit(
-      lambda: jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), found)
-    )()
+    self._references, self._guidance = self._runtime.nothing(
+      self._params, self._frame, objects, self._geometry
+    )
     self._memory = self._empty_memory(self._references)
-    self._confidences = jnp.zeros(objects, jnp.float32)
+    self._confidences = np.zeros(objects, np.float32)
 
   def start(
     self, frame: np.ndarray, labels: np.ndarray, object_ids: Iterable[int]
@@ -404,12 +404,11 @@ class Tracker:
       self._frame = frame
       found, _ = self._encode(np.stack([self._shown[i][1] for i in ids]))
       references |= {
-        i: jax.tree.map(lambda x, k=k: x[k : k + 1], found)
+        i: trees.mapped(lambda x, k=k: x[k : k + 1], found)
         for k, i in enumerate(ids)
       }
     self._frame, self._guidance = last, guidance
-    ordered = [references[i] for i in self._ids]
-    self._references = jax.tree.map(lambda *x: jnp.concatenate(x), *ordered)
+    self._references = _concatenate(*(references[i] for i in self._ids))
     self._merged = None
 
   def _learn_again(self) -> None:
@@ -422,7 +421,7 @@ class Tracker:
     assert self._frame is not None
     height, width = self._geometry.size
     mode = self._config.aggregation
-    labels = compiled.label(self.probabilities, mode, None)
+    labels = self._runtime.label(self.probabilities, mode, None)
     ids = np.array([0, *self._ids], np.uint8)
     frame = self._frame[:height, :width]
     self._found = lessons_lib.Lesson(frame, ids[np.asarray(labels)])
@@ -457,18 +456,13 @@ class Tracker:
       self._ahead.join()
       self._ahead = None
     inputs = self._begin(frame)
-    if self._chunked:
-      found = compiled.step_in_chunks(
-        self._model,
-        self._params,
-        *inputs,
-        chunk=self._config.chunk,
-        **self._static(),
-      )
-    else:
-      found = compiled.step(
-        self._model, self._params, *inputs, **self._static()
-      )
+    found = self._runtime.step(
+      self._params,
+      inputs,
+      self._geometry,
+      self._finishing(),
+      self._config.chunk,
+    )
     return self._end(found)
 
   def label(
@@ -485,10 +479,10 @@ class Tracker:
       Labels, uint8 [H, W], and how sure each object is, float32 [K], both as
       after `step`; the labels are not refined.
     """
-    labels = compiled.label(
+    labels = self._runtime.label(
       probabilities, self._config.aggregation, self._geometry.labels_size
     )
-    sure = compiled.confidence(probabilities, self._size)
+    sure = self._runtime.confidence(probabilities, self._size)
     ids = np.array([0, *object_ids], np.uint8)
     return ids[np.asarray(labels)], np.asarray(sure)
 
@@ -500,7 +494,7 @@ class Tracker:
   def refine(
     self,
     frame: np.ndarray,
-    probabilities: np.ndarray | jax.Array,
+    probabilities: Any,
     object_ids: Sequence[int],
   ) -> np.ndarray:
     """Labels a frame of this video by probabilities and by its picture.
@@ -519,7 +513,7 @@ class Tracker:
     ids = np.array([0, *object_ids], np.uint8)
     return ids[dense_crf.refine(frame, classes, self._config)]
 
-  def classes(self, probabilities: np.ndarray | jax.Array) -> np.ndarray:
+  def classes(self, probabilities: Any) -> np.ndarray:
     """Returns what labels are decided by, at the size of the video's frames.
 
     Args:
@@ -529,7 +523,7 @@ class Tracker:
       Float32 [K + 1, H, W], the background in front.
     """
     return np.asarray(
-      compiled.classes(
+      self._runtime.classes(
         probabilities, self._config.aggregation, self._geometry.labels_size
       )
     )
@@ -567,7 +561,7 @@ class Tracker:
   @property
   def _kind(self) -> Hashable:
     kind = self.kind_of(*self._geometry.shape, len(self._ids))
-    return self._model, self._config, kind
+    return self._runtime.key, self._config, kind
 
   def _add(self, frame, masks, ids) -> None:
     """Adds objects; nothing changes if one of them is refused."""
@@ -591,36 +585,35 @@ class Tracker:
       self._shown |= zip(ids, shown, strict=True)
     references, guidance = self._encode(prepared)
     memory = self._empty_memory(references)
-    sure = jnp.ones(len(ids), jnp.float32)
+    sure = np.ones(len(ids), np.float32)
     if self._ids:
       if memory is not None and self._memory is not None:
         views = _concatenate(self._memory.views, memory.views)
-        memory = compiled.Memory(views, self._memory.slot)
+        memory = runtime_lib.Memory(views, self._memory.slot)
       references = _concatenate(self._references, references)
       guidance = _concatenate(self._guidance, guidance)
-      sure = _concatenate(self._confidences, sure)
+      sure = np.concatenate([self.confidences, sure])
     self._ids += ids
     self._references, self._guidance = references, guidance
     self._memory, self._confidences = memory, sure
     self._merged = None
 
-  def _empty_memory(self, references) -> compiled.Memory | None:
-    if not (references[0].remembered and self._config.memory_frames):
-      return None
-    return compiled.empty_memory(references, self._config.memory_frames)
+  def _empty_memory(self, references) -> runtime_lib.Memory | None:
+    frames = self._config.memory_frames
+    return self._runtime.empty_memory(references, frames) if frames else None
 
   def _take(self, positions: list[int]) -> None:
     """Keeps the objects at these positions, in this order."""
     kept = {self._ids[k] for k in positions}
     self._shown = {i: x for i, x in self._shown.items() if i in kept}
-    index = jnp.asarray(positions, jnp.int32)
+    index = np.asarray(positions, np.int32)
     self._ids = [self._ids[k] for k in positions]
-    self._references = jax.tree.map(lambda r: r[index], self._references)
+    self._references = trees.mapped(lambda r: r[index], self._references)
     self._guidance = self._guidance[index]
     self._confidences = self._confidences[index]
     if self._memory is not None:
-      views = jax.tree.map(lambda x: x[index], self._memory.views)
-      self._memory = compiled.Memory(views, self._memory.slot)
+      views = trees.mapped(lambda x: x[index], self._memory.views)
+      self._memory = runtime_lib.Memory(views, self._memory.slot)
     self._merged = None
 
   @property
@@ -636,41 +629,39 @@ class Tracker:
     count = len(self._ids) + self._needs_union
     return 0 < self._config.chunk < count
 
-  def _static(self) -> dict[str, Any]:
+  def _finishing(self) -> runtime_lib.Finishing:
     # One object has no union: its background isn't asked for.
-    return self._geometry.static | {
-      'mode': self._config.aggregation,
-      'background': self._config.background if len(self._ids) > 1 else 'max',
-      'labels_size': self._geometry.labels_size,
-      'memory_confidence': self._config.memory_confidence,
-    }
-
-  def _encode(self, masks):
-    return compiled.encode_references(
-      self._model,
-      self._params,
-      self._frame,
-      masks,
-      self._size,
-      **self._geometry.static,
+    return runtime_lib.Finishing(
+      self._config.aggregation,
+      self._config.background if len(self._ids) > 1 else 'max',
+      self._geometry.labels_size,
+      self._config.memory_confidence,
     )
 
-  def _all_references(self) -> tuple[savos.Reference, ...]:
+  def _encode(self, masks):
+    assert self._frame is not None
+    return self._runtime.encode(
+      self._params, self._frame, masks, self._geometry
+    )
+
+  def _all_references(self) -> tuple[Any, ...]:
     """Returns the objects' references, and with them the union's if needed."""
     if not self._needs_union:
       return self._references
     if self._merged is None:
       # As the objects are in the frame in which they were last changed.
-      self._merged, _ = self._encode(compiled.union(self._guidance))
+      self._merged, _ = self._encode(aggregation.union(self._guidance))
     return _concatenate(self._references, self._merged)
 
-  def _begin(self, frame: np.ndarray) -> compiled.Inputs:
+  def _begin(self, frame: np.ndarray) -> runtime_lib.Inputs:
     """Takes the next frame and returns what the network is to see."""
     references = self._all_references()  # May need the frame before.
     self._frame = seen = self._geometry.prepare(frame)
-    return seen, self._guidance, references, self._size, self._next_memory()
+    return runtime_lib.Inputs(
+      seen, self._guidance, references, self._size, self._next_memory()
+    )
 
-  def _next_memory(self) -> compiled.Memory | None:
+  def _next_memory(self) -> runtime_lib.Memory | None:
     """Returns the memory, told where the next frame goes."""
     self._steps += 1
     if self._memory is None:
@@ -679,9 +670,9 @@ class Tracker:
     slot = 0
     if between and self._steps % every == 0:
       slot = 1 + (self._steps // every - 1) % between
-    return compiled.Memory(self._memory.views, np.int32(slot))
+    return runtime_lib.Memory(self._memory.views, np.int32(slot))
 
-  def _end(self, found: compiled.Outputs) -> np.ndarray:
+  def _end(self, found: runtime_lib.Outputs) -> np.ndarray:
     """Keeps what guides the next frame and returns the labels."""
     # The soft prediction guides the next frame; it is never binarised.
     self._guidance, labels, self._confidences, self._memory = found
@@ -733,13 +724,24 @@ def step_together(
     return [t._step(f) for t, f in zip(trackers, frames, strict=True)]
   inputs = [t._begin(f) for t, f in zip(trackers, frames, strict=True)]
   inputs += inputs[-1:] * (slots - len(trackers))
-  found = compiled.step_videos(
-    first._model, first._params, tuple(inputs), **first._static()
+  found = first._runtime.step_videos(
+    first._params, inputs, first._geometry, first._finishing()
   )
   # The repeated ones are dropped.
   return [t._end(f) for t, f in zip(trackers, found, strict=False)]
 
 
-def _concatenate(a: Any, b: Any) -> Any:
-  """Puts the objects of two trees of arrays [K, ...] behind each other."""
-  return jax.tree.map(lambda x, y: jnp.concatenate([x, y]), a, b)
+def _runtime_of(model: Any) -> runtime_lib.Runtime:
+  if isinstance(model, runtime_lib.Runtime):
+    return model
+  # Takes long to import, and is not there where only ONNX Runtime is.
+  from savos_jax.inference import with_jax
+
+  return with_jax.Jax(model)
+
+
+def _concatenate(*parts: Any) -> Any:
+  """Puts the objects of trees of arrays [K, ...] behind each other."""
+  return trees.mapped(
+    lambda *arrays: arrays[0].__array_namespace__().concat(arrays), *parts
+  )

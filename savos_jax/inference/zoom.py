@@ -16,9 +16,7 @@ own.
 """
 
 import dataclasses
-
-import jax
-import jax.numpy as jnp
+from typing import Any
 
 from savos_jax.inference import aggregation
 
@@ -43,29 +41,30 @@ class Windows:
   stray: float = 0.0
 
 
-def _extent(
-  counts: jax.Array, length: jax.Array, stray: float
-) -> tuple[jax.Array, jax.Array]:
+def _extent(counts: Any, length: Any, stray: float) -> tuple[Any, Any]:
   """Begin and end of the pixels counted in [K, N]; 0, length if there are none.
 
   At each end a share of `stray` of them is left out at most.
   """
+  xp = counts.__array_namespace__()
   total = counts.sum(axis=1, keepdims=True)
   # Whole numbers, and so exact. Without strays: from the first to the last.
-  left_out = stray * total.astype(jnp.float32)
+  left_out = xp.float32(stray) * total.astype(xp.float32)
 
   def first(x):
-    gone = jnp.cumsum(x, axis=1).astype(jnp.float32)
-    return jnp.argmax(gone > left_out, axis=1)
+    gone = xp.cumsum(x, axis=1).astype(xp.float32)
+    return xp.argmax(gone > left_out, axis=1)
 
   end = counts.shape[1] - first(counts[:, ::-1])
   some = total[:, 0] > 0
-  begin = jnp.where(some, first(counts).astype(jnp.float32), 0.0)
-  return begin, jnp.where(some, end.astype(jnp.float32), length)
+  begin = xp.where(some, first(counts).astype(xp.float32), xp.float32(0))
+  return begin, xp.where(some, end.astype(xp.float32), length)
 
 
-def windows(masks: jax.Array, size: jax.Array, how: Windows) -> jax.Array:
+def windows(masks: Any, size: Any, how: Windows) -> Any:
   """Places a window around each object.
+
+  Of NumPy's arrays it is computed by NumPy, of JAX's by JAX.
 
   Args:
     masks: probabilities, float32 [K, H, W].
@@ -75,69 +74,19 @@ def windows(masks: jax.Array, size: jax.Array, how: Windows) -> jax.Array:
   Returns:
     top, left, height and width of each, float32 [K, 4], pixels.
   """
+  xp = masks.__array_namespace__()
   inside = masks > _INSIDE
   if how.lost_confidence:
     sure = aggregation.confidence(masks, size) >= how.lost_confidence
     inside &= sure[:, None, None]
-  size = size.astype(jnp.float32)
+  size = size.astype(xp.float32)
   top, bottom = _extent(inside.sum(axis=2), size[0], how.stray)
   left, right = _extent(inside.sum(axis=1), size[1], how.stray)
-  share = how.zoom * jnp.maximum(
+  share = how.zoom * xp.maximum(
     (bottom - top) / size[0], (right - left) / size[1]
   )
-  share = jnp.clip(share, SMALLEST, 1.0)
+  share = xp.clip(share, SMALLEST, 1.0)
   height, width = share * size[0], share * size[1]
-  top = jnp.clip((top + bottom - height) / 2, 0.0, size[0] - height)
-  left = jnp.clip((left + right - width) / 2, 0.0, size[1] - width)
-  return jnp.stack([top, left, height, width], axis=1)
-
-
-def _resample(x, shape, scale, translation):
-  """Bilinear, each pixel that gets smaller averaging its area: [H, W, ...]."""
-  return jax.image.scale_and_translate(
-    x, (*shape, *x.shape[2:]), (0, 1), scale, translation, 'linear'
-  )
-
-
-def look(x: jax.Array, boxes: jax.Array, height: int, width: int) -> jax.Array:
-  """Shows what is in the windows.
-
-  Args:
-    x: a frame [1, H, W, 3], the same for all, or masks [K, H, W]; float32.
-    boxes: the windows, from `windows`.
-    height: of what is returned, pixels.
-    width: of it, pixels.
-
-  Returns:
-    [K, height, width, ...].
-  """
-
-  def one(image, box):
-    scale = jnp.array([height, width], jnp.float32) / box[2:]
-    return _resample(image, (height, width), scale, -box[:2] * scale)
-
-  if x.ndim == 4:
-    return jax.vmap(one, in_axes=(None, 0))(x[0], boxes)
-  return jax.vmap(one)(x, boxes)
-
-
-def back(
-  probabilities: jax.Array, boxes: jax.Array, height: int, width: int
-) -> jax.Array:
-  """Puts what was found in the windows where they are: 0 outside of them.
-
-  Args:
-    probabilities: float32 [K, h, w].
-    boxes: the windows, from `windows`.
-    height: of the frame, padding included, pixels.
-    width: of it, pixels.
-
-  Returns:
-    float32 [K, height, width].
-  """
-
-  def one(image, box):
-    scale = box[2:] / jnp.array(image.shape, jnp.float32)
-    return _resample(image, (height, width), scale, box[:2])
-
-  return jax.vmap(one)(probabilities, boxes)
+  top = xp.clip((top + bottom - height) / 2, 0.0, size[0] - height)
+  left = xp.clip((left + right - width) / 2, 0.0, size[1] - width)
+  return xp.stack([top, left, height, width], axis=1)

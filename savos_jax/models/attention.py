@@ -14,6 +14,16 @@ from savos_jax.models import global_convolution
 from savos_jax.models import upsampling
 
 
+@jax.jit
+def spatial_mean(x: jax.Array) -> jax.Array:
+  """Averages [B, H, W, C] over the map: [B, C].
+
+  A function of its own in what is traced, by whose name `exporting.onnx_graph`
+  knows it: there H and W may be symbols.
+  """
+  return x.mean(axis=(1, 2))
+
+
 class ChannelGate(nn.Module):
   """Eq. 2: Mc = sigmoid(MLP(avgpool F') + MLP(maxpool F')).
 
@@ -33,7 +43,7 @@ class ChannelGate(nn.Module):
       max(1, channels // self.reduction), dtype=self.dtype, name='hidden'
     )
     out = nn.Dense(channels, dtype=self.dtype, name='out')
-    average = out(nn.relu(hidden(x.mean(axis=(1, 2)))))
+    average = out(nn.relu(hidden(spatial_mean(x))))
     maximum = out(nn.relu(hidden(x.max(axis=(1, 2)))))
     return nn.sigmoid(average + maximum)[:, None, None, :]
 

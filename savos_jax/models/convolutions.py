@@ -14,15 +14,22 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
+from savos_jax.models import forms
 from savos_jax.models import winograd
 
 _LAYOUT = ('NHWC', 'HWIO', 'NHWC')
 
 
-def _plain(x: jax.Array, kernel: jax.Array) -> jax.Array:
+def _plain(x: jax.Array, kernel: jax.Array, stride: int = 1) -> jax.Array:
+  """Convolves; as torch does, half a kernel of zeros is beyond the border."""
   return jax.lax.conv_general_dilated(
-    x, kernel, (1, 1), 'SAME', dimension_numbers=_LAYOUT
+    x,
+    kernel,
+    (stride, stride),
+    [(side // 2, side // 2) for side in kernel.shape[:2]],
+    dimension_numbers=_LAYOUT,
   )
 
 
@@ -35,7 +42,8 @@ def _check(
 ) -> None:
   """Raises ValueError for what `nn.Conv` may ask for and is not done here."""
   sides = kernel.shape[:2]
-  layout = jax.lax.conv_dimension_numbers(x.shape, kernel.shape, _LAYOUT)
+  # Of the shapes only their lengths matter; they may be symbols.
+  layout = jax.lax.conv_dimension_numbers((1,) * x.ndim, kernel.shape, _LAYOUT)
   done: dict[str, list[Any]] = {
     'strides': [(1, 1)],
     'padding': ['SAME', tuple((side // 2, side // 2) for side in sides)],
@@ -100,6 +108,8 @@ def by_products(
   """
   _check(x, kernel, strides, padding, others)
   height, width = kernel.shape[:2]
+  if forms.are_portable():
+    return _plain(x, kernel, strides[0])
   if height == width == 1:
     x = x[:, :: strides[0], :: strides[1]]
     product = x.reshape(-1, x.shape[-1]) @ kernel[0, 0]
@@ -139,6 +149,8 @@ def convolve_3x3(
     ValueError: an argument asks for what is not done here.
   """
   _check(x, kernel, strides, padding, others)
+  if forms.are_portable():
+    return _plain(x, kernel)
   batch, height, width, _ = x.shape
   large = batch * height * width >= _MANY_PIXELS
   wide = min(kernel.shape[2:]) >= _MANY_CHANNELS
@@ -171,6 +183,8 @@ def convolve_7x7_stride_2(x: jax.Array, kernel: jax.Array) -> jax.Array:
   Returns:
     [B, H/2, W/2, features].
   """
+  if forms.are_portable():
+    return _plain(x, kernel, 2)
   channels, features = kernel.shape[2:]
   kernel = jnp.pad(kernel, ((1, 0), (1, 0), (0, 0), (0, 0)))
   kernel = kernel.reshape(4, 2, 4, 2, channels, features)
@@ -194,12 +208,17 @@ def max_pool_3x3_stride_2(x: jax.Array, padding: tuple[int, int]) -> jax.Array:
   Returns:
     [B, H/2, W/2, C].
   """
-  low = jnp.array(-jnp.inf, x.dtype)
+  low = np.array(-np.inf, x.dtype)
+  if forms.are_portable():
+    ends = [(0, 0), padding, padding, (0, 0)]
+    return jax.lax.reduce_window(
+      x, low, jax.lax.max, (1, 3, 3, 1), (1, 2, 2, 1), ends
+    )
   for axis in (1, 2):
-    ends: list[tuple[int, int, int]] = [(0, 0, 0)] * x.ndim
-    ends[axis] = (*padding, 0)
+    sides: list[tuple[int, int, int]] = [(0, 0, 0)] * x.ndim
+    sides[axis] = (*padding, 0)
     half = x.shape[axis] // 2
-    padded = jax.lax.pad(x, low, ends)
+    padded = jax.lax.pad(x, low, sides)
     a, b, c = (
       jax.lax.slice_in_dim(padded, i, i + 2 * half - 1, stride=2, axis=axis)
       for i in range(3)

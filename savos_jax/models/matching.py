@@ -62,7 +62,7 @@ class Memory(NamedTuple):
 
 def together(
   reference: Remembered, memory: Memory | None
-) -> tuple[jax.Array, jax.Array, jax.Array]:
+) -> tuple[jax.Array, jax.Array, jax.Array | None]:
   """Puts the reference, which is always there, in front of the memory.
 
   Args:
@@ -71,26 +71,31 @@ def together(
 
   Returns:
     Keys [B, N, Ck], values [B, N, Cv] and whether each is valid, bool [B, N],
-    of all N = (M + 1) * h * w places.
+    None where all are, of all N = (M + 1) * h * w places.
   """
-  keys, values = reference.keys[:, None], reference.values[:, None]
-  valid = jnp.ones(keys.shape[:2], bool)
+  batch, height, width, _ = reference.keys.shape
+  keys, values, valid = reference.keys[:, None], reference.values[:, None], None
   if memory is not None:
     keys = jnp.concatenate([keys, memory.keys.astype(keys.dtype)], axis=1)
     values = jnp.concatenate(
       [values, memory.values.astype(values.dtype)], axis=1
     )
-    valid = jnp.concatenate([valid, memory.valid], axis=1)
-  batch, _, height, width, _ = keys.shape
+    always = jnp.ones((batch, 1), bool)
+    valid = jnp.concatenate([always, memory.valid], axis=1)
+    valid = jnp.repeat(valid, height * width, axis=1)
+  places = keys.shape[1] * height * width
   return (
-    keys.reshape(batch, -1, keys.shape[-1]),
-    values.reshape(batch, -1, values.shape[-1]),
-    jnp.repeat(valid, height * width, axis=1),
+    keys.reshape(batch, places, keys.shape[-1]),
+    values.reshape(batch, places, values.shape[-1]),
+    valid,
   )
 
 
 def read(
-  query: jax.Array, keys: jax.Array, values: jax.Array, valid: jax.Array
+  query: jax.Array,
+  keys: jax.Array,
+  values: jax.Array,
+  valid: jax.Array | None,
 ) -> jax.Array:
   """Takes the mean of the values, weighted by how alike their keys are.
 
@@ -101,7 +106,7 @@ def read(
     query: keys of the frame's places, [B, Q, Ck].
     keys: of the remembered places, [B, N, Ck].
     values: of them, [B, N, Cv].
-    valid: bool [B, N]; at least one of each example is.
+    valid: bool [B, N]; at least one of each example is. None: all are.
 
   Returns:
     [B, Q, Cv], float32: the softmax is taken in it.
@@ -112,7 +117,8 @@ def read(
   )
   lengths = jnp.square(keys.astype(jnp.float32)).sum(axis=-1)
   similarity = (2.0 * products - lengths[:, None]) * scale
-  similarity = jnp.where(valid[:, None], similarity, -jnp.inf)
+  if valid is not None:
+    similarity = jnp.where(valid[:, None], similarity, -jnp.inf)
   weights = jax.nn.softmax(similarity, axis=-1).astype(values.dtype)
   return jnp.einsum(
     'bqn,bnv->bqv', weights, values, preferred_element_type=jnp.float32

@@ -17,14 +17,6 @@ from savos_jax.models import resnet
 from savos_jax.models import savos_config
 from savos_jax.models import upsampling
 
-# Every stage halves the size without remainder.
-SIZE_MULTIPLE = 32
-
-
-def padding_to_multiple(height: int, width: int) -> tuple[int, int]:
-  """Returns the rows and columns that pad a size to multiples of 32."""
-  return -height % SIZE_MULTIPLE, -width % SIZE_MULTIPLE
-
 
 def _inside(shape: tuple[int, ...], size: jax.Array) -> jax.Array:
   """Tells the pixels [1, H, W, 1] of the upper left corner of a size (h, w)."""
@@ -48,7 +40,7 @@ class Reference(NamedTuple):
 
 def _pad(x: jax.Array) -> jax.Array:
   """Pads [B, H, W, ...] with zeros to multiples of 32."""
-  bottom, right = padding_to_multiple(*x.shape[1:3])
+  bottom, right = savos_config.padding_to_multiple(*x.shape[1:3])
   return jnp.pad(x, ((0, 0), (0, bottom), (0, right), *[(0, 0)] * (x.ndim - 3)))
 
 

@@ -7,8 +7,16 @@ from savos_jax.foundation import ranges
 STRIDE_VARIANTS = ('v1', 'v1.5')
 STEM_POOL_PADDINGS = ((1, 1), (0, 1))
 
+# Every stage halves the size without remainder.
+SIZE_MULTIPLE = 32
+
 _CHANNELS = ranges.whole(1, 8192)
 _KERNEL = ranges.whole(1, 63, odd=True)
+
+
+def padding_to_multiple(height: int, width: int) -> tuple[int, int]:
+  """Returns the rows and columns that pad a size to multiples of 32."""
+  return -height % SIZE_MULTIPLE, -width % SIZE_MULTIPLE
 
 
 @dataclasses.dataclass(frozen=True)

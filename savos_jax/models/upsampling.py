@@ -4,16 +4,20 @@ The same as `jax.image.resize`, which multiplies with a matrix for each axis:
 here each pixel is two products and a sum, on CPUs up to ten times as fast.
 """
 
+import functools
+
 import jax
 import jax.numpy as jnp
+
+from savos_jax.models import forms
 
 
 def _enlarge_axis(x: jax.Array, factor: int, axis: int) -> jax.Array:
   length = x.shape[axis]
   # Beyond the border is what is at the border.
-  ends = [(0, 0)] * x.ndim
-  ends[axis] = (1, 1)
-  padded = jnp.pad(x, ends, mode='edge')
+  first = jax.lax.slice_in_dim(x, 0, 1, axis=axis)
+  last = jax.lax.slice_in_dim(x, length - 1, length, axis=axis)
+  padded = jnp.concatenate([first, x, last], axis=axis)
 
   def moved(by: int) -> jax.Array:
     return jax.lax.slice_in_dim(padded, 1 + by, 1 + by + length, axis=axis)
@@ -28,6 +32,18 @@ def _enlarge_axis(x: jax.Array, factor: int, axis: int) -> jax.Array:
   return jnp.stack(phases, axis=axis + 1).reshape(shape)
 
 
+@functools.partial(jax.jit, static_argnames='factor')
+def resize_bilinear(x: jax.Array, factor: int) -> jax.Array:
+  """`bilinear` in its portable form.
+
+  A function of its own in what is traced, by whose name `exporting.onnx_graph`
+  knows it: most formats have an operator for all of it.
+  """
+  batch, height, width, channels = x.shape
+  shape = (batch, factor * height, factor * width, channels)
+  return jax.image.resize(x, shape, 'bilinear', antialias=False)
+
+
 def bilinear(x: jax.Array, factor: int) -> jax.Array:
   """Enlarges with half-pixel centres ("align_corners=False").
 
@@ -38,4 +54,6 @@ def bilinear(x: jax.Array, factor: int) -> jax.Array:
   Returns:
     [B, factor * H, factor * W, C], of the same dtype.
   """
+  if forms.are_portable():
+    return resize_bilinear(x, factor)
   return _enlarge_axis(_enlarge_axis(x, factor, 2), factor, 1)

@@ -82,7 +82,7 @@ def _read(name: str) -> np.ndarray:
   except ModuleNotFoundError:
     raise errors.SavosError(
       'scikit-image is not installed; the embedded clips are made of its '
-      'photographs.\n  Run: pip install scikit-image'
+      "photographs.\n  Run: pip install 'savos_jax[jax]'"
     ) from None
   with importlib.resources.as_file(folder.joinpath(name)) as path:
     if not path.is_file():

@@ -221,7 +221,9 @@ def run(arguments: argparse.Namespace) -> None:
   videos = _videos(arguments)
   dense_crf.require()
   trained = network.load(arguments.checkpoint)
-  config = segmenting.inference_config(arguments, trained)
+  config = segmenting.inference_config(
+    arguments, trained.config.get('eval', {})
+  )
   bar = functools.partial(tqdm.tqdm, unit='frame', disable=None)
   with bar(total=sum(map(len, videos)) - len(videos), desc='network') as shown:
     tracker = tracker_lib.Tracker(trained.model, trained.params, config)

@@ -11,8 +11,10 @@ from collections.abc import Iterable
 import dataclasses
 from typing import Any
 
+from savos_jax import checkpoints
 from savos_jax.foundation import ranges
 from savos_jax.inference import options
+from savos_jax.tools import command
 
 
 def add_field(
@@ -69,6 +71,27 @@ def add_seeing(parser: argparse.ArgumentParser, add: str = '') -> None:
     'zoom',
     metavar='FACTOR',
     unset=f'{stored}{add}',
+  )
+
+
+def add_network(parser: argparse.ArgumentParser) -> None:
+  """Adds --checkpoint and --runtime, which `tools.networks` reads."""
+  parser.add_argument(
+    '--checkpoint',
+    type=command.path,
+    default=checkpoints.DEFAULT,
+    help='the network: a file of savos_jax.tools.export_checkpoint, a '
+    "training's --workdir, or a folder of savos_jax.tools.export "
+    '--format=onnx; default: the network that is shipped',
+  )
+  parser.add_argument(
+    '--runtime',
+    choices=('auto', 'jax', 'onnx'),
+    default='auto',
+    help='what runs the network: onnx (ONNX Runtime; starts at once, on CPUs), '
+    'jax (does everything, on all devices); default: onnx for what was '
+    'exported and, on CPUs where it is installed, for the shipped network; '
+    'else jax',
   )
 
 

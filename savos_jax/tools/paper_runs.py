@@ -152,7 +152,8 @@ class Runs:
     config.eval.checkpoint = path
     config.eval.baselines = ('first_mask',)
     trained, _ = self._network(path)
-    inference = segmenting.inference_config(self._arguments, trained)
+    evaluated = trained.config.get('eval', {})
+    inference = segmenting.inference_config(self._arguments, evaluated)
     config.eval.update(dataclasses.asdict(inference))
     return config
 

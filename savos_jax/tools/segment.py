@@ -32,7 +32,6 @@ import argparse
 from collections.abc import Sequence
 import functools
 
-from savos_jax import checkpoints
 from savos_jax import online
 from savos_jax.annotations import formats
 from savos_jax.foundation import ranges
@@ -79,11 +78,7 @@ def _parser() -> argparse.ArgumentParser:
     help='the folder that gets the results; with --list it may be a URL',
   )  # fmt: skip
   many.add_flags(parser)
-  add(
-    '--checkpoint', type=command.path, default=checkpoints.DEFAULT,
-    help='the network: a file of savos_jax.tools.export_checkpoint, or a '
-    "training's --workdir; default: the network that is shipped",
-  )  # fmt: skip
+  flags.add_network(parser)
   add(
     '--colours', action='store_true',
     help='the mask is a picture in which each colour but black is an object',

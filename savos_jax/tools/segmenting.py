@@ -3,6 +3,7 @@
 import argparse
 from collections.abc import Callable
 from collections.abc import Iterator
+from collections.abc import Mapping
 import contextlib
 import dataclasses
 import functools
@@ -10,14 +11,13 @@ import hashlib
 import json
 import pathlib
 import sys
+from typing import Any
 
 import tqdm
 
-from savos_jax import network
 from savos_jax import online
 from savos_jax.annotations import formats
 from savos_jax.foundation import allocation
-from savos_jax.foundation import compilation_cache
 from savos_jax.foundation import errors
 from savos_jax.foundation import files
 from savos_jax.foundation import memory
@@ -26,6 +26,7 @@ from savos_jax.inference import options
 from savos_jax.inference import tracker as tracker_lib
 from savos_jax.tools import flags
 from savos_jax.tools import marking
+from savos_jax.tools import networks
 from savos_jax.video import annotation_files
 from savos_jax.video import annotation_sinks
 from savos_jax.video import drawn_sinks
@@ -36,7 +37,6 @@ from savos_jax.video import mask_files
 from savos_jax.video import progress
 from savos_jax.video import sinks
 from savos_jax.video import sources
-from savos_jax.weights import fingerprints
 
 # How many frames are passed, None if unknown -> a block in which so many more
 # are told.
@@ -66,18 +66,23 @@ _AS_EVALUATED = (
 )
 
 
-def inference_config(arguments, trained) -> options.InferenceConfig:
+def inference_config(
+  arguments, evaluated: Mapping[str, Any]
+) -> options.InferenceConfig:
   """Returns how to segment: as the flags say, or as the network is used best.
+
+  Args:
+    arguments: of the program.
+    evaluated: how the network was evaluated.
 
   Raises:
     SavosError: the network tells of an evaluation that can't be.
   """
-  stored = trained.config.get('eval', {})
   fields = [field.name for field in dataclasses.fields(options.InferenceConfig)]
   with_flag = [name for name in fields if hasattr(arguments, name)]
   chosen = {
-    'short_side': stored.get('short_side') or 480,
-    **{name: stored[name] for name in _AS_EVALUATED if name in stored},
+    'short_side': evaluated.get('short_side') or 480,
+    **{name: evaluated[name] for name in _AS_EVALUATED if name in evaluated},
     **flags.values(arguments, with_flag),
   }
   try:
@@ -122,18 +127,23 @@ def _online(arguments) -> online.OnlineConfig:
   return dataclasses.replace(online.PRACTICAL, **asked)
 
 
-def _learner(arguments, trained) -> lessons.Learner | None:
+def _learner(arguments, network) -> lessons.Learner | None:
   """Returns what teaches the network, if it is to learn."""
   how = _online(arguments)
   if not how.steps:
     return None
+  if network.runtime != 'jax':
+    raise errors.SavosError(
+      f'--online={how.steps} needs JAX, which teaches the network.\n  '
+      'Expected --runtime=jax with it, and a network that was not exported.'
+    )
   # Takes long to import, and few ask for it.
   from savos_jax.training import online as learning
 
-  return learning.Learner(trained.model, how)
+  return learning.Learner(network.model, how)
 
 
-def _setting(arguments, video, given, trained, config) -> dict:
+def _setting(arguments, video, given, network, config) -> dict:
   """What two runs must share for one to go on from the other."""
   digest = hashlib.sha256()
   for index in sorted(given.objects):
@@ -144,7 +154,8 @@ def _setting(arguments, video, given, trained, config) -> dict:
     'frames': f'{arguments.first}-{arguments.last}/{arguments.every}',
     'direction': arguments.direction,
     'stop_when_lost': arguments.stop_when_lost,
-    'checkpoint': fingerprints.fingerprint(trained.params)[:16],
+    'checkpoint': network.checksum[:16],
+    'runtime': network.runtime,
     'online': json.loads(json.dumps(dataclasses.asdict(_online(arguments)))),
     **{
       name: list(value) if isinstance(value, tuple) else value
@@ -223,18 +234,18 @@ def _length(arguments, video, given) -> int | None:
 
 
 def _segment(
-  arguments, video, given, names, trained, config, bar: Bar
+  arguments, video, given, names, network, config, learner, bar: Bar
 ) -> engine.Timing:
   """Writes the results."""
   tracker = tracker_lib.Tracker(
-    trained.model,
-    trained.params,
+    network.model,
+    network.params,
     config,
     float(video.pixel_aspect),
-    _learner(arguments, trained),
+    learner,
   )
   way = arguments.direction
-  setting = _setting(arguments, video, given, trained, config)
+  setting = _setting(arguments, video, given, network, config)
   kept = progress.Progress(arguments.out, setting)
   if not kept.read().whole:
     first = given.first if way == 'forward' else given.last
@@ -254,7 +265,7 @@ def _segment(
 
 
 def into_folder(
-  arguments: argparse.Namespace, load: Callable[[], network.Trained], bar: Bar
+  arguments: argparse.Namespace, load: Callable[[], networks.Network], bar: Bar
 ) -> engine.Timing:
   """Segments a video, and prints nothing.
 
@@ -274,8 +285,9 @@ def into_folder(
     )
   video = _part(arguments, sources.open_video(arguments.video))
   given, names = _given(arguments, video)
-  trained = load()
-  config = inference_config(arguments, trained)
+  network = load()
+  config = inference_config(arguments, network.evaluated)
+  learner = _learner(arguments, network)
   texts = [text for group in arguments.mask for text in group]
   read = [mask_files.split(text)[1] for text in texts]
   inputs = [arguments.video, *read, arguments.checkpoint]
@@ -283,7 +295,9 @@ def into_folder(
     _check_out(arguments, manifest)
     if arguments.overwrite and not arguments.resume:
       manifest.clear()
-    return _segment(arguments, video, given, names, trained, config, bar)
+    return _segment(
+      arguments, video, given, names, network, config, learner, bar
+    )
 
 
 @contextlib.contextmanager
@@ -319,10 +333,9 @@ def run(arguments: argparse.Namespace) -> None:
     SavosError: something that the user can put right.
   """
   allocation.keep()
-  compilation_cache.enable()
   timing = into_folder(
     arguments,
-    functools.partial(network.load, arguments.checkpoint),
+    functools.partial(networks.load, arguments),
     functools.partial(_shown, arguments.out),
   )
   if timing.learning:

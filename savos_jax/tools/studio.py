@@ -22,7 +22,6 @@ import pathlib
 import threading
 import webbrowser
 
-from savos_jax import checkpoints
 from savos_jax.foundation import ranges
 from savos_jax.tools import command
 from savos_jax.tools import flags
@@ -41,11 +40,7 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     '--out', type=command.path,
     help="the project's folder; default: the video's name and _studio, here",
   )  # fmt: skip
-  add(
-    '--checkpoint', type=command.path, default=checkpoints.DEFAULT,
-    help='the network: a file of savos_jax.tools.export_checkpoint, or a '
-    "training's --workdir; default: the network that is shipped",
-  )  # fmt: skip
+  flags.add_network(parser)
   flags.add_seeing(parser)
   flags.add_flag(
     parser, 'port', ranges.whole(1, 65535, zero='any that is free'), default=0,
@@ -70,22 +65,22 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
 
 def _network(arguments: argparse.Namespace):
   """Loads the network."""
-  from savos_jax import network
-  from savos_jax.foundation import compilation_cache
   from savos_jax.inference import tracker
   from savos_jax.studio import session
+  from savos_jax.tools import networks
   from savos_jax.tools import segmenting
-  from savos_jax.weights import fingerprints
 
-  compilation_cache.enable()
-  trained = network.load(arguments.checkpoint)
-  config = segmenting.inference_config(arguments, trained)
-  print_ = fingerprints.fingerprint(trained.params)[:16]
+  network = networks.load(arguments)
+  config = segmenting.inference_config(arguments, network.evaluated)
   chosen = dataclasses.asdict(config)
-  says = {'checkpoint': print_, **{k: str(v) for k, v in chosen.items()}}
+  says = {
+    'checkpoint': network.checksum[:16],
+    'runtime': network.runtime,
+    **{k: str(v) for k, v in chosen.items()},
+  }
   return session.Network(
     functools.partial(
-      tracker.Tracker, trained.model, trained.params, config
+      tracker.Tracker, network.model, network.params, config
     ),
     ' '.join(f'{name}={value}' for name, value in says.items()),
     says,

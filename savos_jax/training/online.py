@@ -23,9 +23,9 @@ from savos_jax.data import choices
 from savos_jax.data import lucid
 from savos_jax.data import perturb
 from savos_jax.foundation import errors
-from savos_jax.inference import compiled
 from savos_jax.inference import geometry as geometry_lib
 from savos_jax.inference import lessons as lessons_lib
+from savos_jax.inference import sight as sight_lib
 from savos_jax.models import savos
 from savos_jax.training import losses
 
@@ -143,7 +143,7 @@ def _window(frame, mask, where, size, *, view, windows):
   Returns:
     Both as the network sees them, uint8.
   """
-  sight = compiled.Sight(where[None].astype(jnp.float32), size, None, windows)
+  sight = sight_lib.Sight(where[None].astype(jnp.float32), size, None, windows)
   frame = sight.look(frame[None].astype(jnp.float32), view)[0]
   mask = sight.look(mask[None].astype(jnp.float32), view)[0]
   return jnp.rint(frame).astype(jnp.uint8), (mask > 0.5).astype(jnp.uint8)

@@ -10,6 +10,7 @@ import numpy as np
 import optax
 
 from savos_jax.models import savos
+from savos_jax.models import savos_config
 
 
 @struct.dataclass
@@ -36,7 +37,8 @@ class TrainState:
 
 def init_params(model: savos.SAVOS, key: jax.Array) -> Any:
   """Draws the initial parameters; no shape depends on the image's size."""
-  frame = jnp.zeros((1, savos.SIZE_MULTIPLE, savos.SIZE_MULTIPLE, 3))
+  side = savos_config.SIZE_MULTIPLE
+  frame = jnp.zeros((1, side, side, 3))
   mask = frame[..., 0]
   return model.init(key, frame, mask, frame, mask)['params']
 

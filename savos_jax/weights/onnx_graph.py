@@ -336,7 +336,7 @@ def load(path: pathlib.Path) -> Graph:
   Raises:
     SavosError: onnx is not installed, or the file is damaged.
   """
-  onnx = extras.require('onnx', 'onnx', f'{path}: an ONNX file, which')
+  onnx = extras.require('onnx', 'export', f'{path}: an ONNX file, which')
   try:
     # Whatever the name's ending: onnx takes .json or .txt for text.
     model = onnx.load_model(path, format='protobuf', load_external_data=False)

@@ -44,14 +44,14 @@ def _read(path: pathlib.Path) -> tuple[dict[str, Any], dict[Key, Any]]:
 
 
 def _compared(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
-  shares = old.get('share_of_limit'), new.get('share_of_limit')
+  before, share = old.get('share_of_limit'), new.get('share_of_limit')
   return {
     'old_s': float(old['median_s']),
     'new_s': float(new['median_s']),
     'ratio': old['median_s'] / new['median_s'],
     'least': old['fastest_s'] / new['slowest_s'],
     'most': old['slowest_s'] / new['fastest_s'],
-    'to_limit': shares[1] / shares[0] if all(shares) else None,
+    'to_limit': float(share) / before if share and before else None,
   }
 
 

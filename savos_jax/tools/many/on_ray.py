@@ -18,13 +18,13 @@ import warnings
 
 import jax
 
-from savos_jax import network
 from savos_jax.foundation import allocation
 from savos_jax.foundation import compilation_cache
 from savos_jax.foundation import errors
 from savos_jax.foundation import extras
 from savos_jax.foundation import files
 from savos_jax.foundation import storage
+from savos_jax.tools import networks
 from savos_jax.tools import segmenting
 from savos_jax.tools.many import one
 from savos_jax.tools.many import outcomes
@@ -40,7 +40,7 @@ def _no_bar(length: int | None) -> Iterator[Callable[[int], object]]:
 
 
 def _task(
-  arguments: argparse.Namespace, trained: network.Trained
+  arguments: argparse.Namespace, network: networks.Network
 ) -> outcomes.Outcome:
   """Segments a video, in a worker of Ray."""
   allocation.keep()
@@ -52,7 +52,7 @@ def _task(
       message=f'{out.parent}: no such folder on {platform.node()}. Expected '
       'one that all machines share, or a URL as --out.',
     )
-  return one.segment(arguments, trained, _no_bar)
+  return one.segment(arguments, network, _no_bar)
 
 
 def leave_devices() -> None:
@@ -107,13 +107,13 @@ def _for_attempts(arguments: argparse.Namespace) -> argparse.Namespace:
 
 
 def segmented(
-  found: Iterable[rows.Row], trained: network.Trained, address: str
+  found: Iterable[rows.Row], network: networks.Network, address: str
 ) -> Generator[tuple[rows.Row, outcomes.Outcome], None, None]:
   """Segments videos.
 
   Args:
     found: the rows.
-    trained: the network.
+    network: the network.
     address: of the cluster; '': the one that Ray finds, else this machine.
 
   Yields:
@@ -128,7 +128,7 @@ def segmented(
     gpus = 1 if ray.cluster_resources().get('GPU') else 0
     task = ray.remote(max_retries=_RETRIES, num_gpus=gpus)(_task)
     on_host = dataclasses.replace(
-      trained, params=jax.device_get(trained.params)
+      network, params=jax.device_get(network.params)
     )
     shared = ray.put(on_host)
     running = {task.remote(each, shared): row for row, each in asked}

@@ -12,15 +12,14 @@ import tempfile
 import time
 from typing import Any
 
-from savos_jax import network
 from savos_jax.foundation import errors
 from savos_jax.foundation import names
 from savos_jax.foundation import storage
 from savos_jax.foundation import typed
+from savos_jax.tools import networks
 from savos_jax.tools import segmenting
 from savos_jax.tools.many import outcomes
 from savos_jax.tools.many import rows
-from savos_jax.weights import fingerprints
 
 logger = logging.getLogger(__name__)
 
@@ -29,18 +28,19 @@ DONE_FILE = 'done.json'
 _MOST = {'frames': 1e9, 'seconds': 1e9}
 # Of the machine, the run and the place, not of what is made.
 _ELSEWHERE = (
-  'video', 'mask', 'out', 'list', 'ray', 'checkpoint', 'resume', 'overwrite',
+  'video', 'mask', 'out', 'list', 'ray', 'checkpoint', 'runtime', 'resume',
+  'overwrite',
 )  # fmt: skip
 
 
 def segment(
-  arguments: argparse.Namespace, trained: network.Trained, bar: segmenting.Bar
+  arguments: argparse.Namespace, network: networks.Network, bar: segmenting.Bar
 ) -> outcomes.Outcome:
   """Segments a video.
 
   Args:
     arguments: of a row.
-    trained: the network.
+    network: the network.
     bar: shows how far it is.
 
   Returns:
@@ -49,7 +49,7 @@ def segment(
   began = time.monotonic()
   into = _into_store if storage.is_url(arguments.out) else _into_folder
   try:
-    found = into(arguments, trained, bar)
+    found = into(arguments, network, bar)
   except Exception as error:
     found = _failed(arguments, error)
   return dataclasses.replace(found, seconds=time.monotonic() - began)
@@ -63,11 +63,11 @@ def _failed(arguments, error: Exception) -> outcomes.Outcome:
   return outcomes.Outcome(outcomes.FAILED, message=outcomes.one_line(why))
 
 
-def _into_folder(arguments, trained, bar) -> outcomes.Outcome:
+def _into_folder(arguments, network, bar) -> outcomes.Outcome:
   found = outcomes.Outcome(outcomes.DONE)
   try:
     with _at_hand(arguments) as local:
-      segmenting.into_folder(local, lambda: trained, bar)
+      segmenting.into_folder(local, lambda: network, bar)
   except errors.Incomplete as error:
     message = outcomes.one_line(error)
     found = outcomes.Outcome(outcomes.INCOMPLETE, message=message)
@@ -105,9 +105,9 @@ def _with(arguments, **changed) -> argparse.Namespace:
   return argparse.Namespace(**{**vars(arguments), **changed})
 
 
-def _into_store(arguments, trained, bar) -> outcomes.Outcome:
+def _into_store(arguments, network, bar) -> outcomes.Outcome:
   """Segments into a temporary folder, and puts it into the store when done."""
-  url, asked = arguments.out, _asked(arguments, trained)
+  url, asked = arguments.out, _asked(arguments, network)
   before = _read_done(url)
   if before and not (arguments.overwrite and not arguments.resume):
     if before.asked != asked:
@@ -118,7 +118,7 @@ def _into_store(arguments, trained, bar) -> outcomes.Outcome:
     return before.outcome
   with tempfile.TemporaryDirectory(prefix='savos_jax_') as folder:
     out = pathlib.Path(folder, 'out')
-    found = _into_folder(_with(arguments, out=out), trained, bar)
+    found = _into_folder(_with(arguments, out=out), network, bar)
     if found.status not in (outcomes.DONE, outcomes.INCOMPLETE):
       return found
     made = [str(p.relative_to(out)) for p in out.rglob('*') if p.is_file()]
@@ -156,7 +156,7 @@ def _read_done(url: str) -> _Done | None:
     ) from None
 
 
-def _asked(arguments, trained) -> str:
+def _asked(arguments, network) -> str:
   """Returns what changes with what results depend on."""
   flags = {k: v for k, v in vars(arguments).items() if k not in _ELSEWHERE}
   files = [
@@ -164,6 +164,6 @@ def _asked(arguments, trained) -> str:
     for path in rows.inputs(arguments)
   ]
   frames = [rows.mask_path(t)[0] for g in arguments.mask or () for t in g]
-  told = [flags, files, frames, fingerprints.fingerprint(trained.params)]
+  told = [flags, files, frames, network.checksum]
   text = json.dumps(told, sort_keys=True, default=repr)
   return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -29,7 +29,9 @@ from savos_jax.tools.many import outcomes
 from savos_jax.video import mask_files
 
 # Flags of the whole list; no columns.
-_OF_ALL = ('checkpoint', 'help', 'list', 'overwrite', 'ray', 'resume')
+_OF_ALL = (
+  'checkpoint', 'help', 'list', 'overwrite', 'ray', 'resume', 'runtime',
+)  # fmt: skip
 _SHOWN = 20  # Mistakes in an error.
 _MAGIC = '*?['
 _YES, _NO = ('yes', 'true'), ('no', 'false')

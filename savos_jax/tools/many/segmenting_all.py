@@ -18,14 +18,12 @@ import time
 
 import tqdm
 
-from savos_jax import network
 from savos_jax.foundation import allocation
-from savos_jax.foundation import compilation_cache
 from savos_jax.foundation import errors
 from savos_jax.foundation import files
 from savos_jax.foundation import storage
+from savos_jax.tools import networks
 from savos_jax.tools import segmenting
-from savos_jax.tools.many import on_ray
 from savos_jax.tools.many import one
 from savos_jax.tools.many import outcomes
 from savos_jax.tools.many import rows
@@ -51,15 +49,16 @@ def run(
       right.
   """
   allocation.keep()
-  compilation_cache.enable()
   found = rows.read(parser, asked, check)
   if asked.ray is not None:
+    from savos_jax.tools.many import on_ray
+
     on_ray.leave_devices()
-  trained = network.load(asked.checkpoint)
+  network = networks.load(asked, [row.arguments for row in found])
   with _claimed(asked, found):
     told = _before(asked, [row.name for row in found])
     try:
-      _segment(asked, found, trained, told)
+      _segment(asked, found, network, told)
     except KeyboardInterrupt:
       print(
         f'\nresults are in {asked.out}; the same command with --resume goes '
@@ -73,16 +72,19 @@ def run(
   outcomes.raise_if_not_whole(told, f'{asked.out}/{outcomes.FILE}')
 
 
-def _segment(asked, found, trained, told: dict[str, outcomes.Outcome]) -> None:
+def _segment(asked, found, network, told: dict[str, outcomes.Outcome]) -> None:
   """Segments the videos; `told` gets what becomes of each as it ends."""
   _write(asked.out, told)
   with tqdm.tqdm(
     total=len(found), desc='segmenting', bar_format=_BAR, disable=None
   ) as bar:
     if asked.ray is None:
-      ended = _segmented(found, trained, functools.partial(_part, bar))
+      ended = _segmented(found, network, functools.partial(_part, bar))
     else:
-      ended = on_ray.segmented(found, trained, asked.ray)
+      # It imports JAX, which need not be there.
+      from savos_jax.tools.many import on_ray
+
+      ended = on_ray.segmented(found, network, asked.ray)
     with contextlib.closing(ended):
       for count, (row, outcome) in enumerate(ended, 1):
         told[row.name] = outcome.after(told[row.name])
@@ -99,13 +101,13 @@ def _part(bar, length: int | None) -> Iterator[Callable[[int], object]]:
 
 
 def _segmented(
-  found: Iterable[rows.Row], trained: network.Trained, bar: segmenting.Bar
+  found: Iterable[rows.Row], network: networks.Network, bar: segmenting.Bar
 ) -> Generator[tuple[rows.Row, outcomes.Outcome], None, None]:
   """Yields each video, and what became of it, one after another."""
   for row in found:
     began = time.monotonic()
     try:
-      outcome = one.segment(row.arguments, trained, bar)
+      outcome = one.segment(row.arguments, network, bar)
     except KeyboardInterrupt:
       out = row.arguments.out
       frames = 0 if storage.is_url(out) else segmenting.held(out)

@@ -1,0 +1,97 @@
+"""Whether an exported network finds what the network does."""
+
+from collections.abc import Callable
+from collections.abc import Mapping
+import dataclasses
+
+import cv2
+from flax import traverse_util
+import jax
+import numpy as np
+
+from savos_jax import network
+from savos_jax.exporting import functions
+
+Run = Callable[[str, Mapping[str, np.ndarray]], Mapping[str, np.ndarray]]
+_SIZE = (128, 224)  # Where any will do, pixels.
+_COUNT = 2
+
+
+@dataclasses.dataclass(frozen=True)
+class Parity:
+  """How two networks differ in a frame.
+
+  Attributes:
+    probability: the largest difference.
+    labels: pixels that only one calls the object's.
+    pixels: of all objects.
+  """
+
+  probability: float
+  labels: int
+  pixels: int
+
+  def __str__(self):
+    """In a line."""
+    return (
+      f'largest difference in probability {self.probability:.1e}, '
+      f'{self.labels} of {self.pixels} pixels are labelled otherwise'
+    )
+
+
+def _video(
+  count: int, size: tuple[int, int]
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+  """Draws two frames [K, H, W, 3] and the masks [K, H, W] of the first."""
+  generator = np.random.default_rng(0)
+  height, width = size
+  frames = []
+  for _ in range(count):
+    noise = generator.random((height + 8, width + 8, 3), np.float32)
+    ground = cv2.GaussianBlur(noise, (0, 0), 6)
+    ground = (ground - ground.min()) / (ground.max() - ground.min())
+    centre = (width // 2, height // 2)
+    cv2.ellipse(
+      ground, centre, (width // 5, height // 4), 20, 0, 360, (1, 0.3, 0.2), -1
+    )
+    frames.append(ground)
+  both = np.stack(frames)
+  mask = np.zeros((height, width), np.float32)
+  centre = (width // 2, height // 2)
+  cv2.ellipse(mask, centre, (width // 5, height // 4), 20, 0, 360, 1.0, -1)
+  masks = np.repeat(mask[None], count, axis=0)
+  return both[:, :height, :width], both[:, 4:-4, 4:-4], masks
+
+
+def measure(
+  trained: network.Trained,
+  run: Run,
+  count: int | None = None,
+  size: tuple[int, int] | None = None,
+) -> Parity:
+  """Segments a drawn frame by the network and by what was exported.
+
+  Args:
+    trained: the network.
+    run: calls an exported function, by its name, with inputs by name.
+    count: objects; None: of any number some.
+    size: height and width, pixels; None: of any.
+  """
+  first, second, masks = _video(count or _COUNT, size or _SIZE)
+  flat = traverse_util.flatten_dict(trained.params, sep='/')
+
+  def own(name, inputs):
+    make = {'reference': functions.reference, 'step': functions.step}[name]
+    return jax.device_get(jax.jit(make(trained.model))(flat, dict(inputs)))
+
+  found = []
+  for call in (own, run):
+    kept = call('reference', {'frame': first, 'mask': masks})
+    shown = {'frame': second, 'guidance': masks, **kept}
+    found.append(np.asarray(call('step', shown)['probability']))
+  expected, other = found
+  return Parity(
+    float(np.abs(expected - other).max()),
+    int(((expected > 0.5) != (other > 0.5)).sum()),
+    expected.size,
+  )

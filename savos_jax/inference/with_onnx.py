@@ -1,0 +1,336 @@
+"""Runs an exported network by ONNX Runtime, without JAX.
+
+The network is the two functions of `exporting.functions`; windows, Eq. 5 and
+labels are NumPy's, as `compiled.py` has them of JAX.
+"""
+
+from collections.abc import Hashable
+from collections.abc import Mapping
+from collections.abc import Sequence
+import dataclasses
+import functools
+import os
+import pathlib
+from typing import Any
+
+import cv2
+import numpy as np
+
+from savos_jax.foundation import errors
+from savos_jax.foundation import extras
+from savos_jax.foundation import json_files
+from savos_jax.inference import aggregation
+from savos_jax.inference import geometry as geometry_lib
+from savos_jax.inference import options
+from savos_jax.inference import resampling
+from savos_jax.inference import runtime
+from savos_jax.inference import zoom
+
+FORMAT = 'savos_jax.onnx'
+DESCRIPTION = 'savos.json'
+FUNCTIONS = ('reference', 'step')
+_ADVICE = (
+  'Expected a folder that savos_jax.tools.export --format=onnx wrote, whole: '
+  'export the network again.'
+)
+_STATE = ('share', 'keys', 'values')  # Of an object's reference.
+
+
+@dataclasses.dataclass(frozen=True)
+class Exported:
+  """What the folder of an exported network tells.
+
+  Attributes:
+    folder: where it is.
+    checksum: of the network's parameters.
+    evaluated: how it was evaluated, fields of `options.InferenceConfig`.
+    mean: colour of what pads a frame, RGB in [0, 1].
+    size: height and width of what the network sees; None: any.
+    objects: how many it takes at once; None: any number.
+  """
+
+  folder: pathlib.Path
+  checksum: str
+  evaluated: dict[str, Any]
+  mean: tuple[float, ...]
+  size: tuple[int, int] | None
+  objects: int | None
+
+
+def read(folder: str | os.PathLike) -> Exported:
+  """Reads what the folder of an exported network tells.
+
+  Raises:
+    SavosError: no such folder, or it is another program's or damaged.
+  """
+  path = pathlib.Path(folder) / DESCRIPTION
+  if not path.is_file():
+    raise errors.SavosError(f'{path}: no such file.\n  {_ADVICE}')
+  told = json_files.read(path, _ADVICE, {})
+  try:
+    if told['format'] != FORMAT:
+      raise ValueError(f'format {told["format"]!r}')
+    count, *size = told['functions']['step']['inputs']['guidance']['shape']
+    fixed = all(isinstance(side, int) for side in size)
+    return Exported(
+      path.parent,
+      str(told['checksum']),
+      dict(told['inference']),
+      tuple(float(value) for value in told['frame']['mean']),
+      (size[0], size[1]) if fixed else None,
+      count if isinstance(count, int) else None,
+    )
+  except (KeyError, TypeError, ValueError, IndexError) as error:
+    raise errors.SavosError(
+      f'{path}: is not understood: {error}.\n  {_ADVICE}'
+    ) from None
+
+
+class Onnx(runtime.Runtime):
+  """An exported network; see `runtime.Runtime`, as for all it does."""
+
+  def __init__(self, exported: Exported):
+    """Loads the graphs and their weights.
+
+    Raises:
+      SavosError: ONNX Runtime is not installed, or a file is damaged.
+    """
+    self.exported = exported
+    self._library = extras.require('onnxruntime', 'onnx', 'this runtime')
+    self._reference = self._session('reference')
+
+  def __reduce__(self):
+    """Travels as the folder, and is loaded where it arrives."""
+    return Onnx, (self.exported,)
+
+  @functools.cached_property
+  def _step(self) -> Any:
+    return self._session('step')
+
+  def _session(self, name: str) -> Any:
+    library = self._library
+    path = self.exported.folder / f'{name}.onnx'
+    if not path.is_file():
+      raise errors.SavosError(f'{path}: no such file.\n  {_ADVICE}')
+    wanted = library.SessionOptions()
+    wanted.log_severity_level = 3  # What is wrong, we say.
+    try:
+      return library.InferenceSession(
+        path, wanted, providers=['CPUExecutionProvider']
+      )
+    except Exception as error:  # It has classes of its own for each.
+      reason = str(error).splitlines()[0][:200]
+      raise errors.SavosError(
+        f'{path}: can not be loaded: {reason}.\n  {_ADVICE}'
+      ) from None
+
+  @property
+  def key(self) -> Hashable:
+    """The folder."""
+    return self.exported.folder
+
+  @property
+  def compiles(self) -> bool:
+    """It does not."""
+    return False
+
+  def check(self, config: options.InferenceConfig) -> None:
+    """It has one view, and remembers no frames but the reference."""
+    plain = options.InferenceConfig()
+    for name in ('scales', 'flip', 'memory_frames'):
+      found, expected = getattr(config, name), getattr(plain, name)
+      if found != expected:
+        raise errors.SavosError(
+          f'{name} is {found}, which an exported network can not do.\n'
+          f'  Expected {expected}; or run it by JAX (--runtime=jax).'
+        )
+
+  # --- What the network sees. ------------------------------------------------
+
+  def _boxes(self, masks, geometry, windows) -> np.ndarray | None:
+    if windows is None:
+      return None
+    return zoom.windows(masks, np.asarray(geometry.size), windows)
+
+  def _seen(
+    self, frame: np.ndarray, masks: np.ndarray, geometry, boxes
+  ) -> tuple[np.ndarray, np.ndarray]:
+    """Returns frames [K, h, w, 3] in [0, 1] and masks [K, h, w]."""
+    if boxes is None:
+      height, width = geometry.size
+      shown = frame.astype(np.float32) / np.float32(255)
+      shown[height:], shown[:, width:] = self.exported.mean, self.exported.mean
+      masks = masks.copy()
+      masks[:, height:], masks[:, :, width:] = 0, 0
+      return np.repeat(shown[None], len(masks), axis=0), masks
+    view = geometry.views[0]
+    look = functools.partial(
+      resampling.into_window, height=view.height, width=view.width
+    )
+    frames = np.stack([look(frame, box) for box in boxes]) / np.float32(255)
+    pairs = zip(masks, boxes, strict=True)
+    return frames, np.stack([look(mask, box) for mask, box in pairs])
+
+  def _check_size(self, masks: np.ndarray) -> None:
+    """Refuses what a network that was exported for one size can't see."""
+    size = masks.shape[1:]
+    if self.exported.size not in (None, size):
+      expected = 'x'.join(map(str, self.exported.size))
+      raise errors.SavosError(
+        f'{self.exported.folder}: this network sees {expected} pixels (height '
+        f'x width), and is shown {size[0]}x{size[1]}.\n  Expected a video of '
+        'these proportions; or export it with --size=any.'
+      )
+
+  def encode(
+    self,
+    params: Any,
+    frame: np.ndarray,
+    masks: Any,
+    geometry: geometry_lib.Geometry,
+  ) -> tuple[Any, Any]:
+    """See there."""
+    masks = np.asarray(masks, np.float32)
+    windows = geometry.windows
+    if windows:
+      # A mask that was given tells where the object is, however soft it is.
+      windows = dataclasses.replace(windows, lost_confidence=0.0)
+    boxes = self._boxes(masks, geometry, windows)
+    frames, seen = self._seen(frame, masks, geometry, boxes)
+    self._check_size(seen)
+    found = self.call('reference', {'frame': frames, 'mask': seen})
+    state = tuple(found[name] for name in _STATE if name in found)
+    return (state,), masks
+
+  def call(
+    self, name: str, inputs: Mapping[str, np.ndarray]
+  ) -> dict[str, np.ndarray]:
+    """Calls a function for all objects, as many at a time as it takes.
+
+    Args:
+      name: one of `FUNCTIONS`.
+      inputs: as `exporting.functions` tells.
+
+    Returns:
+      Its outputs by name.
+    """
+    session = self._reference if name == 'reference' else self._step
+    names = [output.name for output in session.get_outputs()]
+    count = len(next(iter(inputs.values())))
+    at_once = self.exported.objects or count
+    parts = []
+    for first in range(0, count, at_once):
+      # The last ones go back a little, so that they are as many.
+      begin = max(0, min(first, count - at_once))
+      rows = {
+        name: _rows(array, begin, at_once) for name, array in inputs.items()
+      }
+      found = session.run(names, rows)
+      left = slice(first - begin, min(at_once, count - begin))
+      parts.append([array[left] for array in found])
+    columns = zip(*parts, strict=True)
+    return dict(zip(names, map(np.concatenate, columns), strict=True))
+
+  def nothing(
+    self,
+    params: Any,
+    frame: np.ndarray,
+    objects: int,
+    geometry: geometry_lib.Geometry,
+  ) -> tuple[Any, Any]:
+    """See there."""
+    masks = np.zeros((objects, *frame.shape[:2]), np.float32)
+    return self.encode(params, frame, masks, geometry)
+
+  def empty_memory(self, references: Any, frames: int) -> runtime.Memory | None:
+    """Of none: `check` refuses others."""
+    return None
+
+  # --- A frame. --------------------------------------------------------------
+
+  def step(
+    self,
+    params: Any,
+    inputs: runtime.Inputs,
+    geometry: geometry_lib.Geometry,
+    finishing: runtime.Finishing,
+    chunk: int = 0,
+  ) -> runtime.Outputs:
+    """See there."""
+    (state,) = inputs.references
+    guidance, merged = inputs.guidance, None
+    if len(state[0]) > len(guidance):
+      guidance = np.concatenate([guidance, aggregation.union(guidance)])
+    count = len(guidance)
+    boxes = self._boxes(guidance, geometry, geometry.windows)
+    own = np.zeros(guidance.shape, np.float32)
+    for first in range(0, count, chunk or count):
+      rows = slice(first, first + (chunk or count))
+      part = None if boxes is None else boxes[rows]
+      frames, seen = self._seen(inputs.frame, guidance[rows], geometry, part)
+      self._check_size(seen)
+      names = zip(_STATE, state, strict=False)
+      given = {name: array[rows] for name, array in names}
+      inputs_of_it = {'frame': frames, 'guidance': seen, **given}
+      found = self.call('step', inputs_of_it)['probability']
+      if part is None:
+        own[rows] = found
+      else:
+        for mask, box, out in zip(found, part, own[rows], strict=True):
+          resampling.out_of_window(mask, box, out)
+    if finishing.mode == 'softmax' and finishing.background == 'merged':
+      own, merged = own[:-1], own[-1]
+    agreed = aggregation.aggregate(
+      own, finishing.mode, finishing.background, merged
+    )
+    labels = self.label(agreed, finishing.mode, finishing.labels_size)
+    sure = self.confidence(agreed, inputs.size)
+    return runtime.Outputs(agreed, labels, sure, None)
+
+  def step_videos(
+    self,
+    params: Any,
+    videos: Sequence[runtime.Inputs],
+    geometry: geometry_lib.Geometry,
+    finishing: runtime.Finishing,
+  ) -> list[runtime.Outputs]:
+    """See there; one after the other: a frame keeps all cores busy."""
+    return [self.step(params, one, geometry, finishing) for one in videos]
+
+  def placed(self, arrays: Any, references: Any) -> Any:
+    """See there."""
+    return arrays
+
+  def label(
+    self, guidance: Any, mode: str, labels_size: tuple[int, int] | None
+  ) -> Any:
+    """See there."""
+    return aggregation.labels(_enlarged(guidance, labels_size), mode)
+
+  def classes(
+    self, guidance: Any, mode: str, labels_size: tuple[int, int] | None
+  ) -> Any:
+    """See there."""
+    objects = _enlarged(guidance, labels_size)
+    return np.concatenate([aggregation.behind(objects, mode)[None], objects])
+
+  def confidence(self, guidance: Any, size: np.ndarray) -> Any:
+    """See there."""
+    return aggregation.confidence(guidance, size)
+
+
+def _rows(array: np.ndarray, begin: int, count: int) -> np.ndarray:
+  """Returns so many rows; where there are fewer, the last one again."""
+  rows = array[begin : begin + count]
+  missing = count - len(rows)
+  return np.concatenate([rows, *[rows[-1:]] * missing]) if missing else rows
+
+
+def _enlarged(
+  guidance: np.ndarray, labels_size: tuple[int, int] | None
+) -> np.ndarray:
+  """Returns [K, H, W] as it is or, enlarged, of another height and width."""
+  if labels_size is None:
+    return guidance
+  height, width = labels_size
+  return np.stack([cv2.resize(one, (width, height)) for one in guidance])

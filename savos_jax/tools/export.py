@@ -1,0 +1,127 @@
+r"""Exports a network to what runs without this program.
+
+  python -m savos_jax.tools.export --format=onnx --out=savos_onnx
+
+writes savos_onnx/: two functions, reference.onnx (once an object) and step.onnx
+(once a frame), their weights, and savos.json, which tells how to use them. This
+program runs it, without JAX:
+
+  python -m savos_jax.tools.segment --checkpoint=savos_onnx --video=clip.mp4 \
+      --mask=first.png --out=result
+
+Formats:
+{formats}
+"""
+
+import argparse
+from collections.abc import Sequence
+import importlib
+import re
+
+from savos_jax import checkpoints
+from savos_jax.tools import command
+
+# Name -> module of savos_jax.exporting, and what it is.
+_FORMATS = {
+  'onnx': ('onnx_folder', 'ONNX Runtime, in any language'),
+}
+_MOST_OBJECTS = 254
+_SIZE = re.compile(r'([1-9]\d{0,4})x([1-9]\d{0,4})')
+
+
+def _size(text: str) -> tuple[int, int] | None:
+  """Reads HxW, or any."""
+  if text == 'any':
+    return None
+  match = _SIZE.fullmatch(text)
+  if not match:
+    raise argparse.ArgumentTypeError(
+      f'{text!r}: expected height and width in pixels, as 256x448, or any'
+    )
+  return int(match[1]), int(match[2])
+
+
+def _objects(text: str) -> int | None:
+  """Reads a number, or any."""
+  if text == 'any':
+    return None
+  if not re.fullmatch(r'[1-9]\d{0,2}', text) or int(text) > _MOST_OBJECTS:
+    raise argparse.ArgumentTypeError(
+      f'{text!r}: expected a number from 1 to {_MOST_OBJECTS}, or any'
+    )
+  return int(text)
+
+
+def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
+  formats = '\n'.join(
+    f'  {name:10}{does}' for name, (_, does) in _FORMATS.items()
+  )
+  parser = command.parser('export', __doc__.format(formats=formats))
+  add = parser.add_argument
+  add('--format', choices=_FORMATS, default='onnx', help='default: onnx')
+  add(
+    '--out',
+    type=command.path,
+    required=True,
+    metavar='DIR',
+    help='the folder that gets the files',
+  )
+  add(
+    '--checkpoint',
+    type=command.path,
+    default=checkpoints.DEFAULT,
+    help='the network: a file of savos_jax.tools.export_checkpoint, or a '
+    "training's --workdir; default: the network that is shipped",
+  )
+  add(
+    '--size',
+    type=_size,
+    metavar='HxW',
+    help='height and width of what the network sees, for what can not do with '
+    'any; default: any',
+  )
+  add(
+    '--objects',
+    type=_objects,
+    metavar='N',
+    help='how many are segmented at once; default: any number',
+  )
+  add(
+    '--dtype',
+    choices=('float32', 'float16'),
+    default='float32',
+    help='of the weights in their file; float16 halves it, and what computes '
+    'is float32 again; default: float32',
+  )
+  return parser.parse_args(argv)
+
+
+def run(arguments: argparse.Namespace) -> None:
+  """Loads, writes, and runs what was written.
+
+  Raises:
+    SavosError: no such network, or it can't be exported.
+  """
+  from savos_jax import network
+  from savos_jax.exporting import choices
+  from savos_jax.foundation import files
+
+  module = importlib.import_module(
+    f'savos_jax.exporting.{_FORMATS[arguments.format][0]}'
+  )
+  trained = network.load(arguments.checkpoint)
+  chosen = choices.Choices(arguments.dtype, arguments.objects, arguments.size)
+  module.check(trained, chosen)
+  with files.claimed(arguments.out, [arguments.checkpoint]) as manifest:
+    manifest.check(arguments.out / name for name in module.FILES)
+    module.write(arguments.out, trained, chosen)
+  for name in module.FILES:
+    size = (arguments.out / name).stat().st_size / 1e6
+    print(f'{size:8.2f} MB  {arguments.out / name}')
+  print(f'beside JAX: {module.measure(arguments.out, trained, chosen)}')
+
+
+main = command.main(_parse, run)
+
+if __name__ == '__main__':
+  main()

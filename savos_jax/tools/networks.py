@@ -1,0 +1,137 @@
+"""The network that a program was given, and what runs it."""
+
+import argparse
+from collections.abc import Iterable
+import dataclasses
+import importlib.util
+import os
+import pathlib
+from typing import Any
+
+from savos_jax import checkpoints
+from savos_jax.foundation import errors
+from savos_jax.inference import with_onnx
+
+# Of each kind of accelerator that JAX can have, one is there.
+_ACCELERATORS = ('jax_plugins', 'libtpu')
+
+
+@dataclasses.dataclass(frozen=True)
+class Network:
+  """A network that is ready to track.
+
+  Attributes:
+    model: what `tracker.Tracker` takes.
+    params: what it takes besides; None where the model has them.
+    evaluated: how the network was evaluated, fields of `InferenceConfig`.
+    checksum: of its parameters; another one is another network.
+    runtime: what runs it, 'jax' or 'onnx'.
+  """
+
+  model: Any
+  params: Any
+  evaluated: dict[str, Any]
+  checksum: str
+  runtime: str
+
+
+def load(
+  arguments: argparse.Namespace, videos: Iterable[argparse.Namespace] = ()
+) -> Network:
+  """Loads the network of --checkpoint for --runtime.
+
+  Args:
+    arguments: of the program.
+    videos: the same for each video, where each has its own.
+
+  Raises:
+    SavosError: no network there, it is none of this runtime, or the runtime
+      is not installed.
+  """
+  if _runtime(arguments, videos) == 'onnx':
+    return _exported(arguments)
+  return _trained(arguments)
+
+
+def _is_installed(module: str) -> bool:
+  return importlib.util.find_spec(module) is not None
+
+
+def _runtime(arguments, videos) -> str:
+  """Returns which runtime is asked for, or is the better one."""
+  if arguments.runtime != 'auto':
+    return arguments.runtime
+  if _is_exported(arguments.checkpoint):
+    return 'onnx'
+  if str(arguments.checkpoint) != checkpoints.DEFAULT:
+    return 'jax'
+  if not _is_installed('jax'):
+    return 'onnx'
+  accelerated = any(map(_is_installed, _ACCELERATORS))
+  able = not (accelerated or any(map(_needs_jax, (arguments, *videos))))
+  return 'onnx' if able and _is_installed('onnxruntime') else 'jax'
+
+
+def _needs_jax(arguments) -> bool:
+  """Whether flags ask for what an exported network can not do."""
+  scales = getattr(arguments, 'scales', None) or (1.0,)
+  return (
+    tuple(scales) != (1.0,)
+    or bool(getattr(arguments, 'flip', False))
+    or bool(getattr(arguments, 'online_steps', 0))
+    or getattr(arguments, 'ray', None) is not None
+  )
+
+
+def _is_exported(checkpoint: str | os.PathLike) -> bool:
+  path = pathlib.Path(checkpoint)
+  return (path / with_onnx.DESCRIPTION).is_file()
+
+
+def _exported(arguments) -> Network:
+  folder = pathlib.Path(arguments.checkpoint)
+  if str(arguments.checkpoint) == checkpoints.DEFAULT:
+    folder = checkpoints.find(arguments.checkpoint).parent
+  elif folder.exists() and not _is_exported(folder):
+    raise errors.SavosError(
+      f'{folder}: holds no {with_onnx.DESCRIPTION}, so ONNX Runtime cannot run '
+      'it.\n  Expected a folder of savos_jax.tools.export: export this '
+      f'network first (savos-jax export --checkpoint={folder} --format=onnx '
+      '--out=DIR), or run it by JAX (--runtime=jax).'
+    )
+  exported = with_onnx.read(folder)
+  model = with_onnx.Onnx(exported)
+  return Network(model, None, exported.evaluated, exported.checksum, 'onnx')
+
+
+def _trained(arguments) -> Network:
+  if _is_exported(arguments.checkpoint):
+    raise errors.SavosError(
+      f'{arguments.checkpoint}: is an exported network.\n  Expected '
+      '--runtime=onnx; JAX runs files of savos_jax.tools.export_checkpoint and '
+      'trainings.'
+    )
+  if not _is_installed('jax'):
+    raise errors.SavosError(
+      'JAX is not installed, which runs this network.\n  Expected it: pip '
+      "install 'savos_jax[jax]'; or an exported network and --runtime=onnx."
+    )
+  # They take long to import, and need not be there.
+  from savos_jax import network
+  from savos_jax.foundation import compilation_cache
+
+  compilation_cache.enable()
+  return of(network.load(arguments.checkpoint))
+
+
+def of(trained: Any) -> Network:
+  """Returns a `network.Trained` as one that JAX runs."""
+  from savos_jax.weights import fingerprints
+
+  return Network(
+    trained.model,
+    trained.params,
+    trained.config.get('eval', {}),
+    fingerprints.fingerprint(trained.params),
+    'jax',
+  )

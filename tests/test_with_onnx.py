@@ -1,0 +1,198 @@
+"""The tracker over ONNX Runtime: the masks are JAX's."""
+
+import json
+import pickle
+import shutil
+import subprocess
+import sys
+
+import cv2
+import numpy as np
+import pytest
+
+from savos_jax import network
+from savos_jax.exporting import choices
+from savos_jax.exporting import onnx_folder
+from savos_jax.foundation import errors
+from savos_jax.inference import options
+from savos_jax.inference import tracker as tracker_lib
+from savos_jax.inference import with_onnx
+from tests import tiny_resnets
+from tests import tiny_videos
+
+MODEL = tiny_resnets.LOOKING_BACK
+
+
+@pytest.fixture(scope='module')
+def params():
+  return tiny_resnets.looking_back_params()
+
+
+@pytest.fixture(scope='module')
+def folder(params, tmp_path_factory):
+  """An exported network."""
+  out = tmp_path_factory.mktemp('exported')
+  trained = network.Trained(MODEL, params, 7, False, {})
+  onnx_folder.write(out, trained, choices.Choices())
+  return out
+
+
+@pytest.fixture(scope='module')
+def runtime(folder):
+  return with_onnx.Onnx(with_onnx.read(folder))
+
+
+@pytest.fixture(scope='module')
+def video(tmp_path_factory):
+  return tiny_videos.write(tmp_path_factory.mktemp('video'))
+
+
+def followed(tracker, video):
+  """Labels, probabilities and confidences of every frame but the first."""
+  tracker.start(video.frame(0), video.labels(0), video.object_ids)
+  found = []
+  for index in range(1, len(video)):
+    labels = tracker.step(video.frame(index))
+    found.append((labels, tracker.probabilities, tracker.confidences))
+  return [np.stack(column) for column in zip(*found, strict=True)]
+
+
+@pytest.mark.parametrize(
+  'fields',
+  [
+    {},
+    {'zoom': 2.0, 'short_side': 32},
+    {'zoom': 1.5, 'short_side': 32, 'stray': 0.05, 'lost_confidence': 0.6},
+    {'short_side': 32},
+    {'background': 'merged'},
+    {'background': 'max', 'chunk': 1},
+    {'aggregation': 'winner_takes_all'},
+    {'aggregation': 'independent', 'chunk': 1, 'zoom': 2.0, 'short_side': 32},
+  ],
+)
+def test_masks_are_those_of_jax(params, runtime, video, fields):
+  config = options.InferenceConfig(**fields)
+  labels, probabilities, sure = followed(
+    tracker_lib.Tracker(MODEL, params, config), video
+  )
+  found = followed(tracker_lib.Tracker(runtime, None, config), video)
+  # Whether a pixel at a window's very edge is in it, rounding decides.
+  assert (np.abs(found[1] - probabilities) > 1e-4).mean() < 0.01
+  assert (found[0] != labels).mean() < 0.01
+  np.testing.assert_allclose(found[2], sure, atol=5e-3)
+  assert len(np.unique(labels)) > 1
+
+
+def test_objects_come_and_go(params, runtime, video):
+  def run(tracker):
+    tracker.start(video.frame(0), video.labels(0), [5])
+    tracker.step(video.frame(1))
+    tracker.add_object(video.frame(1), video.labels(1) == 2, 2)
+    tracker.step(video.frame(2))
+    tracker.drop_object(5)
+    return tracker.step(video.frame(3)), np.asarray(tracker.probabilities)
+
+  expected = run(tracker_lib.Tracker(MODEL, params))
+  found = run(tracker_lib.Tracker(runtime, None))
+  np.testing.assert_allclose(found[1], expected[1], atol=1e-4)
+  assert set(np.unique(found[0])) <= {0, 2}
+
+
+def test_goes_on_bit_for_bit(runtime, video):
+  config = options.InferenceConfig(zoom=2.0, short_side=32)
+  one, other = (tracker_lib.Tracker(runtime, None, config) for _ in range(2))
+  for tracker in (one, other):
+    tracker.start(video.frame(0), video.labels(0), video.object_ids)
+  for index in (1, 2):
+    one.step(video.frame(index))
+  other.restore([np.asarray(array) for array in one.state()])
+  np.testing.assert_array_equal(
+    one.step(video.frame(3)), other.step(video.frame(3))
+  )
+
+
+def test_several_videos_step_together(runtime, video):
+  trackers = [tracker_lib.Tracker(runtime, None) for _ in range(2)]
+  for tracker in trackers:
+    tracker.start(video.frame(0), video.labels(0), video.object_ids)
+  first, second = tracker_lib.step_together(trackers, [video.frame(1)] * 2)
+  np.testing.assert_array_equal(first, second)
+
+
+@pytest.mark.parametrize(
+  'fields', [{'flip': True}, {'scales': (0.5, 1.0)}, {'memory_frames': 2}]
+)
+def test_what_it_can_not_do_is_refused(runtime, fields):
+  with pytest.raises(errors.SavosError, match='--runtime=jax'):
+    tracker_lib.Tracker(runtime, None, options.InferenceConfig(**fields))
+
+
+def test_travels_as_its_folder(runtime, video):
+  again = pickle.loads(pickle.dumps(runtime))
+  found = [
+    followed(tracker_lib.Tracker(r, None), video) for r in (runtime, again)
+  ]
+  np.testing.assert_array_equal(found[0][0], found[1][0])
+
+
+def test_a_network_of_one_size_refuses_others(params, video, tmp_path):
+  trained = network.Trained(MODEL, params, 7, False, {})
+  onnx_folder.write(
+    tmp_path, trained, choices.Choices(objects=1, size=(64, 96))
+  )
+  runtime = with_onnx.Onnx(with_onnx.read(tmp_path))
+  expected = followed(tracker_lib.Tracker(MODEL, params), video)
+  # 45x70 pads to 64x96; two objects go through one by one.
+  found = followed(tracker_lib.Tracker(runtime, None), video)
+  np.testing.assert_allclose(found[1], expected[1], atol=1e-4)
+  config = options.InferenceConfig(short_side=32)
+  with pytest.raises(errors.SavosError, match=r'64x96 .* shown 32x64'):
+    followed(tracker_lib.Tracker(runtime, None, config), video)
+
+
+@pytest.mark.parametrize(
+  'damage', ['no description', 'another format', 'no graph', 'graph', 'weights']
+)
+def test_damage_is_named(folder, damage, tmp_path):
+  copy = shutil.copytree(folder, tmp_path / 'copy')
+  described = copy / 'savos.json'
+  if damage == 'no description':
+    described.unlink()
+  elif damage == 'another format':
+    described.write_text(json.dumps({'format': 'other'}))
+  elif damage == 'no graph':
+    (copy / 'reference.onnx').unlink()
+  elif damage == 'graph':
+    (copy / 'reference.onnx').write_bytes(b'none')
+  else:
+    (copy / 'weights.safetensors').write_bytes(b'')
+  with pytest.raises(errors.SavosError) as raised:
+    with_onnx.Onnx(with_onnx.read(copy))
+  assert str(copy) in str(raised.value)
+  assert 'export the network again' in str(raised.value)
+
+
+def test_segments_without_jax(tmp_path):
+  """The shipped network, by the program, where JAX can't be imported."""
+  frames = tmp_path / 'frames'
+  frames.mkdir()
+  tiny_videos.noise(frames, 3, (48, 64), '{:05d}')
+  mask = np.zeros((48, 64), np.uint8)
+  mask[10:30, 10:40] = 255
+  cv2.imwrite(str(tmp_path / 'mask.png'), mask)
+  code = (
+    'import sys\n'
+    'for name in ("jax", "flax", "tensorflow", "orbax", "optax"):\n'
+    '  sys.modules[name] = None\n'
+    'from savos_jax.tools import segment\n'
+    'segment.main(sys.argv[1:])'
+  )
+  subprocess.run(
+    [
+      sys.executable, '-c', code, f'--video={frames}',
+      f'--mask={tmp_path / "mask.png"}', f'--out={tmp_path / "out"}',
+      '--runtime=onnx',
+    ],
+    check=True,
+  )  # fmt: skip
+  assert len(list((tmp_path / 'out' / 'masks').glob('*.png'))) == 3
