@@ -108,9 +108,9 @@ def test_commands_are_understood(page, monkeypatch):
     if block.language not in ('sh', 'bash') or '#SBATCH' in block.text:
       continue
     for words in block.commands():
-      words = called(words) or words
-      if words[0] in cli._COMMANDS:
-        understand(words)
+      ours = called(words)
+      if ours:
+        understand(ours)
       else:
         check_other(words)
 
@@ -237,11 +237,12 @@ def workplace(tmp_path_factory):
 
 def run(words: list[str]) -> None:
   """Runs a command of a page that can be run."""
-  name, *rest = called(words) or words
+  ours = called(words)
+  name, *rest = ours or words
   if name in ('train', 'evaluate'):
     config, workdir = preset.configured(rest)
     main.run(config, workdir, name)
-  elif name in cli._COMMANDS:
+  elif ours:
     cli.main([name, *rest])
   else:  # A script, with variables of the environment in front.
     path = f'{pathlib.Path(sys.executable).parent}:{os.environ["PATH"]}'
