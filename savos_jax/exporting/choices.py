@@ -1,6 +1,7 @@
 """What may be chosen of an export, whatever its format."""
 
 import dataclasses
+import pathlib
 
 from savos_jax.foundation import errors
 from savos_jax.models import savos_config
@@ -14,11 +15,13 @@ class Choices:
     dtype: of the weights in their file: 'float32', 'float16' or 'int8'.
     objects: how many are segmented at once; None: any number.
     size: height and width in pixels; None: any.
+    npm: folder of npm's archives for a page; None: they are fetched.
   """
 
   dtype: str = 'float32'
   objects: int | None = None
   size: tuple[int, int] | None = None
+  npm: pathlib.Path | None = None
 
 
 def check_multiples(size: tuple[int, int] | None) -> None:

@@ -16,6 +16,7 @@ Formats:
 import argparse
 from collections.abc import Sequence
 import importlib
+import pathlib
 import re
 
 from savos_jax import checkpoints
@@ -24,6 +25,7 @@ from savos_jax.tools import command
 # Name -> module of savos_jax.exporting, and what it is.
 _FORMATS = {
   'onnx': ('onnx_folder', 'ONNX Runtime, in any language'),
+  'web': ('web', 'a page for browsers: python DIR/serve.py shows it'),
 }
 _MOST_OBJECTS = 254
 _SIZE = re.compile(r'([1-9]\d{0,4})x([1-9]\d{0,4})')
@@ -93,6 +95,13 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     help='of the weights in their file; float16 halves it, and what computes '
     'is float32 again; default: float32',
   )
+  add(
+    '--npm',
+    type=command.path,
+    metavar='DIR',
+    help='for a page without the net: the folder in which "npm pack" put the '
+    'libraries that it needs; default: they are fetched from npm, and kept',
+  )
   return parser.parse_args(argv)
 
 
@@ -110,14 +119,20 @@ def run(arguments: argparse.Namespace) -> None:
     f'savos_jax.exporting.{_FORMATS[arguments.format][0]}'
   )
   trained = network.load(arguments.checkpoint)
-  chosen = choices.Choices(arguments.dtype, arguments.objects, arguments.size)
+  chosen = choices.Choices(
+    arguments.dtype, arguments.objects, arguments.size, arguments.npm
+  )
   module.check(trained, chosen)
   with files.claimed(arguments.out, [arguments.checkpoint]) as manifest:
     manifest.check(arguments.out / name for name in module.FILES)
     module.write(arguments.out, trained, chosen)
-  for name in module.FILES:
-    size = (arguments.out / name).stat().st_size / 1e6
-    print(f'{size:8.2f} MB  {arguments.out / name}')
+  sizes: dict[pathlib.Path, int] = {}
+  for name in module.FILES:  # Those in a folder together.
+    path = arguments.out / pathlib.Path(name).parts[0]
+    size = (arguments.out / name).stat().st_size
+    sizes[path] = sizes.get(path, 0) + size
+  for path, size in sizes.items():
+    print(f'{size / 1e6:8.2f} MB  {path}')
   print(f'beside JAX: {module.measure(arguments.out, trained, chosen)}')
 
 

@@ -20,9 +20,6 @@ import { fail, say, told } from './ui/toasts.js';
 
 const LARGE = 1920; // Pixels: wider frames are shrunk while all is seen.
 const PATIENCE = 250; // Milliseconds until it is told that something loads.
-const SAVED = {
-  saved: 'Saved', saving: 'Saving', waiting: 'Not saved yet: trying again',
-};
 
 /** @param {number | null} seconds @returns {string} 1:02.34 */
 export function clock(seconds) {
@@ -58,7 +55,8 @@ export class Editor {
       onUse: () => (this.following = false),
       onNoObject: () => say('Add an object first: A.'),
       pixels: () => this.pixels(),
-      snap: (prompt) => api.snap({ frame: this.frame, ...prompt }),
+      snap:
+        api.snap && ((prompt) => api.snap({ frame: this.frame, ...prompt })),
       say,
       fail,
     });
@@ -74,7 +72,7 @@ export class Editor {
         error.isPassing,
       onRefused: fail,
       onState: (state) => {
-        byId('saved').textContent = SAVED[state];
+        byId('saved').textContent = api.about.saved[state];
         byId('saved').dataset.state = state;
       },
     });
@@ -109,7 +107,7 @@ export class Editor {
         this.propagate(direction, end, again),
       ),
       onStop: told(() => api.stop()),
-    });
+    }, api.about);
     this.exporting = new Exporting({
       onRun: async (what) => {
         await this.saving.flush();

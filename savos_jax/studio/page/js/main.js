@@ -71,10 +71,7 @@ opening.setUp({
   canOpen: () => editor.model.video === null,
   upload: api.upload,
   onOpen: (project) => editor.setProject(project),
-  onRefuse: () => fail(new Error(
-    'This project has a video already.\n' +
-    'Start the studio with another --out for another video.',
-  )),
+  onRefuse: () => fail(new Error(api.about.refusal)),
   fail,
 });
 addEventListener('beforeunload', (event) => {

@@ -10,8 +10,8 @@ const CRC = Uint32Array.from({ length: 256 }, (_, n) => {
   return n;
 });
 
-/** @param {Uint8Array} bytes @returns {number} */
-function crc(bytes) {
+/** @param {Uint8Array} bytes @returns {number} CRC-32 */
+export function crc(bytes) {
   let c = 0xffffffff;
   for (const byte of bytes) c = CRC[(c ^ byte) & 255] ^ (c >>> 8);
   return ~c >>> 0;
@@ -42,9 +42,10 @@ async function through(data, stream) {
  * @param {Uint8Array} labels
  * @param {number} width
  * @param {number} height
- * @returns {Promise<Blob>} greyscale
+ * @param {Uint8Array} [palette] red, green and blue of each label
+ * @returns {Promise<Blob>} greyscale, or indexed where there is a palette
  */
-export async function encode(labels, width, height) {
+export async function encode(labels, width, height, palette) {
   const rows = new Uint8Array((width + 1) * height);
   for (let y = 0; y < height; y++) {
     const row = labels.subarray(y * width, (y + 1) * width);
@@ -55,11 +56,13 @@ export async function encode(labels, width, height) {
   view.setUint32(0, width);
   view.setUint32(4, height);
   header[8] = 8;
+  if (palette) header[9] = 3;
   const packed = await through(rows, new CompressionStream('deflate'));
   return new Blob(
     [
       Uint8Array.from(SIGNATURE),
       chunk('IHDR', header),
+      ...(palette ? [chunk('PLTE', palette)] : []),
       chunk('IDAT', packed),
       chunk('IEND', new Uint8Array()),
     ],

@@ -20,6 +20,18 @@ const AWAY =
   'The studio does not answer.\n' +
   'Start it again with the same command, and open the address that it prints.';
 
+/** What the page says of where masks are made and kept. */
+export const about = {
+  saved: {
+    saved: 'Saved', saving: 'Saving', waiting: 'Not saved yet: trying again',
+  },
+  direction: 'forward',
+  both: 'Both ways, joined',
+  refusal:
+    'This project has a video already.\n' +
+    'Start the studio with another --out for another video.',
+};
+
 /** @param {Response} response @returns {Promise<ServerError>} */
 async function refusal(response) {
   const text = await response.text();
@@ -116,11 +128,11 @@ export const download = (name) => `/api/exports/${encodeURIComponent(name)}`;
 /**
  * Sends a video. (Only XMLHttpRequest tells how much is sent.)
  *
- * @param {File} file
+ * @param {File[]} files the first is sent
  * @param {(share: number) => void} onProgress 0..1
  * @returns {{done: Promise<object>, abort: () => void}}
  */
-export function upload(file, onProgress) {
+export function upload([file], onProgress) {
   const request = new XMLHttpRequest();
   const done = new Promise((resolve, reject) => {
     request.open('POST', `/api/video?name=${encodeURIComponent(file.name)}`);

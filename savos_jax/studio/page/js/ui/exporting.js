@@ -49,6 +49,9 @@ export class Exporting {
       const list = OWN.includes(name) ? 'formats-own' : 'formats-other';
       byId(list).append(make('li', {}, label));
     }
+    for (const id of ['formats-own', 'formats-other']) {
+      byId(id).closest('fieldset').hidden = !byId(id).childElementCount;
+    }
   }
 
   chosen() {
@@ -107,7 +110,7 @@ export class Exporting {
         make(
           'li', {},
           make(
-            'a', { href: this.callbacks.address(name), download: '' },
+            'a', { href: this.callbacks.address(name), download: name },
             icon('download'), name,
           ),
         ),

@@ -5,7 +5,7 @@ import { byId, setBar } from './dom.js';
 /**
  * @param {object} callbacks
  * @param {() => boolean} callbacks.canOpen whether there is no video yet
- * @param {(file: File, onProgress: (share: number) => void) =>
+ * @param {(files: File[], onProgress: (share: number) => void) =>
  *   {done: Promise<object | null>, abort: () => void}} callbacks.upload
  * @param {(project: object) => void} callbacks.onOpen
  * @param {(error: Error) => void} callbacks.fail
@@ -18,7 +18,8 @@ export function setUp({ canOpen, upload, onOpen, fail, onRefuse }) {
     byId('empty').querySelector(name),
   );
 
-  async function send(file) {
+  async function send(files) {
+    const [file] = files;
     if (!file || abort) return;
     if (!canOpen()) {
       onRefuse();
@@ -26,14 +27,17 @@ export function setUp({ canOpen, upload, onOpen, fail, onRefuse }) {
     }
     drop.hidden = true;
     sending.hidden = false;
-    byId('sending-name').textContent = file.name;
-    const size = megabytes(file.size);
+    const more = files.length - 1;
+    byId('sending-name').textContent =
+      more ? `${file.name} and ${more} more` : file.name;
+    const bytes = files.reduce((sum, each) => sum + each.size, 0);
+    const size = megabytes(bytes);
     setBar(byId('sending-bar'), 0);
-    const sent = upload(file, (share) => {
+    const sent = upload(files, (share) => {
       setBar(byId('sending-bar'), share);
       byId('sending-text').textContent =
         share < 1
-          ? `${megabytes(share * file.size)} of ${size} copied`
+          ? `${megabytes(share * bytes)} of ${size} copied`
           : 'Looking at the video';
     });
     abort = sent.abort;
@@ -52,7 +56,7 @@ export function setUp({ canOpen, upload, onOpen, fail, onRefuse }) {
 
   byId('choose').addEventListener('click', () => byId('file').click());
   byId('file').addEventListener('change', (event) => {
-    send(event.target.files[0]);
+    send([...event.target.files]);
   });
   byId('sending-stop').addEventListener('click', () => abort?.());
   addEventListener('dragover', (event) => {
@@ -65,7 +69,7 @@ export function setUp({ canOpen, upload, onOpen, fail, onRefuse }) {
   addEventListener('drop', (event) => {
     event.preventDefault();
     dropping.hidden = true;
-    send(event.dataTransfer.files[0]);
+    send([...event.dataTransfer.files]);
   });
 }
 

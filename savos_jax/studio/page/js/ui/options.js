@@ -93,7 +93,7 @@ export class Options {
     this.tolerance.label.hidden = name !== 'flood';
     this.tolerance.input.value = String(settings.tolerance);
     this.tolerance.output.textContent = String(settings.tolerance);
-    this.snap.label.hidden = name !== 'rectangle';
+    this.snap.label.hidden = name !== 'rectangle' || !this.bench.snap;
     this.snap.input.checked = settings.snap;
     this.remove.label.hidden = name === 'eraser' || name === 'hand';
     this.remove.input.checked = settings.remove;

@@ -8,7 +8,7 @@ import { announce, byId, radios, setBar } from './dom.js';
 
 const DIRECTIONS = [
   { name: 'backward', title: 'Backward', text: 'Back', icon: 'backward' },
-  { name: 'both', title: 'Both ways, joined', text: 'Both', icon: 'both' },
+  { name: 'both', title: '', text: 'Both', icon: 'both' },
   { name: 'forward', title: 'Forward', text: 'Forward', icon: 'forward' },
 ];
 
@@ -37,15 +37,20 @@ export class Propagation {
    *   again: boolean) => void} callbacks.onRun again: goes on with what was
    *   stopped
    * @param {() => void} callbacks.onStop
+   * @param {{direction: string, both: string}} about the one that is chosen at
+   *   first, and what both are
    */
-  constructor(callbacks) {
+  constructor(callbacks, about) {
     this.callbacks = callbacks;
-    this.direction = 'forward';
+    this.direction = about.direction;
     this.isRunning = false;
     this.ended = 0; // How many have.
     this.canGoOn = false;
     this.hasMarks = false;
-    this.shown = radios(byId('directions'), DIRECTIONS, (name) => {
+    const all = DIRECTIONS.map((each) => ({
+      ...each, title: each.title || about.both,
+    }));
+    this.shown = radios(byId('directions'), all, (name) => {
       this.choose(name);
     });
     this.shown(this.direction);

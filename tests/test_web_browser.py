@@ -1,0 +1,438 @@
+"""The page of an exported network, in a real browser, beside Python."""
+
+import dataclasses
+import io
+import zipfile
+
+import jax.numpy as jnp
+import numpy as np
+from PIL import Image
+import pytest
+
+from savos_jax import checkpoints
+from savos_jax import network
+from savos_jax.datasets import masks as masks_lib
+from savos_jax.inference import aggregation
+from savos_jax.inference import geometry
+from savos_jax.inference import options
+from savos_jax.inference import sight
+from savos_jax.inference import tracker as tracker_lib
+from savos_jax.inference import zoom
+from savos_jax.synthetic import embedded_scenes
+from savos_jax.video import marks as marks_lib
+from tests import made_videos
+from tests import studio_browser as browsing
+from tests import web_site
+
+SIZE = (96, 128)
+COUNT = 5
+MARKED, CORRECTED = 1, 3
+# Pixels of a frame, at edges, that may be another object's than in Python.
+FEW = 2
+
+
+@pytest.fixture(scope='module')
+def trained():
+  return network.load(checkpoints.DEFAULT)
+
+
+@pytest.fixture(scope='module')
+def clip():
+  rng = np.random.default_rng(0)
+  cast = ['motorcycle', 'cat']
+  frames = embedded_scenes.render_clip('val', cast, SIZE, COUNT, rng)
+  pictures, labels = zip(*frames, strict=True)
+  return list(pictures), list(labels)
+
+
+@pytest.fixture(scope='module')
+def address(trained, tmp_path_factory):
+  browsing.require()
+  site = web_site.write(tmp_path_factory.mktemp('web'), trained)
+  with web_site.served(site) as address:
+    yield address
+
+
+@pytest.fixture(scope='module')
+def browser(address):
+  with browsing.launched() as browser:
+    yield browser
+
+
+@pytest.fixture
+def page(browser, address):
+  # On the CPU, wherever the test runs.
+  with browsing.window(browser, f'{address}/?engine=cpu') as page:
+    yield page
+
+
+def images(folder, pictures):
+  """Writes pictures as PNGs; returns their paths."""
+  paths = [folder / f'shot {i + 8}.png' for i in range(len(pictures))]
+  for path, picture in zip(paths, pictures, strict=True):
+    Image.fromarray(picture).save(path)
+  # In any order: what comes first is told by the numbers in their names.
+  return [str(path) for path in reversed(paths)]
+
+
+def opened(page, paths, frame=0):
+  page.locator('#file').set_input_files(paths)
+  browsing.opened(page, frame)
+
+
+def draw(page, frame, labels, ids):
+  """Draws objects in a frame."""
+  page.evaluate('(frame) => studio.seek(frame)', frame)
+  browsing.opened(page, frame)
+  page.evaluate(
+    """async ([labels, ids]) => {
+      while (studio.model.objects.length < Math.max(...ids)) {
+        await studio.addObject();
+      }
+      const { marker } = studio;
+      marker.begin();
+      labels.forEach((id, i) => {
+        if (ids.includes(marker.labels[i])) marker.labels[i] = 0;
+        if (ids.includes(id)) marker.labels[i] = id;
+      });
+      const { width, height } = marker;
+      marker.changed({ x0: 0, y0: 0, x1: width, y1: height });
+      marker.commit(ids);
+    }""",
+    [labels.ravel().tolist(), ids],
+  )
+  browsing.saved(page)
+
+
+def propagate(page):
+  before = page.evaluate('studio.propagation.ended')
+  page.locator('#run').click()
+  browsing.wait(
+    page, '(n) => studio.propagation.ended > n', before, seconds=120
+  )
+  assert not page.locator('.toast.error').all_inner_texts()
+
+
+def masks_of(page):
+  """Returns what the page has found, uint8 [N, H, W]."""
+  found = page.evaluate(
+    """async () => {
+      const address = new URL('page/js/server/api.js', document.baseURI);
+      const { mask } = await import(address.href);
+      const all = [];
+      for (let i = 0; i < studio.model.count; i++) {
+        all.push(Array.from(await mask(i)));
+      }
+      return all;
+    }"""
+  )
+  return np.array(found, np.uint8).reshape(-1, *SIZE)
+
+
+def config_of(trained):
+  known = {field.name for field in dataclasses.fields(options.InferenceConfig)}
+  evaluated = {k: v for k, v in trained.config['eval'].items() if k in known}
+  return options.InferenceConfig(**evaluated | {'scales': (1.0,)})
+
+
+def expected(trained, clip):
+  """Returns the masks of both rounds of `test_masks_are_those_of_python`."""
+  pictures, labels = clip
+  tracker = tracker_lib.Tracker(
+    trained.model, trained.params, config_of(trained)
+  )
+  found = {MARKED: labels[MARKED]}
+  for way in (range(MARKED - 1, -1, -1), range(MARKED + 1, COUNT)):
+    tracker.start(pictures[MARKED], labels[MARKED], [1, 2])
+    for i in way:
+      found[i] = tracker.step(pictures[i])
+  first = np.stack([found[i] for i in range(COUNT)])
+  second = first.copy()
+  drawn = np.where(labels[CORRECTED] == 2, labels[CORRECTED], 0)
+  marks = marks_lib.of_labels({MARKED: labels[MARKED], CORRECTED: drawn})
+  tracker.start(pictures[MARKED], labels[MARKED], [1, 2])
+  for i in range(MARKED + 1, COUNT):
+    second[i] = tracker.step(pictures[i])
+    if i == CORRECTED:
+      marks_lib.give(tracker, marks, i, pictures[i])
+      second[i] = marks_lib.over(second[i], drawn, [2])
+  return first, second
+
+
+def differing(found, wanted):
+  """Returns in how many pixels of each frame they differ."""
+  return (found != wanted).sum(axis=(1, 2))
+
+
+def test_masks_are_those_of_python(page, trained, clip, tmp_path):
+  pictures, labels = clip
+  opened(page, images(tmp_path, pictures))
+  draw(page, MARKED, labels[MARKED], [1, 2])
+  propagate(page)
+  first, second = expected(trained, clip)
+  differs = differing(masks_of(page), first)
+  print(f'\npixels that differ, frame by frame: {differs}')
+  assert differs.max() <= FEW
+  # A later frame is corrected, and what comes behind it goes on from there.
+  draw(page, CORRECTED, labels[CORRECTED], [2])
+  assert page.evaluate('Array.from(studio.model.stale)')[CORRECTED + 1 :] == [1]
+  propagate(page)
+  differs = differing(masks_of(page), second)
+  print(f'after a correction: {differs}')
+  assert differs.max() <= FEW
+  assert not np.array_equal(first[-1], second[-1])
+  said = page.locator('#engine').inner_text()
+  assert 'CPU (WebAssembly), ' in said
+  assert 'headers' not in said  # They are sent: it has threads.
+
+  # What a person takes away is what is seen.
+  page.locator('#export').click()
+  page.locator('#export-run').click()
+  with page.expect_download() as download:
+    page.locator('#downloads a').click()
+  with zipfile.ZipFile(download.value.path()) as archive:
+    assert archive.testzip() is None
+    names = archive.namelist()
+    read = [archive.read(name) for name in names]
+  assert names == [f'masks/shot {i + 8}.png' for i in range(COUNT)]
+  with Image.open(io.BytesIO(read[0])) as image:
+    assert image.mode == 'P'
+    assert image.getpalette() == masks_lib.pascal_palette().ravel().tolist()
+  got = [np.asarray(Image.open(io.BytesIO(data))) for data in read]
+  np.testing.assert_array_equal(got, masks_of(page))
+
+
+@pytest.fixture(scope='module')
+def video(clip, tmp_path_factory):
+  path = tmp_path_factory.mktemp('video') / 'clip.mp4'
+  times = [0.0, 0.04, 0.08, 0.2, 0.24]  # Not evenly.
+  made_videos.write(path, clip[0], times)
+  return str(path), times
+
+
+@pytest.mark.parametrize('missing', ['', 'VideoDecoder'])
+def test_frames_of_a_video(missing, browser, address, clip, video):
+  """With WebCodecs, and by a video element where there is none."""
+  path, times = video
+  with browsing.window(browser, f'{address}/?engine=cpu') as page:
+    page.add_init_script(f'delete window.{missing}' if missing else '')
+    page.reload()
+    opened(page, path)
+    told = page.evaluate('studio.model.video')
+    assert (told['frames'], told['width'], told['height']) == (COUNT, 128, 96)
+    np.testing.assert_allclose(told['times'], times, atol=1e-3)
+    for i in (0, 3, 2, 1, 4):  # Both ways.
+      page.evaluate('(frame) => studio.seek(frame)', i)
+      browsing.opened(page, i)
+      rgba = page.evaluate('studio.pixels().then((all) => Array.from(all))')
+      rgb = np.array(rgba, float).reshape(*SIZE, 4)[..., :3]
+      far = [np.abs(rgb - other).mean() for other in clip[0]]
+      assert np.argmin(far) == i
+      assert far[i] < 6
+
+
+def test_the_network_is_fetched_once(browser, address, clip, tmp_path):
+  paths = images(tmp_path, clip[0][:2])
+  with browsing.window(browser, f'{address}/?engine=cpu') as page:
+    asked = []
+    page.context.on('request', lambda request: asked.append(request.url))
+    for _ in range(2):
+      opened(page, paths)
+      browsing.wait(
+        page, "document.getElementById('engine').innerText.includes('Runs on')"
+      )
+      page.reload()
+    names = [url.partition('?')[0].rpartition('/')[2] for url in asked]
+  assert names.count('weights.safetensors') == names.count('step.onnx') == 1
+  assert names.count('savos.json') == 2
+
+
+def test_what_is_no_video_is_refused(page, tmp_path):
+  path = tmp_path / 'notes.txt'
+  path.write_text('nothing to see')
+  page.locator('#file').set_input_files(str(path))
+  toast = page.locator('.toast.error')
+  toast.wait_for()
+  assert 'notes.txt' in toast.inner_text()
+  assert 'Expected a video' in toast.inner_text()
+  assert page.locator('.drop').is_visible()
+
+
+# --- What its modules compute. -----------------------------------------------
+
+
+@pytest.fixture(scope='module')
+def modules(browser, address):
+  """A page for all that only computes."""
+  with browsing.window(browser, f'{address}/?') as page:
+    yield page
+
+
+def run(page, module, body, *values):
+  """Runs a function's body, with a module's exports as `m`, on `values`."""
+  return page.evaluate(
+    f"""async (values) => {{
+      const path = 'page/js/network/{module}.js';
+      const m = await import(new URL(path, document.baseURI).href);
+      const floats = (list) => Float32Array.from(list);
+      {body}
+    }}""",
+    list(values),
+  )
+
+
+def blobs(count, height, width):
+  """Returns smooth probabilities, float32 [count, height, width]."""
+  y, x = np.mgrid[:height, :width].astype(np.float32)
+  found = []
+  for k in range(count):
+    centre = (k + 1) * height / (count + 1), (k + 1) * width / (count + 1)
+    far = np.hypot(y - centre[0], x - centre[1])
+    found.append(1 / (1 + np.exp((far - height / 5) / 3)))
+  return np.stack(found).astype(np.float32)
+
+
+def sizes(height, width, **more):
+  config = options.InferenceConfig(short_side=16, zoom=2.0, **more)
+  return geometry.of((height, width), config)
+
+
+def test_geometry(modules):
+  shapes = [(96, 128), (480, 854), (1080, 1920), (1920, 1080), (250, 333)]
+  shapes += [(240, 432), (31, 40)]
+  for zoomed in (0.0, 2.0):
+    config = options.InferenceConfig(short_side=256, zoom=zoomed)
+    for shape in shapes:
+      wanted = geometry.of(shape, config)
+      found = run(
+        modules,
+        'geometry',
+        """const [[height, width], zoom] = values;
+        const how = { short_side: 256, zoom };
+        return m.geometryOf({ height, width }, how);""",
+        shape,
+        zoomed,
+      )
+      assert (found['size']['height'], found['size']['width']) == wanted.size
+      bottom, right = wanted.padding
+      height, width = wanted.size
+      padded = height + bottom, width + right
+      assert (found['padded']['height'], found['padded']['width']) == padded
+      view = wanted.views[0]
+      seen = padded if view.plain else (view.height, view.width)
+      assert (found['view']['height'], found['view']['width']) == seen
+
+
+@pytest.mark.parametrize('shape', [(100, 140), (100, 31), (60, 50)])
+def test_prepared(modules, shape):
+  wanted = sizes(*shape)
+  picture = np.random.default_rng(0).integers(0, 256, (*shape, 3), np.uint8)
+  found = run(
+    modules,
+    'geometry',
+    """const [data, [height, width]] = values;
+    const how = { short_side: 16, zoom: 2 };
+    const geometry = m.geometryOf({ height, width }, how);
+    const given = { data: Uint8Array.from(data), height, width, channels: 3 };
+    return Array.from(m.prepared(given, geometry).data);""",
+    picture.ravel().tolist(),
+    shape,
+  )
+  prepared = wanted.prepare(picture)
+  found = np.array(found, int).reshape(prepared.shape)
+  # Halves are rounded either way.
+  assert np.abs(found - prepared.astype(int)).max() <= 1
+  assert (found != prepared).mean() < 0.02
+
+
+@pytest.mark.parametrize('stray', [0.0, 0.05])
+def test_windows(modules, stray):
+  wanted = sizes(70, 93)
+  height, width = wanted.prepare(np.zeros((70, 93), np.uint8)).shape
+  none = np.zeros((1, height, width), np.float32)
+  masks = np.concatenate([blobs(3, height, width), none])
+  how = zoom.Windows(2.0, 0.0, stray)
+  boxes = zoom.windows(masks, np.asarray(wanted.size), how)
+  found = run(
+    modules,
+    'windows',
+    """const [masks, height, width, padded, stray] = values;
+    const geometry = { size: { height, width }, padded };
+    return masks.map((mask) =>
+      m.windowOf(floats(mask), geometry, { zoom: 2, stray }));""",
+    [mask.ravel().tolist() for mask in masks],
+    *wanted.size,
+    {'height': height, 'width': width},
+    stray,
+  )
+  np.testing.assert_array_equal(np.array(found, np.float32), boxes)
+
+
+BOXES = [[0.0, 0.0, 60.0, 80.0], [5.25, 15.5, 22.0, 29.5], [40, 50, 20, 30]]
+
+
+def test_into_and_out_of_windows(modules):
+  height, width = 60, 80
+  picture = np.random.default_rng(1).random((height, width, 3), np.float32)
+  for box in np.array(BOXES, np.float32):
+    into = sight.into_windows(jnp.array(picture)[None], box[None], 32, 48)[0]
+    found = run(
+      modules,
+      'resampling',
+      """const [data, height, width, box] = values;
+      const given = { data: floats(data), height, width, channels: 3 };
+      return Array.from(m.intoWindow(given, box, 32, 48));""",
+      picture.ravel().tolist(),
+      height,
+      width,
+      box.tolist(),
+    )
+    found = np.array(found, np.float32).reshape(32, 48, 3)
+    np.testing.assert_allclose(found, into, atol=2e-5)
+    mask = blobs(1, 32, 48)
+    back = sight.out_of_windows(jnp.array(mask), box[None], height, width)[0]
+    found = run(
+      modules,
+      'resampling',
+      """const [data, height, width, box] = values;
+      const given = { data: floats(data), height: 32, width: 48, channels: 1 };
+      return Array.from(m.outOfWindow(given, box, height, width));""",
+      mask.ravel().tolist(),
+      height,
+      width,
+      box.tolist(),
+    )
+    found = np.array(found, np.float32).reshape(height, width)
+    np.testing.assert_allclose(found, back, atol=2e-5)
+    assert np.array_equal(found == 0, np.asarray(back) == 0)
+
+
+@pytest.mark.parametrize('mode', options.MODES)
+@pytest.mark.parametrize('background', ['product', 'max'])
+@pytest.mark.parametrize('count', [1, 3])
+def test_aggregation(modules, mode, background, count):
+  objects = blobs(count, 48, 64)
+  objects[:, 0, 0] = 1  # Odds are not finite.
+  objects[:, 0, 1] = 0
+  wanted = aggregation.aggregate(objects, mode, background)
+  found = run(
+    modules,
+    'aggregation',
+    """const [objects, aggregation, background] = values;
+    const how = { aggregation, background };
+    const agreed = m.aggregate(objects.map(floats), how);
+    const labels = Array.from(m.labelsOf(agreed, aggregation));
+    const size = { height: 40, width: 50 };
+    const geometry = { size, padded: { height: 48, width: 64 } };
+    const sure = agreed.map((each) => m.confidence(each, geometry));
+    return [agreed.map((each) => Array.from(each)), labels, sure];""",
+    [each.ravel().tolist() for each in objects],
+    mode,
+    background,
+  )
+  agreed = np.array(found[0], np.float32).reshape(objects.shape)
+  np.testing.assert_allclose(agreed, wanted, atol=1e-6)
+  labels = np.array(found[1], np.uint8).reshape(objects.shape[1:])
+  assert (labels != aggregation.labels(wanted, mode)).sum() <= 1
+  sure = aggregation.confidence(wanted, np.array([40, 50]))
+  np.testing.assert_allclose(found[2], sure, atol=1e-5)

@@ -1,0 +1,55 @@
+"""The page of an exported network, served as anybody would, for tests."""
+
+import contextlib
+import functools
+import importlib.util
+import pathlib
+import threading
+
+import pytest
+
+from savos_jax.exporting import choices
+from savos_jax.exporting import npm
+from savos_jax.exporting import web
+from savos_jax.foundation import errors
+
+BELOW = 'some/where'  # A site need not be at a server's root.
+
+
+def libraries() -> None:
+  """Skips the test where the libraries can't be had."""
+  try:
+    npm.load()
+  except errors.SavosError as error:
+    pytest.skip(f'offline: {str(error).splitlines()[0]}')
+
+
+def write(folder: pathlib.Path, trained) -> pathlib.Path:
+  """Writes the site of a network; returns where."""
+  libraries()
+  out = folder / BELOW
+  web.write(out, trained, choices.Choices())
+  return out
+
+
+@contextlib.contextmanager
+def served(site: pathlib.Path):
+  """Lends the address of a site, by its own serve.py."""
+  spec = importlib.util.spec_from_file_location('serve', site / 'serve.py')
+  assert spec
+  assert spec.loader
+  serve = importlib.util.module_from_spec(spec)
+  spec.loader.exec_module(serve)
+
+  class Quiet(serve.Handler):
+    def log_message(self, *arguments):
+      pass
+
+  with serve.server(0) as server:
+    root = site.parents[len(pathlib.Path(BELOW).parts) - 1]
+    server.RequestHandlerClass = functools.partial(Quiet, directory=root)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    yield f'http://127.0.0.1:{server.server_port}/{BELOW}'
+    server.shutdown()
+    thread.join()
