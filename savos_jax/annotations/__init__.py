@@ -1,1 +1,1 @@
-"""Masks as the files of annotation programs and data sets, and back."""
+"""Converts masks to and from the formats of annotation tools and data sets."""

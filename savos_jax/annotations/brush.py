@@ -1,10 +1,10 @@
-"""Label Studio's runs of brush strokes: bits, of the bytes of an RGBA picture.
+"""Label Studio's run-length encoding of brush strokes in RGBA pictures.
 
-As its frontend packs them (the package rle-pack of thi.ng/umbrella): 32 bits,
-the number of values; 5, the bits of a value less 1; four times 4, the bits of a
-length less 1. Then in turn, until all values are there: a bit that tells of a
-run, 2 that tell which length is used, the length less 1, and the value of the
-run, or as many values as the length says.
+The bit stream of its frontend (the package rle-pack of thi.ng/umbrella): 32
+bits for the number of values; 5 for the bits of a value, less 1; four times 4
+for the bits of a length, less 1. Then, until all values are read: one bit that
+marks a run, 2 that select the width of the length, the length less 1, and the
+value of the run or, without a run, as many values as the length says.
 """
 
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ _LENGTHS = (3, 4, 8, 16)  # Bits of a length.
 
 
 def encode(mask: np.ndarray) -> list[int]:
-  """Returns the bytes of a mask, bool [H, W]: opaque white where it is."""
+  """Encodes a mask, bool [H, W], as opaque white on transparent."""
   flat = np.ravel(mask)
   edges = np.flatnonzero(flat[1:] != flat[:-1]) + 1
   begins = np.concatenate([[0], edges])
@@ -63,10 +63,10 @@ class _Bits:
     self._data, self._at = data, 0
 
   def read(self, count: int) -> int:
-    """Returns the next so many bits as a number.
+    """Reads the next bits as a number.
 
     Raises:
-      ValueError: there are fewer.
+      ValueError: there are not enough bits.
     """
     end = self._at + count
     if end > 8 * len(self._data):
@@ -78,14 +78,14 @@ class _Bits:
 
 
 def decode(data: Sequence[int], size: tuple[int, int]) -> np.ndarray:
-  """Returns the mask, bool [H, W]: what is not wholly transparent.
+  """Decodes a mask, bool [H, W]: all pixels that are not fully transparent.
 
   Args:
-    data: bytes, which are not believed.
-    size: (height, width); what that is must be believed.
+    data: bytes from a file, not trusted.
+    size: (height, width), which must be trusted.
 
   Raises:
-    ValueError: they are no runs of a picture of this size.
+    ValueError: the data does not encode a picture of this size.
   """
   bits = _Bits(bytes(data))
   total, word = bits.read(32), bits.read(5) + 1

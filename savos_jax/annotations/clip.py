@@ -1,4 +1,4 @@
-"""What is written of a video: frames with their masks, in one format."""
+"""The input of the writers: a video's frames with their masks."""
 
 import abc
 from collections.abc import Iterable
@@ -24,10 +24,10 @@ class Clip:
   """A video.
 
   Attributes:
-    name: of it, without a suffix.
-    height: of its frames, pixels.
-    width: of its frames, pixels.
-    objects: id, 1..254 -> what it is called; several may share a name.
+    name: the video's name, without a suffix.
+    height: of the frames, pixels.
+    width: of the frames, pixels.
+    objects: id, 1..254 -> name; several objects may share a name.
   """
 
   name: str
@@ -37,15 +37,15 @@ class Clip:
 
   @functools.cached_property
   def categories(self) -> tuple[str, ...]:
-    """The names of objects, each once, in the order of their ids."""
+    """The distinct names of the objects, in the order of their ids."""
     return tuple(dict.fromkeys(self.objects[i] for i in sorted(self.objects)))
 
   def category(self, object_id: int) -> int:
-    """Returns the place of an object's name in `categories`."""
+    """Returns the index of an object's name in `categories`."""
     return self.categories.index(self.objects[object_id])
 
   def label(self, object_id: int) -> str:
-    """Returns a name that is this object's alone."""
+    """Returns a name that is unique to this object."""
     name = self.objects[object_id]
     shared = sum(name == other for other in self.objects.values()) > 1
     return f'{name} {object_id}' if shared else name
@@ -62,14 +62,12 @@ class Frame:
 
   Attributes:
     index: its number in the file or folder, from 0.
-    name: the stem of files that belong to it.
-    file: the name of its image; where it is one of a video file, that which
-      it would have.
-    seconds: when it is shown; None where the video does not tell.
+    name: the stem of the files that belong to it.
+    file: the name of its image, or the name it would have in a video file.
+    seconds: its timestamp; None if the video has none.
     image: RGB uint8 [H, W, 3].
     labels: uint8 [H, W], 0 = background.
-    confidence: id -> how sure its mask is, 0..1; of objects of which it is
-      known.
+    confidence: id -> confidence of its mask, 0..1, where it is known.
   """
 
   index: int
@@ -81,14 +79,14 @@ class Frame:
   confidence: Mapping[int, float]
 
   def seen(self, clip: Clip) -> Iterator[tuple[int, np.ndarray]]:
-    """Yields id and mask, bool [H, W], of each object that it shows."""
+    """Yields id and mask, bool [H, W], of each visible object."""
     found = np.flatnonzero(np.bincount(self.labels.ravel(), minlength=256))
     for object_id in sorted(clip.objects):
       if object_id in found:
         yield object_id, self.labels == object_id
 
   def jpeg(self) -> bytes:
-    """Returns its image as a file."""
+    """Returns the image as the bytes of a JPEG file."""
     quality = [cv2.IMWRITE_JPEG_QUALITY, _QUALITY]
     return cv2.imencode('.jpg', self.image[..., ::-1], quality)[1].tobytes()
 
@@ -98,50 +96,50 @@ Files = Mapping[str, Iterable[bytes]]
 
 
 class Rows:
-  """Lines of text, kept compressed: there may be some of every frame."""
+  """Lines of text, kept compressed, since every frame may add some."""
 
   def __init__(self):
-    """There are none."""
+    """Starts without lines."""
     self._packed: list[bytes] = []
 
   def __len__(self) -> int:
     return len(self._packed)
 
   def add(self, line: str) -> None:
-    """Takes the next line."""
+    """Adds a line."""
     self._packed.append(zlib.compress(line.encode(), 1))
 
   def __iter__(self) -> Iterator[bytes]:
     return map(zlib.decompress, self._packed)
 
   def joined(self, between: bytes = b'\n') -> Iterator[bytes]:
-    """Yields what a file is to hold: all lines, and what is between them."""
+    """Yields the content of a file: all lines, joined by a separator."""
     for number, line in enumerate(self):
       yield between * (number > 0) + line
 
 
 class Writer(abc.ABC):
-  """Makes the files of one format of one video."""
+  """Writes one video in one format."""
 
   def __init__(self, clip: Clip):
-    """Nothing is told yet."""
+    """Starts without frames."""
     self.clip = clip
 
   @abc.abstractmethod
   def add(self, frame: Frame) -> Files:
-    """Takes the next frame; returns the files that are its own."""
+    """Adds the next frame; returns the files that belong to it alone."""
 
   def end(self) -> Files:
-    """Returns the files of all frames together; called once, after the last."""
+    """Returns the files about the whole video; called once, at the end."""
     return {}
 
 
 def printable(text: str) -> str:
-  """Returns a text with ? for characters that some files can't hold."""
+  """Replaces characters that some formats cannot hold by question marks."""
   return _UNPRINTABLE.sub('?', text)
 
 
 def box(mask: np.ndarray) -> tuple[int, int, int, int]:
-  """Returns a mask's box, (x, y, width, height), of bool [H, W]; pixels."""
+  """Returns the bounding box (x, y, width, height) of bool [H, W], pixels."""
   x, y, width, height = cv2.boundingRect(mask.view(np.uint8))
   return x, y, width, height

@@ -1,7 +1,7 @@
 """COCO's instances: https://cocodataset.org/#format-data.
 
-A category is a name of objects. `track_id` is the object's id, and `score` how
-sure its mask is; both are additions that other programs pass over, or use.
+Each distinct name is a category. `track_id` (the object's id) and `score` (the
+confidence of its mask) are extensions, which other programs use or ignore.
 """
 
 from collections.abc import Callable
@@ -24,12 +24,12 @@ _MOST_IDENTITY = 1 << 31
 
 
 def as_runs(mask: np.ndarray) -> dict[str, Any]:
-  """Returns a segmentation as compressed run lengths, which is exact."""
+  """Returns a segmentation as compressed run lengths, without loss."""
   return {'size': list(mask.shape), 'counts': rle.encode(mask)}
 
 
 def as_polygons(mask: np.ndarray) -> list[list[float]]:
-  """Returns a segmentation as polygons, within a pixel."""
+  """Returns a segmentation as polygons, accurate to a pixel."""
   return [corners.ravel().tolist() for corners in polygons.outlines(mask)]
 
 
@@ -40,7 +40,7 @@ def annotation(
   mask: np.ndarray,
   segmentation: Any,
 ) -> dict[str, Any]:
-  """Returns an object in a frame, without the annotation's id."""
+  """Returns the annotation of an object in a frame, without its id."""
   told = {
     'image_id': frame.index + 1,
     'category_id': clip.category(object_id) + 1,
@@ -62,19 +62,19 @@ def _list(name: str, rows: clip_lib.Rows) -> Iterator[bytes]:
 
 
 class Writer(clip_lib.Writer):
-  """One file."""
+  """Writes one file for the whole video."""
 
   def __init__(
     self, clip: clip_lib.Clip, segmentation: Callable[[np.ndarray], Any]
   ):
-    """Takes how a mask is written: `as_runs` or `as_polygons`."""
+    """Sets how masks are encoded: by `as_runs` or `as_polygons`."""
     super().__init__(clip)
     self._segmentation = segmentation
     self._images = clip_lib.Rows()
     self._annotations = clip_lib.Rows()
 
   def add(self, frame: clip_lib.Frame) -> clip_lib.Files:
-    """Keeps a row for the frame, and one for each object in it."""
+    """Adds a record for the frame and one for each object in it."""
     image = {
       'id': frame.index + 1,
       'file_name': frame.file,
@@ -121,10 +121,10 @@ def with_polygons(clip: clip_lib.Clip) -> Writer:
 
 
 def read(path) -> list[shapes.Shape]:
-  """Reads what is segmented.
+  """Reads the segmented shapes.
 
   Raises:
-    SavosError: the file can't be read, or is none of COCO's instances.
+    SavosError: the file cannot be read, or is not in COCO's instance format.
   """
   told = told_lib.read_json(path)
   names = {}

@@ -1,9 +1,9 @@
 """CVAT for video 1.1: https://docs.cvat.ai/docs/other/xml_format.
 
-Masks are exact. CVAT has no tracks of masks, and of one that it is given it
-keeps the first mask alone: as in its own files, each mask is a track of one
-frame here, and the label tells the object. Polygons are true tracks, one for
-each part of an object, of one group.
+Masks are exact. CVAT does not support tracks of masks and keeps only the first
+mask of one, so each mask is a track of a single frame, as in CVAT's own files,
+and the label identifies the object. Polygons are real tracks, one for each part
+of an object, in one group.
 """
 
 import abc
@@ -36,7 +36,7 @@ def _shape(tag: str, frame: int, outside: bool, **drawn: object) -> Element:
 
 
 def mask_shape(frame: int, mask: np.ndarray) -> Element:
-  """Returns a mask, bool [H, W], that an object has in a frame."""
+  """Returns the element of an object's mask, bool [H, W], in a frame."""
   x, y, width, height = clip_lib.box(mask)
   counts = rle.encode_rows(mask[y : y + height, x : x + width])
   runs = ', '.join(map(str, counts))
@@ -47,7 +47,7 @@ def mask_shape(frame: int, mask: np.ndarray) -> Element:
 def polygon_shape(
   frame: int, corners: np.ndarray, outside: bool = False
 ) -> Element:
-  """Returns a polygon, float64 [N, 2], that an object has in a frame."""
+  """Returns the element of an object's polygon, float64 [N, 2], in a frame."""
   points = ';'.join(f'{x:.2f},{y:.2f}' for x, y in corners)
   return _shape('polygon', frame, outside, points=points)
 
@@ -80,7 +80,7 @@ class _Writer(clip_lib.Writer):
     self._frames = 0
 
   def add(self, frame: clip_lib.Frame) -> clip_lib.Files:
-    """Keeps what is in a frame."""
+    """Adds a frame."""
     self._frames = frame.index + 1
     self._add(frame)
     return {}
@@ -128,10 +128,10 @@ class _Writer(clip_lib.Writer):
 
 
 class Masks(_Writer):
-  """A track a mask."""
+  """Writes a track for each mask."""
 
   def __init__(self, clip: clip_lib.Clip):
-    """Nothing is told yet."""
+    """Starts without frames."""
     super().__init__(clip)
     self._ids: list[int] = []
     self._drawn = clip_lib.Rows()
@@ -154,10 +154,10 @@ class Masks(_Writer):
 
 
 class Polygons(_Writer):
-  """A track a part of an object: of the largest part, the next, and so on."""
+  """Writes a track for each part of an object, in order of size."""
 
   def __init__(self, clip: clip_lib.Clip):
-    """Nothing is told yet."""
+    """Starts without frames."""
     super().__init__(clip)
     self._drawn: dict[tuple[int, int], clip_lib.Rows] = {}
     self._last: dict[tuple[int, int], np.ndarray] = {}
@@ -184,10 +184,10 @@ class Polygons(_Writer):
 
 
 def read(path) -> list[shapes.Shape]:
-  """Reads masks and polygons of keyframes; other shapes are passed over.
+  """Reads masks and polygons of keyframes; skips other shapes.
 
   Raises:
-    SavosError: the file can't be read, or is none of CVAT's.
+    SavosError: the file cannot be read, or is not in CVAT's format.
   """
   root = told_lib.read_xml(path)
   if root.tag != 'annotations':
@@ -235,7 +235,7 @@ class _Attributes:
     return told_lib.Told(self.path, values, told.place).numbers()
 
   def group(self) -> int | None:
-    """Returns the group's number; 0 is none."""
+    """Returns the number of the group; 0: none."""
     known = self.get('group_id').value is not None
     return (self.whole('group_id', 0, _NUMBER) if known else 0) or None
 

@@ -1,7 +1,6 @@
-"""The formats that a video's masks are written in.
+"""The formats in which masks can be exported.
 
-Their modules are imported where they are used: a program's help needs the names
-alone.
+Their modules are imported on use: a program's help needs only the names.
 """
 
 from __future__ import annotations
@@ -18,8 +17,8 @@ class Format(typing.NamedTuple):
 
   Attributes:
     module: of this package.
-    maker: what in it makes a `clip.Writer` of a `clip.Clip`.
-    says: what is written, for people.
+    maker: the name there that turns a `clip.Clip` into a `clip.Writer`.
+    says: a description of what is written.
   """
 
   module: str
@@ -44,7 +43,7 @@ FORMATS = {
 
 
 def writer(name: str, clip: clip_lib.Clip) -> clip_lib.Writer:
-  """Returns what makes the files of a video in a format.
+  """Returns the writer of a video in a format.
 
   Args:
     name: of the format.

@@ -1,7 +1,7 @@
-"""Label Studio's tasks, one a frame, with brush strokes as predictions.
+"""Label Studio tasks, one for each frame, with brush strokes as predictions.
 
-https://labelstud.io/guide/predictions. Images are named as those of a local
-storage whose folder is that of the results.
+https://labelstud.io/guide/predictions. Images are referenced as in a local
+storage whose folder is the results folder.
 """
 
 from collections.abc import Callable
@@ -29,7 +29,7 @@ _UPLOADED = re.compile('^[0-9a-f]{8}-')
 def result(
   clip: clip_lib.Clip, frame: clip_lib.Frame, object_id: int, mask: np.ndarray
 ) -> dict[str, Any]:
-  """Returns an object in a frame."""
+  """Returns the result entry of an object in a frame."""
   told = {
     'id': f'{frame.index}_{object_id}',
     'type': 'brushlabels',
@@ -50,7 +50,7 @@ def result(
 
 
 def config(clip: clip_lib.Clip) -> str:
-  """Returns the labelling interface that the tasks are made for."""
+  """Returns the labelling interface for the tasks."""
   view = ElementTree.Element('View')
   ElementTree.SubElement(view, 'Image', name=_TO, value='$image')
   tags = ElementTree.SubElement(view, 'BrushLabels', name=_FROM, toName=_TO)
@@ -87,10 +87,11 @@ class Writer(clip_lib.Writer):
 
 
 def read(path) -> list[shapes.Shape]:
-  """Reads brush strokes and polygons of annotations, else of predictions.
+  """Reads brush strokes and polygons of annotations or, without any, of
+  predictions.
 
   Raises:
-    SavosError: the file can't be read, or holds no tasks.
+    SavosError: the file cannot be read, or holds no tasks.
   """
   told = told_lib.read_json(path)
   tasks = [told] if isinstance(told.value, dict) else told.items()

@@ -1,7 +1,8 @@
-"""labelme's JSON, one a frame: https://github.com/wkentaro/labelme.
+"""labelme's JSON, one file for each frame: https://github.com/wkentaro/labelme.
 
-Masks are written as shapes of type `mask`, a PNG within a box: a polygon of
-labelme has no holes, and an object of several parts would be several shapes.
+Masks are written as shapes of type `mask`, a PNG inside a box: labelme's
+polygons have no holes, and an object in several parts would become several
+shapes.
 """
 
 import base64
@@ -29,7 +30,7 @@ _MOST_GROUP = 1 << 31
 def shape(
   clip: clip_lib.Clip, frame: clip_lib.Frame, object_id: int, mask: np.ndarray
 ) -> dict[str, Any]:
-  """Returns an object in a frame."""
+  """Returns the shape of an object in a frame."""
   x, y, width, height = clip_lib.box(mask)
   inside = mask[y : y + height, x : x + width].astype(np.uint8) * 255
   png = cv2.imencode('.png', inside)[1].tobytes()
@@ -70,10 +71,10 @@ class Writer(clip_lib.Writer):
 
 
 def read(path) -> list[shapes.Shape]:
-  """Reads masks and polygons; other shapes are passed over.
+  """Reads masks and polygons; skips other shapes.
 
   Raises:
-    SavosError: the file can't be read, or is none of labelme's.
+    SavosError: the file cannot be read, or is not in labelme's format.
   """
   told = told_lib.read_json(path)
   size = told.size('imageHeight', 'imageWidth')

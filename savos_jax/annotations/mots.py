@@ -1,8 +1,10 @@
-"""MOTS as MOTSChallenge has it: a line an object and frame, COCO's runs.
+"""MOTSChallenge's format: a line for each object and frame, with COCO's run
+lengths.
 
 time_frame id class_id height width rle; frames are numbered from 1, and an id
-is 1000 times the class and the object's. The classes are 1 (car) and 2
-(pedestrian); its programs know no others, so what is no car is of class 2.
+is 1000 times the class plus the object's id. The classes are 1 (car) and 2
+(pedestrian). The official tools know no others, so everything that is not a car
+has class 2.
 """
 
 from savos_jax.annotations import clip as clip_lib
@@ -24,15 +26,15 @@ def line(
 
 
 class Writer(clip_lib.Writer):
-  """One file, named as the video."""
+  """Writes one file, named after the video."""
 
   def __init__(self, clip: clip_lib.Clip):
-    """Nothing is told yet."""
+    """Starts without frames."""
     super().__init__(clip)
     self._lines = clip_lib.Rows()
 
   def add(self, frame: clip_lib.Frame) -> clip_lib.Files:
-    """Keeps a line an object."""
+    """Adds a line for each object."""
     for object_id, mask in frame.seen(self.clip):
       self._lines.add(line(self.clip, frame, object_id, mask))
     return {}

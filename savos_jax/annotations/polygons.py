@@ -1,7 +1,7 @@
 """Masks as polygons.
 
-Coordinates are those of COCO: (0, 0) is the upper left corner of the picture,
-(0.5, 0.5) the middle of its first pixel.
+Coordinates follow COCO: (0, 0) is the upper left corner of the picture, (0.5,
+0.5) the centre of its first pixel.
 """
 
 from collections.abc import Sequence
@@ -17,18 +17,19 @@ _FINER = 2  # So that what is one pixel wide has an area.
 
 
 def outlines(mask: np.ndarray, finer: int = _FINER) -> list[np.ndarray]:
-  """Returns a polygon a part of a mask, the largest first.
+  """Returns one polygon for each part of a mask, the largest first.
 
-  A hole is a part of its polygon: a cut leads to it and back again.
+  A hole becomes part of its polygon, connected by a cut.
 
   Args:
     mask: bool [H, W].
-    finer: 2: along the mask's edge. 1: through the middles of its outermost
-      pixels, for programs that fill polygons with their outlines (OpenCV).
+    finer: 2: along the edge of the mask. 1: through the centres of its
+      outermost pixels, for programs that fill a polygon including its outline
+      (OpenCV).
 
   Returns:
-    Corners, float64 [N, 2] as (x, y), at least 3 in each; within a pixel of
-    the mask's edge.
+    Vertices (x, y), float64 [N, 2], at least 3 each; within a pixel of the edge
+    of the mask.
   """
   x, y, width, height = cv2.boundingRect(mask.view(np.uint8))
   if not width:
@@ -77,16 +78,16 @@ def _area(polygon: np.ndarray) -> float:
 def fill(
   polygons: Sequence[Sequence[float]], size: tuple[int, int]
 ) -> np.ndarray:
-  """Returns what is inside of any of some polygons, bool [H, W].
+  """Fills polygons; returns their union, bool [H, W].
 
   Args:
-    polygons: x and y of the corners in turn, finite numbers, which else are not
-      believed; what is outside of the picture is moved to its border.
-    size: (height, width) of the picture; what that is must be believed.
+    polygons: x and y of the vertices in turn; finite, but otherwise not
+      trusted. Vertices outside the picture are moved to its border.
+    size: (height, width) of the picture, which must be trusted.
 
   Raises:
-    ValueError: there is none, one has fewer than 3 corners, or an outline is
-      longer than any.
+    ValueError: there is no polygon, one has fewer than 3 vertices, or an
+      outline is implausibly long.
   """
   height, width = size
   outlined = []

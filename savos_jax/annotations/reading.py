@@ -1,4 +1,4 @@
-"""First masks out of files of other programs, recognised by what is in them."""
+"""Reads first masks from the files of other programs, recognised by content."""
 
 from collections.abc import Sequence
 import os
@@ -18,7 +18,7 @@ _ALL = 'COCO, labelme, CVAT (XML) or Label Studio'
 
 
 def is_annotations(path: str | os.PathLike) -> bool:
-  """Whether a file is one of annotations, by its name."""
+  """Whether a file name is that of annotations."""
   return pathlib.Path(path).suffix.lower() in SUFFIXES
 
 
@@ -47,19 +47,20 @@ def read(
   """Reads masks and polygons.
 
   Args:
-    paths: files of one format, at least one: as labelme has one a frame.
+    paths: one or more files of one format (labelme has one for each frame).
     frames: of the video.
-    given: of each file the frame of its one picture; None: the file tells. One
-      file alone whose one picture is called otherwise is of the first frame.
+    given: for each file, the frame of its only picture; None: the file says.
+      The only picture of a single file is the first frame if its name matches
+      no frame.
 
   Returns:
-    Labels of each frame that the files have shapes of, and the objects' names.
-    Numbers of objects are those of the files (tracks, groups, names as
-    object_3) where these are 1 to 254, else 1, 2, ... as they come.
+    Labels of each frame with shapes, and the names of the objects. Objects keep
+    the numbers of the files (tracks, groups, names such as object_3) if they
+    are 1 to 254; otherwise they are numbered 1, 2, ... in order.
 
   Raises:
-    SavosError: a file can't be read, is of another format than the first, or
-      does not tell which frames or objects are meant.
+    SavosError: a file cannot be read, has another format than the first, or
+      does not identify its frames or objects.
   """
   modules = {_module(path) for path in paths}
   if len(modules) > 1:

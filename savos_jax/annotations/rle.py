@@ -1,7 +1,7 @@
-"""Masks as lengths of runs: COCO's, column by column, and CVAT's, row by row.
+"""Run-length encoding of masks: COCO's by columns and CVAT's by rows.
 
-Runs of pixels outside and inside take turns; the first is outside, and may be
-of no length.
+Runs of background and object alternate; the first is background and may have
+length 0.
 """
 
 from collections.abc import Sequence
@@ -26,20 +26,20 @@ def encode(mask: np.ndarray) -> str:
 
 
 def decode(counts: str | Sequence[int], size: tuple[int, int]) -> np.ndarray:
-  """Returns the mask of COCO's counts, compressed or not.
+  """Decodes COCO's run lengths, compressed or not.
 
-  Not by pycocotools: where the counts are fewer than the pixels, it returns
-  memory that nobody has written.
+  pycocotools is not used because it returns uninitialised memory if the run
+  lengths cover fewer pixels than the picture has.
 
   Args:
-    counts: which are not believed.
-    size: (height, width); what that is must be believed.
+    counts: run lengths from a file, not trusted.
+    size: (height, width), which must be trusted.
 
   Returns:
     The mask, bool [H, W].
 
   Raises:
-    ValueError: they are not the counts of a mask of this size.
+    ValueError: the run lengths do not fit a mask of this size.
   """
   if isinstance(counts, str):
     counts = _uncompressed(counts)
@@ -80,7 +80,7 @@ def _filled(counts: Sequence[int] | np.ndarray, pixels: int) -> np.ndarray:
 
 
 def encode_rows(mask: np.ndarray) -> list[int]:
-  """Returns the lengths of runs, row by row.
+  """Encodes a mask by rows.
 
   Args:
     mask: bool [H, W].
@@ -91,14 +91,14 @@ def encode_rows(mask: np.ndarray) -> list[int]:
 
 
 def decode_rows(counts: Sequence[int], size: tuple[int, int]) -> np.ndarray:
-  """Returns the mask, bool [H, W], of lengths of runs, row by row.
+  """Decodes a mask, bool [H, W], encoded by rows.
 
   Args:
-    counts: which are not believed.
-    size: (height, width); what that is must be believed.
+    counts: run lengths from a file, not trusted.
+    size: (height, width), which must be trusted.
 
   Raises:
-    ValueError: they are not the counts of a mask of this size.
+    ValueError: the run lengths do not fit a mask of this size.
   """
   height, width = size
   return _filled(counts, height * width).reshape(height, width)

@@ -1,4 +1,4 @@
-"""Shapes that somebody has drawn, as labels of frames."""
+"""Converts drawn shapes into labels of frames."""
 
 from collections.abc import Callable
 from collections.abc import Hashable
@@ -28,14 +28,14 @@ _NAMED = re.compile(r'object_(\d{1,3})', re.ASCII)
 
 @dataclasses.dataclass(frozen=True)
 class Frames:
-  """The frames of a video, as annotations name them.
+  """The frames of a video, by the names that annotations use.
 
   Attributes:
     name: of the video.
-    numbers: the number of a frame in its file or folder -> that in the part of
-      it that is meant, both from 0.
-    stems: of a folder of images: name without suffix -> number in the part.
-      None: a video file, whose frames are named by their numbers.
+    numbers: frame number in the file or folder -> frame number in the selected
+      part, both from 0.
+    stems: for a folder of images, name without suffix -> frame number in the
+      selected part. None: a video file, whose frames are named by number.
   """
 
   name: str
@@ -43,7 +43,7 @@ class Frames:
   stems: Mapping[str, int] | None = None
 
   def find(self, file: str, number: int | None) -> int | None:
-    """Returns the frame of an image, or of a number, if there is one."""
+    """Returns the frame of an image or number, if there is one."""
     if number is not None:
       return self.numbers.get(number)
     stem = pathlib.PurePosixPath(file.replace('\\', '/')).stem
@@ -55,17 +55,17 @@ class Frames:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Shape:
-  """What somebody has drawn.
+  """A drawn shape.
 
   Attributes:
-    path: of the file.
-    place: where in it, for messages.
-    file: the name of the frame's image, '' where it has none.
-    frame: the number of the frame, from 0; None: `file` tells.
-    label: what it is called.
-    identity: of its object, in all frames; None: the label tells.
-    size: (height, width) of the picture that it is drawn on.
-    draw: makes the mask, bool [H, W]; may raise ValueError.
+    path: the file it is from.
+    place: where it is in the file, for messages.
+    file: the name of the frame's image; '' if it has none.
+    frame: the frame number, from 0; None: `file` identifies the frame.
+    label: its name.
+    identity: identifies its object in all frames; None: the label does.
+    size: (height, width) of the picture it was drawn on.
+    draw: returns the mask, bool [H, W]; may raise ValueError.
   """
 
   path: str | os.PathLike
@@ -80,12 +80,12 @@ class Shape:
 
 @dataclasses.dataclass(frozen=True)
 class Found:
-  """What annotations hold.
+  """The content of annotations.
 
   Attributes:
-    labels: number of a frame, from 0 -> labels uint8 [H, W], of the size that
-      the file states; at least one object in each.
-    names: id of each object in them -> what it is called.
+    labels: frame number, from 0 -> labels uint8 [H, W], of the size stated in
+      the file, with at least one object.
+    names: id of each object -> name.
   """
 
   labels: Mapping[int, np.ndarray]
@@ -100,18 +100,19 @@ def frames_of(
   given: int | None = None,
   alone: bool = False,
 ) -> list[tuple[int, Shape]]:
-  """Tells the frames of shapes; leaves out those of others.
+  """Assigns shapes to frames; drops those of other videos.
 
   Args:
-    path: of the file that they are from.
-    shapes: all that it holds.
+    path: the file they are from.
+    shapes: all shapes of the file.
     frames: of the video.
-    given: the frame that its one picture is of, whatever that is called.
-    alone: whether one picture that is called otherwise is of the first frame.
+    given: the frame of its only picture, whatever its name.
+    alone: whether a single picture whose name matches no frame is the first
+      frame.
 
   Raises:
-    SavosError: there is no shape, none is of a frame of the video, or several
-      pictures are to be one frame.
+    SavosError: there is no shape, none belongs to a frame of the video, or
+      several pictures claim one frame.
   """
   if not shapes:
     raise told_lib.error(
@@ -249,14 +250,14 @@ def _paint(drawn: Sequence[tuple[int, Shape]]) -> np.ndarray:
 
 
 def to_labels(found: Sequence[tuple[int, Shape]], telling: str) -> Found:
-  """Returns labels of all frames that have shapes.
+  """Returns the labels of all frames with shapes.
 
   Args:
     found: shapes with their frames, as `frames_of`; at least one.
-    telling: what tells in their format which shapes are of one object.
+    telling: the field of the format that identifies objects, for messages.
 
   Raises:
-    SavosError: an object can't be told, or a shape is damaged.
+    SavosError: an object cannot be identified, or a shape is damaged.
   """
   path = found[0][1].path
   if len(found) > _MOST_SHAPES:

@@ -1,4 +1,4 @@
-"""A table with a row a frame and object, as CSV or Parquet."""
+"""A table with one row for each frame and object, as CSV or Parquet."""
 
 import io
 from typing import Any
@@ -36,7 +36,7 @@ def _rounded(value: float | None, digits: int) -> float | None:
 def row(
   clip: clip_lib.Clip, frame: clip_lib.Frame, object_id: int
 ) -> tuple[Any, ...]:
-  """Returns a row; None where something is not there or not known."""
+  """Returns a row; unknown values are None."""
   mask = frame.labels == object_id
   area = int(np.count_nonzero(mask))
   box, middle = (None,) * 4, (None, None)
@@ -62,7 +62,7 @@ def row(
 
 
 def to_csv(rows: list[tuple[Any, ...]]) -> bytes:
-  """Returns rows as CSV, an empty cell where one is None."""
+  """Returns rows as CSV; None becomes an empty cell."""
   cells = (['' if cell is None else cell for cell in told] for told in rows)
   return spreadsheets.to_csv([COLUMNS, *cells]).encode()
 
@@ -85,16 +85,16 @@ def to_parquet(rows: list[tuple[Any, ...]]) -> bytes:
 
 
 class Writer(clip_lib.Writer):
-  """One file."""
+  """Writes one file for the whole video."""
 
   def __init__(self, clip: clip_lib.Clip, name: str, encode):
-    """Takes the file's name and what makes it of rows."""
+    """Sets the name of the file and the function that encodes the rows."""
     super().__init__(clip)
     self._name, self._encode = name, encode
     self._rows: list[tuple[Any, ...]] = []
 
   def add(self, frame: clip_lib.Frame) -> clip_lib.Files:
-    """Keeps a row an object."""
+    """Adds a row for each object."""
     for object_id in sorted(self.clip.objects):
       self._rows.append(row(self.clip, frame, object_id))
     return {}

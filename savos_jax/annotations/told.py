@@ -1,6 +1,6 @@
-"""What files of others tell, which is not believed.
+"""Checked access to values from untrusted files.
 
-Each value knows its place, so that what is wrong with it can be said.
+Each value knows its place in the file, so that errors can name it.
 """
 
 from collections.abc import Iterator
@@ -24,7 +24,7 @@ _NO_NUMBER = 'NaN, Infinity: no numbers of JSON'
 
 
 def error(path, found: str, hint: str) -> errors.SavosError:
-  """Returns what to say of a file."""
+  """Returns the error about a file."""
   return errors.SavosError(f'{path}: {found}\n  {hint}')
 
 
@@ -32,7 +32,7 @@ def read_bytes(path: str | os.PathLike) -> bytes:
   """Reads a file.
 
   Raises:
-    SavosError: it is missing, no file, or too large.
+    SavosError: it is missing, not a file, or too large.
   """
   found = files.problem(path)
   if found:
@@ -54,8 +54,8 @@ class Told:
 
   Attributes:
     path: of the file.
-    place: in it, as 'images[3].id'; '' for all of it.
-    value: as JSON gives it.
+    place: in the file, such as 'images[3].id'; '' for the whole file.
+    value: as parsed from JSON.
   """
 
   def __init__(self, path, value: Any, place: str = ''):
@@ -63,21 +63,21 @@ class Told:
     self.path, self.value, self.place = path, value, place
 
   def error(self, expected: str) -> errors.SavosError:
-    """Returns what to say where something else was expected."""
+    """Returns the error for a value other than the expected one."""
     found = 'missing' if self.value is None else reprlib.repr(self.value)
     return error(
       self.path, f'{self.place or "it"} is {found}.', f'Expected {expected}.'
     )
 
   def has(self, name: str) -> bool:
-    """Whether a field is there, and is not null."""
+    """Whether a field is present and not null."""
     return isinstance(self.value, dict) and self.value.get(name) is not None
 
   def field(self, name: str) -> 'Told':
-    """Returns a field; its value is None where it is not there.
+    """Returns a field; its value is None if it is absent.
 
     Raises:
-      SavosError: this has no fields.
+      SavosError: this is not an object.
     """
     if not isinstance(self.value, dict):
       raise self.error('names and values')
@@ -85,10 +85,10 @@ class Told:
     return Told(self.path, self.value.get(name), place)
 
   def items(self) -> Iterator['Told']:
-    """Yields what is in a list.
+    """Yields the items of a list.
 
     Raises:
-      SavosError: this is no list.
+      SavosError: this is not a list.
     """
     if not isinstance(self.value, list):
       raise self.error('a list')
@@ -96,20 +96,20 @@ class Told:
       yield Told(self.path, item, f'{self.place}[{number}]')
 
   def text(self) -> str:
-    """Returns a text.
+    """Returns a string.
 
     Raises:
-      SavosError: this is none.
+      SavosError: this is not a string.
     """
     if not isinstance(self.value, str):
       raise self.error('a text')
     return self.value
 
   def whole(self, least: int, most: int) -> int:
-    """Returns a whole number, from `least` to `most`.
+    """Returns an integer from `least` to `most`.
 
     Raises:
-      SavosError: this is none.
+      SavosError: this is not such an integer.
     """
     value = self.value
     if isinstance(value, float) and value.is_integer():
@@ -119,10 +119,10 @@ class Told:
     return value
 
   def numbers(self) -> list[float]:
-    """Returns a list of finite numbers, none of them absurd.
+    """Returns a list of finite numbers of plausible size.
 
     Raises:
-      SavosError: this is none.
+      SavosError: this is not such a list.
     """
     value = self.value
     if not isinstance(value, list) or not all(map(_is_number, value)):
@@ -130,10 +130,10 @@ class Told:
     return value
 
   def size(self, height: str, width: str) -> tuple[int, int]:
-    """Returns the size of a picture, from the fields of these names.
+    """Returns the size of a picture from the named fields.
 
     Raises:
-      SavosError: they are not there, or too large.
+      SavosError: a field is missing or too large.
     """
     rows = self.field(height).whole(1, masks.MOST_PIXELS)
     columns = self.field(width).whole(1, masks.MOST_PIXELS // rows)
@@ -152,7 +152,7 @@ def read_json(path: str | os.PathLike) -> Told:
   """Reads a JSON file.
 
   Raises:
-    SavosError: it can't be read, is too large or no JSON.
+    SavosError: it cannot be read, is too large, or is not JSON.
   """
   data = read_bytes(path)
   try:
@@ -166,7 +166,7 @@ def read_xml(path: str | os.PathLike) -> ElementTree.Element:
   """Reads an XML file, without entities or a document type.
 
   Raises:
-    SavosError: it can't be read, is too large, or no XML.
+    SavosError: it cannot be read, is too large, or is not XML.
   """
   data = read_bytes(path)
   try:

@@ -1,9 +1,9 @@
-"""YOLO segmentation as Ultralytics has it: a text a frame, polygons in it.
+"""Ultralytics' YOLO segmentation: a text file of polygons for each frame.
 
-https://docs.ultralytics.com/datasets/segment. A line is an object: its class
-and one polygon, in shares of width and height. An object of several parts has a
-line for each. Polygons pass through pixels: they are read by OpenCV, which
-fills the outline, too, from whole numbers.
+https://docs.ultralytics.com/datasets/segment. Each line has a class and one
+polygon, as fractions of width and height; an object in several parts has
+several lines. Polygons pass through pixel centres, because the reader is
+OpenCV, which rounds to integers and fills the outline as well.
 """
 
 import yaml
@@ -17,7 +17,7 @@ _INSIDE = 0.25
 
 
 def lines(clip: clip_lib.Clip, frame: clip_lib.Frame) -> str:
-  """Returns what is said of a frame."""
+  """Returns the lines of a frame."""
   found = []
   for object_id, mask in frame.seen(clip):
     for corners in polygons.outlines(mask, finer=1):
@@ -38,7 +38,7 @@ class Writer(clip_lib.Writer):
     }
 
   def end(self) -> clip_lib.Files:
-    """Returns what a training reads first."""
+    """Returns the file that describes the data set."""
     told = {
       'path': '.',
       'train': 'images/train',

@@ -1,4 +1,6 @@
-"""YouTube-VOS: an indexed PNG a frame, and meta.json with the objects."""
+"""YouTube-VOS: an indexed PNG for each frame, and meta.json with the
+objects.
+"""
 
 import json
 
@@ -10,7 +12,7 @@ class Writer(clip_lib.Writer):
   """Annotations/VIDEO/FRAME.png and meta.json."""
 
   def __init__(self, clip: clip_lib.Clip):
-    """Nothing is told yet."""
+    """Starts without frames."""
     super().__init__(clip)
     self._frames: dict[int, list[str]] = {i: [] for i in sorted(clip.objects)}
 
@@ -22,7 +24,7 @@ class Writer(clip_lib.Writer):
     return {path: [masks.encode_mask(frame.labels)]}
 
   def end(self) -> clip_lib.Files:
-    """Returns which object is in which frames."""
+    """Returns the file that lists the frames of each object."""
     objects = {
       str(object_id): {
         'category': self.clip.objects[object_id],

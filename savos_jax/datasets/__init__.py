@@ -1,1 +1,1 @@
-"""Data sets on disk, their images and masks, one record for all. No jax."""
+"""Data sets on disk, read into one kind of record. Independent of JAX."""

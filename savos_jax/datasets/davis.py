@@ -6,7 +6,7 @@ ROOT/
   ImageSets/<year>/<split>.txt         a sequence's name a line, or
   ImageSets/<resolution>/<split>.txt   (2016 zip) a frame's and a mask's path
 
-Or as YouTube-VOS, MOSE and LVOS have it, where a split is a folder:
+Or the layout of YouTube-VOS, MOSE and LVOS, with a folder for each split:
 
 ROOT/<split>/JPEGImages/<sequence>/00000.jpg ...
 ROOT/<split>/Annotations/<sequence>/00000.png ...
@@ -64,10 +64,10 @@ def listing(folder: pathlib.Path) -> str:
 def image_list(
   root: pathlib.Path, year: str, resolution: str, split: str
 ) -> pathlib.Path:
-  """Returns the path of a split's list.
+  """Returns the path of the image list of a split.
 
   Raises:
-    SavosError: there is none.
+    SavosError: there is no such list.
   """
   candidates = [
     root / 'ImageSets' / year / f'{split}.txt',
@@ -85,17 +85,17 @@ def image_list(
 
 
 def read_image_list(path: pathlib.Path) -> list[str]:
-  """Reads the sequence names of an image list, in order, each once.
+  """Reads the distinct sequence names of an image list, in order.
 
   Args:
-    path: a text file; a line is a name, or (DAVIS 2016 zip) a frame's path
-      and its mask's path, whose folder names the sequence.
+    path: a text file. Each line is a name or, in the DAVIS 2016 zip, the paths
+      of a frame and its mask, whose folder is the name.
 
   Returns:
     The names.
 
   Raises:
-    SavosError: the list is unreadable, empty, or a line is of neither form.
+    SavosError: the list is unreadable or empty, or a line has neither form.
   """
   lines = files.read_text(path).splitlines()
   names: dict[str, None] = {}
@@ -259,26 +259,27 @@ def load(
   resolution: str = '480p',
   kind: type[sequences.Sequence] = sequences.Sequence,
 ) -> list[sequences.Sequence]:
-  """Opens a split of DAVIS, or of a data set in the layout of YouTube-VOS.
+  """Opens a split of DAVIS, or of a data set laid out like YouTube-VOS.
 
-  Frames and masks may be every fifth, say; frames without a mask are taken.
-  What is missing from a regular row is logged.
+  Frames and masks may be sparse, for example every fifth, and frames without a
+  mask are kept. Gaps in an otherwise regular sequence are logged.
 
   Args:
-    root: the folder with JPEGImages, Annotations and ImageSets; or that with a
-      folder a split, which has JPEGImages and Annotations.
-    split: name of the image list: 'train', 'val', ...; or of the folder.
+    root: the folder with JPEGImages, Annotations and ImageSets, or with a
+      folder for each split that has JPEGImages and Annotations.
+    split: name of the image list, 'train', 'val', ..., or of the folder.
     year: '2016' (all ids are one object) or '2017' (each id is an object).
-    resolution: folder below JPEGImages and Annotations: '480p', '1080p',
-      'Full-Resolution', ...; not where splits are folders.
-    kind: class of the records.
+    resolution: folder in JPEGImages and Annotations: '480p', '1080p',
+      'Full-Resolution', ...; ignored if splits are folders.
+    kind: class of the records to make.
 
   Returns:
-    One record a sequence, in the list's order.
+    One record for each sequence, in the order of the list.
 
   Raises:
-    SavosError: anything missing or malformed that shows without reading every
-      frame; the rest shows when `Sequence.frame` or `.labels` reads it.
+    SavosError: anything is missing or malformed, as far as can be seen without
+      reading every frame; the rest is reported by `Sequence.frame` and
+      `.labels`.
   """
   root = pathlib.Path(root).expanduser()
   if year not in YEARS:
@@ -297,7 +298,7 @@ def load_annotations(
   merge_objects: bool,
   kind: type[sequences.Sequence] = sequences.Sequence,
 ) -> list[sequences.Sequence]:
-  """Opens masks alone; frames are not looked for.
+  """Opens masks without frames.
 
   Args:
     folder: holds `<sequence>/00000.png ...`: Annotations/480p.
@@ -306,7 +307,7 @@ def load_annotations(
     kind: class of the records.
 
   Returns:
-    One record a sequence, without frames.
+    One record for each sequence, without frames.
 
   Raises:
     SavosError: as `load`.

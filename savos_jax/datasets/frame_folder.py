@@ -1,8 +1,8 @@
-"""The images of a folder, in order of time: one rule for every program.
+"""The images of a folder in temporal order: one rule for all programs.
 
-Whatever the case of their suffix; hidden files (macOS leaves '._1.jpg') are
-none. Numbers in names count by value: 2 comes before 10, 1 and 00001 are one
-frame, and a folder that has both is refused.
+The case of the suffix does not matter, and hidden files (macOS leaves
+'._1.jpg') are ignored. Numbers in names are compared by value: 2 comes before
+10; 1 and 00001 are the same frame, and a folder with both is refused.
 """
 
 import collections
@@ -24,7 +24,7 @@ Key = tuple[str | int, ...]
 
 
 def key(stem: str) -> Key:
-  """Returns what a file's name without suffix is ordered and compared by."""
+  """Returns the sort key of a file name without suffix."""
   parts = re.split('([0-9]+)', stem.casefold())
   return tuple(int(p) if i % 2 else p for i, p in enumerate(parts))
 
@@ -45,10 +45,10 @@ def _images(folder: pathlib.Path, suffixes: tuple[str, ...]) -> Iterator[str]:
 
 
 def holds(folder: pathlib.Path, suffixes: tuple[str, ...]) -> bool:
-  """Tells whether a folder has an image.
+  """Whether a folder has an image.
 
   Raises:
-    SavosError: as `read`, but for images of one number.
+    SavosError: as `read`, except for images with the same number.
   """
   return next(_images(folder, suffixes), None) is not None
 
@@ -56,18 +56,18 @@ def holds(folder: pathlib.Path, suffixes: tuple[str, ...]) -> bool:
 def read(
   folder: pathlib.Path, suffixes: tuple[str, ...]
 ) -> dict[Key, pathlib.Path]:
-  """Finds the images of a folder.
+  """Lists the images of a folder.
 
   Args:
-    folder: that is there.
-    suffixes: of the images, in lower case with the dot: `FRAMES` or `MASKS`.
+    folder: an existing folder.
+    suffixes: of the images, lower case with dot: `FRAMES` or `MASKS`.
 
   Returns:
-    Key of its name -> file, in order of time; empty where there is none.
+    Sort key -> file, in temporal order; empty if there are none.
 
   Raises:
-    SavosError: two images have one number, as 1.jpg and 00001.jpg or 1.png;
-      the folder can't be read.
+    SavosError: two images have the same number, such as 1.jpg and 00001.jpg or
+      1.png; the folder cannot be read.
   """
   found: dict[Key, str] = {}
   for name in sorted(_images(folder, suffixes)):
@@ -82,7 +82,7 @@ def read(
 
 
 def numbers(keys: Iterable[Key]) -> list[int] | None:
-  """Returns the numbers at the end of names; None where these differ in more.
+  """Returns the numbers at the end of names, or None if the rest differs.
 
   Args:
     keys: at least one, in order.
@@ -95,16 +95,16 @@ def numbers(keys: Iterable[Key]) -> list[int] | None:
 
 
 def gaps(row: Sequence[int]) -> tuple[int, list[int]]:
-  """Finds what a regular row of numbers lacks.
+  """Finds the gaps in a regular series of numbers.
 
-  Its step is the distance that more than half of its neighbours have: every
-  frame, or every fifth. A row without such a step lacks nothing.
+  The step is the difference of more than half of the neighbours: every frame,
+  or every fifth. A series without such a step has no gaps.
 
   Args:
-    row: ascending.
+    row: the numbers, ascending.
 
   Returns:
-    How many it lacks, and the first few.
+    How many are missing, and the first few of them.
   """
   pairs = list(itertools.pairwise(row))
   steps = collections.Counter(b - a for a, b in pairs).most_common(1)

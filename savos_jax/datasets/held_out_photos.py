@@ -1,10 +1,9 @@
-"""Which photos no training may see, decided by their names alone.
+"""Decides by name which photos are held out of training.
 
-The generated validation clips (data/rival_clips.py) are made of these photos
-only, and training leaves out exactly these, so that a score on the clips
-says how well objects are followed that the network never met.  The rule
-depends on nothing but the name: it stays the same when folders are added,
-left out or listed in another order.
+The generated validation clips (synthetic/rival_clips.py) use only these photos,
+and training excludes exactly these, so a score on the clips measures how well
+the network follows objects it has never seen. The rule depends only on the
+name: it does not change when folders are added, removed or reordered.
 """
 
 import zlib
@@ -14,7 +13,7 @@ HELD_OUT_ONE_IN = 25
 
 
 def is_held_out(name: str) -> bool:
-  """Whether training must leave this photo out.
+  """Whether training must exclude this photo.
 
   name: 'FOLDER/STEM', the record's name that stills.load gives: the name of
     the folder that was loaded (not its path), a slash and the file's name

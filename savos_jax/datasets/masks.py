@@ -1,8 +1,8 @@
-"""Object masks as image files: reading every form in use, writing one.
+"""Object masks as image files: reads every common form, writes one.
 
 In memory a mask is `labels`, uint8 [H, W]: 0 is the background, 1..K are the
-objects. On disk it is written as an indexed PNG with the PASCAL VOC palette,
-the form that the DAVIS 2017 tools expect.
+objects. On disk it is an indexed PNG with the PASCAL VOC palette, as the DAVIS
+2017 tools expect.
 """
 
 from collections.abc import Callable
@@ -39,8 +39,8 @@ warnings.filterwarnings('ignore', category=Image.DecompressionBombWarning)
 def pascal_palette() -> np.ndarray:
   """The PASCAL VOC colour map, uint8 [256, 3]: bit-reversed index bits.
 
-  DAVIS' own palette differs from it in some entries by one (191 for 192); the
-  colours are for people only, programs read the indices.
+  Some entries of DAVIS' own palette differ by one (191 for 192). The colours
+  are only for people; programs read the indices.
   """
   index = np.arange(256)
   palette = np.zeros((256, 3), np.uint8)
@@ -84,7 +84,7 @@ def _decode(source, where, use: Callable[[Image.Image], _Made]) -> _Made:
 
   Args:
     source: a path, or a binary file.
-    where: names it, for messages.
+    where: its name, for messages.
     use: makes something of the picture while its file is open.
 
   Returns:
@@ -121,17 +121,17 @@ def _decode(source, where, use: Callable[[Image.Image], _Made]) -> _Made:
 
 
 def open_image(path: str | os.PathLike) -> Image.Image:
-  """Opens an image file and decodes it whole.
+  """Opens and fully decodes an image file.
 
   Args:
-    path: the file, of one of `FORMATS`, whatever its name ends in.
+    path: the file, in one of `FORMATS`, whatever its suffix.
 
   Returns:
     The decoded PIL image.
 
   Raises:
-    SavosError: the file is missing, is no file or no image, ends early, has
-      more than `MOST_PIXELS`, or several pictures.
+    SavosError: the file is missing, not a file, not an image or truncated, has
+      more than `MOST_PIXELS`, or holds several pictures.
   """
   return use_image(path, _whole)
 
@@ -139,15 +139,15 @@ def open_image(path: str | os.PathLike) -> Image.Image:
 def use_image(
   path: str | os.PathLike, use: Callable[[Image.Image], _Made]
 ) -> _Made:
-  """Opens an image file and makes something of it.
+  """Opens an image file and applies a function to it.
 
   Args:
     path: see `open_image`.
-    use: makes something of the image, not yet decoded; what Pillow raises in
-      it is an image's damage.
+    use: the function; the image is not decoded yet. Exceptions of Pillow in it
+      count as damage of the image.
 
   Returns:
-    What was made.
+    What the function returned.
 
   Raises:
     SavosError: as `open_image`.
@@ -161,10 +161,10 @@ def use_image(
 
 
 def decode_image(data: bytes, where: str | os.PathLike) -> Image.Image:
-  """Decodes an image that is in memory.
+  """Decodes an image in memory.
 
   Args:
-    data: of one of `FORMATS`.
+    data: bytes in one of `FORMATS`.
     where: names it, for messages.
 
   Returns:
@@ -179,7 +179,7 @@ def decode_image(data: bytes, where: str | os.PathLike) -> Image.Image:
 def use_image_data(
   data: bytes, where: str | os.PathLike, use: Callable[[Image.Image], _Made]
 ) -> _Made:
-  """Makes something of an image that is in memory, as `use_image` of a file.
+  """Applies a function to an image in memory, as `use_image` to a file.
 
   Args:
     data: see `decode_image`.
@@ -193,7 +193,7 @@ def use_image_data(
 
 
 def check_image(data: bytes, where: str | os.PathLike) -> None:
-  """Refuses what `decode_image` would, by its header: for another decoder.
+  """Checks by the header alone whether `decode_image` would refuse an image.
 
   Args:
     data: see there.
@@ -253,7 +253,7 @@ def grey_to_labels(path: str | os.PathLike, values: np.ndarray) -> np.ndarray:
     Labels, uint8 [H, W].
 
   Raises:
-    SavosError: they look like an anti-aliased picture of a mask.
+    SavosError: the values look like an anti-aliased mask.
   """
   labels = _without_void(values)
   # Counting all values takes about as long as decoding: only where one is off.
@@ -273,9 +273,9 @@ def grey_to_labels(path: str | os.PathLike, values: np.ndarray) -> np.ndarray:
 def read_mask(path: str | os.PathLike) -> np.ndarray:
   """Reads an object mask.
 
-  Indexed PNGs give their indices, grey ones 0..K their values, 0/255 becomes
-  0/1; an alpha channel on grey (mode LA) is dropped; 255 beside other ids is
-  void and becomes background.
+  Indexed PNGs are read by index and grey ones by value. 0/255 becomes 0/1. An
+  alpha channel on grey (mode LA) is dropped. 255 beside other ids is void and
+  becomes background.
 
   Args:
     path: the mask file.
@@ -317,21 +317,21 @@ def _indexed(labels: np.ndarray) -> Image.Image:
 
 
 def encode_mask(labels: np.ndarray) -> bytes:
-  """Returns what `write_mask` writes of labels, uint8 [H, W]."""
+  """Returns the bytes that `write_mask` writes for labels, uint8 [H, W]."""
   file = io.BytesIO()
   _indexed(labels).save(file, format='PNG')
   return file.getvalue()
 
 
 def write_mask(path: str | os.PathLike, labels: np.ndarray) -> None:
-  """Writes labels as an indexed PNG; the file appears whole or not at all.
+  """Writes labels as an indexed PNG, atomically.
 
   Args:
-    path: where; the folder is made if need be.
+    path: the file; its folder is created if necessary.
     labels: uint8 [H, W].
 
   Raises:
-    SavosError: the file can't be written.
+    SavosError: the file cannot be written.
   """
   image = _indexed(labels)
   with files.replacing(path) as partial:

@@ -1,8 +1,8 @@
 """Training data in one file: a ZIP archive of small JPEGs and PNGs.
 
-To be sent to where training runs, and read there as any other data. The archive
-has a checksum for each image; its member `index.json` tells whose they are. The
-same records give the same bytes.
+A pack can be sent to the machine that trains and is read there like any other
+data. The archive has a checksum for each image, and its member `index.json`
+assigns them to records. The same records give the same bytes.
 """
 
 import bisect
@@ -58,7 +58,7 @@ _DAMAGE = (
 
 @dataclasses.dataclass(frozen=True)
 class PackedSequence(sequences.Sequence):
-  """A video or a photo whose images are in a pack.
+  """A video or a photo with its images in a pack.
 
   Attributes:
     archive: the pack.
@@ -150,23 +150,23 @@ def choose_quality(
   max_bytes: int,
   every: int = 1,
 ) -> int:
-  """Returns the highest quality with which a pack may keep within a size.
+  """Estimates the highest quality at which a pack stays within a size.
 
-  Estimated from some hundred images, and rather too high than too low;
-  `write_within` makes sure.
+  Estimated from some hundred images, erring on the high side; `write_within`
+  ensures the limit.
 
   Args:
-    records: what is to be packed.
+    records: videos and photos to pack.
     box: see `shrinking.fitted_size`.
     codec: one of `training_images.CODECS`.
-    max_bytes: of the file.
+    max_bytes: size limit of the file.
     every: see `write`.
 
   Returns:
     One of `QUALITIES`.
 
   Raises:
-    SavosError: it is far from fitting with any quality.
+    SavosError: no quality comes close to fitting.
   """
   frames = [(record, i) for record in records for i in _kept(record, every)]
   some = frames[:: max(1, len(frames) // _TRIED)]
@@ -219,23 +219,23 @@ def write_within(
   max_bytes: int,
   every: int = 1,
 ) -> tuple[int, int]:
-  """Writes a pack with the highest quality that keeps within a size.
+  """Writes a pack with the highest quality that fits into a size.
 
-  Where a quality turns out not to fit, it begins again with the next lower one.
+  If a quality turns out not to fit, starts over with the next lower one.
 
   Args:
-    path: see `write`, as are the others.
+    path: see `write`, as for the other arguments.
     records: videos and photos.
     box: see `shrinking.fitted_size`.
     codec: one of `training_images.CODECS`.
-    max_bytes: of the file.
-    every: of a video each so many-th frame, from the first.
+    max_bytes: size limit of the file.
+    every: keep every n-th frame of a video, starting with the first.
 
   Returns:
-    The quality, one of `QUALITIES`, and the number of bytes.
+    The quality, one of `QUALITIES`, and the size in bytes.
 
   Raises:
-    SavosError: as `write`; or it does not fit with any quality.
+    SavosError: as `write`, or no quality fits.
   """
   check_absent(path)
   chosen = choose_quality(records, box, codec, max_bytes, every)
@@ -260,25 +260,25 @@ def write(
   """Writes a pack.
 
   Args:
-    path: the file; must not be there yet.
+    path: the file, which must not exist.
     records: videos and photos.
     box: see `shrinking.fitted_size`.
     codec: one of `training_images.CODECS`.
-    quality: of it, 1..100.
-    every: of a video each so many-th frame, from the first.
+    quality: of the codec, 1..100.
+    every: keep every n-th frame of a video, starting with the first.
 
   Returns:
-    The number of bytes.
+    The size in bytes.
 
   Raises:
-    SavosError: the file is there, can't be written, or a record is damaged.
+    SavosError: the file exists or cannot be written, or a record is damaged.
   """
   check_absent(path)
   return _write(path, records, box, codec, quality, every)
 
 
 def check_absent(path: str | os.PathLike) -> None:
-  """Raises SavosError if a file is there: a pack replaces nothing."""
+  """Raises SavosError if a file exists: a pack never replaces one."""
   if os.path.lexists(path):
     raise errors.SavosError(
       f'{path}: exists already.\n  Expected a new file: remove it, or give '
@@ -354,17 +354,17 @@ def _describe(records, box, every) -> list[dict]:
 
 
 def read(*paths: str | os.PathLike) -> list[PackedSequence]:
-  """Opens packs and tests all checksums; images are decoded when asked for.
+  """Opens packs and verifies all checksums; images are decoded on access.
 
   Args:
-    paths: the files. They are held in memory.
+    paths: the files, which are kept in memory.
 
   Returns:
-    Their records, in the order in which they were packed.
+    Their records, in the order of packing.
 
   Raises:
-    SavosError: no such file, or no pack, or a damaged one; or two of them have
-      the same video or photo.
+    SavosError: a file is missing, not a pack or damaged, or two packs share a
+      video or photo.
   """
   records = [record for path in paths for record in _read(pathlib.Path(path))]
   origins: dict[str, PackedSequence] = {}
@@ -467,14 +467,14 @@ def _open(path, archive, suffix, record) -> PackedSequence:
 def parts(
   records: Sequence[sequences.Sequence], count: int
 ) -> list[list[sequences.Sequence]]:
-  """Divides records into parts of about as many frames, photos spread evenly.
+  """Divides records into parts with similar numbers of frames and photos.
 
   Args:
     records: videos and photos.
-    count: of the parts.
+    count: number of parts.
 
   Returns:
-    The parts; each record is in one of them.
+    The parts; each record is in exactly one.
   """
   divided: list[list[sequences.Sequence]] = [[] for _ in range(count)]
   frames = [0] * count

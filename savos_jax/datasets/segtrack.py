@@ -39,14 +39,15 @@ Then: --config.data.root=/path/to/SegTrackv2"""
 
 @dataclasses.dataclass(frozen=True)
 class SegTrackSequence(sequences.Sequence):
-  """A video whose objects have masks of their own, which may overlap.
+  """A video with a separate mask for each object; they may overlap.
 
-  `labels` shows them as one mask, in which a later object covers an earlier
-  one; `truth` has each as it is. `masks` are those of the first object.
+  `labels` merges them into one mask, in which later objects cover earlier ones;
+  `truth` keeps them apart. `masks` are those of the first object.
 
   Attributes:
-    objects: (id, mask files, one a frame), ids ascending.
-    in_folders: whether the objects have folders; else there is but one.
+    objects: (id, mask files, one for each frame), ids ascending.
+    in_folders: whether each object has a folder; otherwise there is only one
+      object.
   """
 
   objects: tuple[tuple[int, tuple[pathlib.Path, ...]], ...] = ()
@@ -59,7 +60,7 @@ class SegTrackSequence(sequences.Sequence):
 
   @property
   def scored_ids(self) -> tuple[int, ...]:
-    """Ids of the objects that are scored, also of those that enter later."""
+    """Ids of the scored objects, including those that enter later."""
     return tuple(object_id for object_id, _ in self.objects)
 
   def object_name(self, object_id: int) -> str:
@@ -70,7 +71,7 @@ class SegTrackSequence(sequences.Sequence):
     """Returns the labels of frame `index`, uint8 [H, W]; void is background.
 
     Raises:
-      SavosError: a file is damaged, no mask, or of another size.
+      SavosError: a file is damaged, not a mask, or of another size.
     """
     labels = np.zeros((self.height, self.width), np.uint8)
     for object_id, mask, _ in self.truth(index).objects:
@@ -93,7 +94,7 @@ class SegTrackSequence(sequences.Sequence):
 
 
 def read_object_mask(path: pathlib.Path) -> tuple[np.ndarray, np.ndarray]:
-  """Reads the mask of one object, in grey or with three equal channels.
+  """Reads the mask of one object: grey, or RGB with equal channels.
 
   Args:
     path: the mask file.
@@ -102,7 +103,7 @@ def read_object_mask(path: pathlib.Path) -> tuple[np.ndarray, np.ndarray]:
     The object and the void pixels, both bool [H, W].
 
   Raises:
-    SavosError: no image, damaged, in colours, or without 255 but with 1.
+    SavosError: not an image, damaged, in colour, or with 1 but not 255.
   """
   values = masks.read_frame(path)
   grey = values[..., 0]
@@ -135,7 +136,7 @@ def _lines(path: pathlib.Path) -> list[str]:
 
 
 def read_names(path: pathlib.Path) -> list[str]:
-  """Reads the sequence names of a list, without their asterisks, each once.
+  """Reads the distinct sequence names of a list, without asterisks.
 
   Raises:
     SavosError: the list is unreadable or empty.
@@ -261,12 +262,12 @@ def load(
     split: name of the list in ImageSets.
 
   Returns:
-    One `SegTrackSequence` a sequence, in the list's order. Objects that are
-    out of sight in the first frame are scored, but can't be segmented.
+    One `SegTrackSequence` for each sequence, in the order of the list. Objects
+    not visible in the first frame are scored but cannot be segmented.
 
   Raises:
-    SavosError: anything missing or malformed that shows without reading every
-      frame.
+    SavosError: anything is missing or malformed, as far as can be seen without
+      reading every frame.
   """
   root = pathlib.Path(root).expanduser()
   for part in ('JPEGImages', 'GroundTruth', 'ImageSets'):
@@ -287,15 +288,15 @@ def load(
 def load_annotations(
   truth: str | pathlib.Path, names: list[str]
 ) -> list[sequences.Sequence]:
-  """Opens masks alone; frames are not looked for.
+  """Opens masks without frames.
 
   Args:
-    truth: the folder GroundTruth. If ImageSets stands beside it, its lists say
-      which frames there are.
+    truth: the folder GroundTruth. If ImageSets is beside it, its lists define
+      the frames.
     names: of the sequences.
 
   Returns:
-    One `SegTrackSequence` a sequence, without frames.
+    One `SegTrackSequence` for each sequence, without frames.
 
   Raises:
     SavosError: as `load`.

@@ -1,4 +1,4 @@
-"""The record that every data set is turned into: one annotated video."""
+"""One annotated video: the record that every data set is read into."""
 
 from collections.abc import Mapping
 import dataclasses
@@ -16,13 +16,13 @@ from savos_jax.foundation import names
 
 
 class Truth(NamedTuple):
-  """What the objects of a frame should be.
+  """The ground truth of a frame.
 
   Attributes:
-    objects: of each object that the video is scored by: id, mask bool [H, W],
-      and the pixels that do not count, bool [H, W], or None where all do.
-    scored: ids of those that count in this frame.
-    left_out: ids in the frame that the rules leave out.
+    objects: for each scored object its id, its mask, bool [H, W], and the
+      pixels to ignore, bool [H, W] or None.
+    scored: ids of the objects that are scored in this frame.
+    left_out: ids in the frame that the protocol excludes.
   """
 
   objects: tuple[tuple[int, np.ndarray, np.ndarray | None], ...]
@@ -31,7 +31,7 @@ class Truth(NamedTuple):
 
 
 def ids_of(labels: np.ndarray) -> tuple[int, ...]:
-  """Returns the objects in labels, ascending, without the background."""
+  """Returns the object ids in labels, ascending, without the background."""
   # A count of the values takes a third of np.unique's time.
   return tuple(int(i) for i in np.flatnonzero(np.bincount(labels.ravel())) if i)
 
@@ -42,15 +42,15 @@ class Sequence:
 
   Attributes:
     name: the sequence's name, unique in its data set.
-    frames: image files in order of time; none where only masks are wanted.
-    masks: mask files, one a frame, None for a frame without; at least one file.
-      Without frames: of the annotated ones alone.
+    frames: image files in temporal order; empty if only masks are used.
+    masks: mask files, one for each frame or None, at least one file. Without
+      frames: those of the annotated frames only.
     height: of every frame and mask, pixels.
     width: of every frame and mask, pixels.
     object_ids: ids of the objects in the first mask, ascending; (1,) when
       `merge_objects`.
-    merge_objects: all ids count as one object (the DAVIS 2016 protocol).
-    first_mask_shows_objects: whether its rules ask for that; of the class.
+    merge_objects: treat all ids as one object (the DAVIS 2016 protocol).
+    first_mask_shows_objects: whether the protocol requires it; class attribute.
   """
 
   first_mask_shows_objects: ClassVar[bool] = True
@@ -78,26 +78,26 @@ class Sequence:
 
   @property
   def protocol(self) -> str:
-    """Name of the rules by which it is scored (`evaluation.protocol`)."""
+    """Name of the protocol that scores it (`evaluation.protocol`)."""
     return 'davis2016' if self.merge_objects else 'davis2017'
 
   @property
   def appearances(self) -> Mapping[int, tuple[int, ...]]:
-    """Index of a frame -> ids of the objects whose mask in it is given.
+    """Frame index -> ids of the objects whose mask is given there.
 
-    Ascending; at least one frame, and one id in each.
+    Ascending, with at least one frame and one id in each.
     """
     return {self.annotated[0]: self.object_ids}
 
   @property
   def scored_ids(self) -> tuple[int, ...]:
-    """Ids of the objects that are scored, ascending."""
+    """Ids of the scored objects, ascending."""
     # As in the official code an id that the first frame skips is scored too.
     return tuple(range(1, max(self.object_ids) + 1))
 
   @functools.cached_property
   def all_ids(self) -> tuple[int, ...]:
-    """Ids in any mask, ascending; reads them all.
+    """All ids in any mask, ascending; reads every mask.
 
     Raises:
       SavosError: as `labels`.
@@ -107,10 +107,10 @@ class Sequence:
 
   @functools.cached_property
   def only_given(self) -> bool:
-    """Whether it has no masks but the first ones of its objects.
+    """Whether only the first masks of the objects exist.
 
-    Of a test set no others are published. Reads masks up to the first one that
-    shows no new object: in most videos the second.
+    That is all that is published of a test set. Reads masks up to the first one
+    without a new object, in most videos the second.
 
     Raises:
       SavosError: as `labels`.
@@ -124,11 +124,11 @@ class Sequence:
     return True
 
   def object_name(self, object_id: int) -> str:
-    """Returns what an object is called in tables of scores."""
+    """Returns the name of an object in tables of scores."""
     return self.name if self.merge_objects else f'{self.name}_{object_id}'
 
   def frame_name(self, index: int) -> str:
-    """Returns the name of frame `index`: its file's, without suffix."""
+    """Returns the name of frame `index`: its file name without suffix."""
     path = self.frames[index] if self.frames else self.mask_file(index)
     return path.stem
 
@@ -144,7 +144,7 @@ class Sequence:
     return path
 
   def truth(self, index: int) -> Truth:
-    """Returns what the objects should be in frame `index`, an annotated one.
+    """Returns the ground truth of frame `index`, which must be annotated.
 
     Raises:
       SavosError: as `labels`.
@@ -169,7 +169,7 @@ class Sequence:
     """Returns the labels of frame `index`, uint8 [H, W].
 
     Raises:
-      SavosError: the file is damaged, no mask, or of another size.
+      SavosError: the file is damaged, not a mask, or of another size.
       ValueError: the frame is not annotated.
     """
     path = self.mask_file(index)
@@ -178,13 +178,13 @@ class Sequence:
     return (labels > 0).view(np.uint8) if self.merge_objects else labels
 
   def first_frames(self, count: int) -> Self:
-    """Returns the sequence cut to its first frames."""
+    """Returns the sequence truncated to its first frames."""
     return dataclasses.replace(
       self, frames=self.frames[:count], masks=self.masks[:count]
     )
 
   def annotated_part(self) -> Self:
-    """Returns a sequence of the annotated frames: training needs masks."""
+    """Returns a sequence of only the annotated frames, for training."""
     if len(self.annotated) == len(self):
       return self
     return dataclasses.replace(
@@ -194,7 +194,7 @@ class Sequence:
     )
 
   def check_size(self, path: pathlib.Path, image: np.ndarray) -> None:
-    """Raises SavosError if an image is not of the sequence's size."""
+    """Raises SavosError if an image differs in size from the sequence."""
     if image.shape[:2] != (self.height, self.width):
       raise errors.SavosError(
         f'{path}: {image.shape[1]}x{image.shape[0]} pixels (width x height).\n'
@@ -212,22 +212,22 @@ def open_sequence(
   merge_objects: bool = False,
   kind: type[Sequence] = Sequence,
 ) -> Sequence:
-  """Makes the record of one video, checking what the first frame can tell.
+  """Opens one video, with all checks that the first frame allows.
 
   Args:
     name: the sequence's name.
-    frames: image files in order of time, or none: then the first mask tells
-      the size.
-    mask_files: one a frame, None for a frame without; at least one file.
+    frames: image files in temporal order; if empty, the first mask defines the
+      size.
+    mask_files: one for each frame or None; at least one file.
     merge_objects: see `Sequence`.
-    kind: class of the record.
+    kind: class of the record to make.
 
   Returns:
     The record.
 
   Raises:
     SavosError: the first frame or mask is unreadable, their sizes differ, or
-      the first mask is empty and the kind asks for objects in it.
+      the first mask is empty although the kind requires objects in it.
   """
   first = next(path for path in mask_files if path is not None)
   height, width = masks.image_size((frames or [first])[0])

@@ -1,4 +1,4 @@
-"""Frames and masks as small as training needs them."""
+"""Shrinks frames and masks to the size that training needs."""
 
 import cv2
 import numpy as np
@@ -7,15 +7,15 @@ import numpy as np
 def fitted_size(
   height: int, width: int, box: tuple[int, int]
 ) -> tuple[int, int]:
-  """Returns the size that fits into a box, of the same proportions.
+  """Returns the largest size of the same proportions that fits into a box.
 
   Args:
     height: of an image, pixels.
     width: of it, pixels.
-    box: what the shorter and the longer side may be, pixels.
+    box: limits of the shorter and the longer side, pixels.
 
   Returns:
-    (height, width); the image's own where it fits: nothing is enlarged.
+    (height, width); the original size if it fits: nothing is enlarged.
   """
   short, long = box
   scale = min(1.0, long / max(height, width), short / min(height, width))
@@ -33,7 +33,8 @@ def shrink(
     box: see `fitted_size`.
 
   Returns:
-    Both, each pixel the mean of its area, and the label that covers most of it.
+    Both; each pixel is the mean of the area it covers, or its most frequent
+    label.
   """
   height, width = labels.shape
   size = fitted_size(height, width, box)

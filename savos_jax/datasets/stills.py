@@ -1,4 +1,4 @@
-"""Photos with masks: a folder to records, every check of the input included."""
+"""Photos with masks: reads a folder into records, with all checks."""
 
 import logging
 import pathlib
@@ -19,20 +19,20 @@ LAYOUT = (
 def load(folder: str | pathlib.Path) -> list[sequences.Sequence]:
   """Opens a folder of photos, each with the mask of its objects.
 
-  Reads every mask, for the objects' ids, and the photos' headers.
+  Reads every mask, for the object ids, and the headers of the photos.
 
   Args:
     folder: the folder with images and masks. Photos may be of any size.
 
   Returns:
-    One record of one frame a photo, in order of the names, with the name
-    'FOLDER/STEM'. Photos whose mask is empty are left out; their number is
+    One record of one frame for each photo, in order of the names, named
+    'FOLDER/STEM'. Photos with an empty mask are skipped; their number is
     logged.
 
   Raises:
-    SavosError: no photos; a photo without a mask, or the other way round; a
-      mask that is unreadable or of another size; a photo whose header is
-      unreadable; only empty masks.
+    SavosError: no photos; a photo without a mask or a mask without a photo; an
+      unreadable mask or one of another size; an unreadable photo header; only
+      empty masks.
   """
   folder = pathlib.Path(folder).expanduser()
   for part in ('images', 'masks'):

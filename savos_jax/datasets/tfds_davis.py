@@ -1,8 +1,8 @@
 """DAVIS 2017 from a prepared `tensorflow_datasets` builder.
 
-TFDS keeps a whole video as one record, so drawing a random pair of frames from
-it would mean reading whole videos. The builder is therefore unpacked once to
-the folder layout of `savos_jax.datasets.davis`, and read from there.
+TFDS stores a whole video in one record, so sampling a random pair of frames
+would read whole videos. The builder is therefore unpacked once into the folder
+layout of `savos_jax.datasets.davis` and read from there.
 """
 
 import contextlib
@@ -284,23 +284,23 @@ def export(
 ) -> pathlib.Path:
   """Unpacks DAVIS 2017 from TFDS to a folder in the DAVIS layout, once.
 
-  Frames are written as they were encoded, bit by bit; segmentations as indexed
-  PNGs with the same ids. Where root holds the same export already, nothing is
-  read or written. An export that was killed leaves `.<root's name>.*.part`
-  beside root; it is never read and may be deleted.
+  Frames are copied without re-encoding; segmentations become indexed PNGs with
+  the same ids. If root already holds this export, nothing is read or written. A
+  killed export leaves `.<root's name>.*.part` beside root; it is never read and
+  may be deleted.
 
   Args:
-    data_dir: the `data_dir` of TFDS (holding davis/<config>/<version>; the
-      newest version is taken), or the builder's own folder.
-    root: the folder to make; its parents are made too.
+    data_dir: the `data_dir` of TFDS (with davis/<config>/<version>, of which
+      the newest version is used), or the folder of the builder.
+    root: the folder to create, with its parents.
     config: '480p' or 'full_resolution'.
 
   Returns:
     root.
 
   Raises:
-    SavosError: the builder is not prepared, damaged, or another one; root is
-      there and is something else; root cannot be written.
+    SavosError: the builder is not prepared, damaged or of another data set;
+      root exists and is something else; root cannot be written.
   """
   if config not in RESOLUTIONS:
     raise errors.SavosError(
@@ -353,7 +353,7 @@ def load(
     config: see `export`.
 
   Returns:
-    One record a video, by name; each id is an object.
+    One record for each video, by name; each id is an object.
 
   Raises:
     SavosError: see `export` and `davis.load`.

@@ -1,4 +1,4 @@
-"""How images are kept to be trained on."""
+"""Encodings of the images that training reads."""
 
 # Shorter and longer side at most, pixels.
 BOX = (384, 640)

@@ -1,8 +1,8 @@
-"""Videos whose objects may appear at any frame, as those of YouTube-VOS.
+"""Videos whose objects may appear in any frame, as in YouTube-VOS.
 
 Xu et al., "YouTube-VOS: a large-scale video object segmentation benchmark",
-2018. An object's first mask is given; it is segmented, and scored, from then
-on.
+2018. The first mask of an object is given; the object is segmented and scored
+from then on.
 """
 
 from collections.abc import Mapping
@@ -16,9 +16,9 @@ from savos_jax.foundation import errors
 
 @dataclasses.dataclass(frozen=True)
 class Video(sequences.Sequence):
-  """A video by the rules of YouTube-VOS.
+  """A video under the rules of YouTube-VOS.
 
-  Its masks are read when it is asked for its objects.
+  Its masks are read when its objects are first accessed.
   """
 
   first_mask_shows_objects: ClassVar[bool] = False
@@ -30,10 +30,10 @@ class Video(sequences.Sequence):
 
   @functools.cached_property
   def appearances(self) -> Mapping[int, tuple[int, ...]]:
-    """See `Sequence`: of each object the first mask that shows it.
+    """See `Sequence`: the first mask of each object.
 
     Raises:
-      SavosError: as `labels`, or no mask shows an object.
+      SavosError: as `labels`, or all masks are empty.
     """
     found: dict[int, tuple[int, ...]] = {}
     seen: set[int] = set()
@@ -54,7 +54,7 @@ class Video(sequences.Sequence):
 
   @property
   def scored_ids(self) -> tuple[int, ...]:
-    """Ids of the objects that are scored, ascending: all that there are."""
+    """Ids of the scored objects, ascending: all objects."""
     return tuple(sorted(i for ids in self.appearances.values() for i in ids))
 
   @property

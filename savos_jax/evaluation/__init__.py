@@ -1,1 +1,1 @@
-"""Scoring masks as the official DAVIS code does. No jax."""
+"""Scores masks exactly as the official DAVIS code. Independent of JAX."""

@@ -1,7 +1,7 @@
-"""From a path that a user gives to the annotations to score against.
+"""Finds the annotations to score against from a path given by the user.
 
-The path may be the root of a data set or the folder of its masks; frames are
-not needed. Which sequences are scored is decided here, too.
+The path may be the root of a data set or its folder of masks; frames are not
+needed. This module also decides which sequences are scored.
 """
 
 import dataclasses
@@ -24,11 +24,11 @@ class Annotations:
   """Opened annotations.
 
   Attributes:
-    videos: what is to be scored, records without frames.
-    folder: of the masks, a folder a sequence.
-    root: of the data set, if `folder` is in its usual place.
-    split: name of the list, 'all' without one.
-    chosen_by: what decided which sequences these are, for people.
+    videos: the records to score, without frames.
+    folder: of the masks, with a folder for each sequence.
+    root: of the data set, if `folder` is in its standard place.
+    split: name of the list; 'all' without one.
+    chosen_by: how the sequences were chosen, in words.
   """
 
   videos: list[sequences.Sequence]
@@ -48,15 +48,15 @@ def open_annotations(
   Args:
     path: a data set's root, or its Annotations/<resolution> or GroundTruth.
     protocol: one of `rules.PROTOCOLS`.
-    list_file: names the sequences, one a line; None: the official list where
-      the data set has one (val; SegTrack: all), else all that are there.
+    list_file: a sequence name on each line; None: the official list if the data
+      set has one (val; for SegTrack all), otherwise all sequences present.
 
   Returns:
     The annotations.
 
   Raises:
-    SavosError: no such folder, or another one than was meant; a sequence of the
-      list is missing; the masks are malformed.
+    SavosError: the folder does not exist or is not the right one; a sequence of
+      the list is missing; the masks are malformed.
   """
   path = pathlib.Path(path).expanduser()
   if not path.is_dir():

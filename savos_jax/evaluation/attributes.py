@@ -1,4 +1,4 @@
-"""What makes the sequences of DAVIS hard, and the scores where it does.
+"""The attributes of DAVIS' sequences, such as occlusion and fast motion.
 
 DAVIS describes its sequences in a file `db_info`: YAML in the repositories of
 2016 and 2017, with an entry {name, attributes, set, num_frames, ...} for each.
@@ -54,10 +54,10 @@ def read(root: str | os.PathLike) -> dict[str, tuple[str, ...]]:
     root: the folder of the data set.
 
   Returns:
-    Sequence -> its attributes; empty where the data set has no such file.
+    Sequence -> its attributes; empty if the data set has no such file.
 
   Raises:
-    SavosError: the file is unreadable or has another form.
+    SavosError: the file is unreadable or malformed.
   """
   root = pathlib.Path(root).expanduser()
   for folder in _FOLDERS:

@@ -1,6 +1,6 @@
-"""YouTube-VOS scores objects of seen and of unseen categories apart.
+"""Seen and unseen categories, which YouTube-VOS scores separately.
 
-A category is seen if the training split has objects of it. `meta.json` of a
+A category is seen if objects of it are in the training split. `meta.json` of a
 split: {"videos": {video: {"objects": {id: {"category": name, ...}}}}}. The
 final score is the mean of four: J and F of both kinds.
 """
@@ -40,17 +40,17 @@ def _read(path: pathlib.Path) -> dict[tuple[str, int], str]:
 
 
 def read(folder: str | os.PathLike) -> dict[str, str]:
-  """Tells which objects of a split are of categories of the training split.
+  """Classifies the objects of a split by whether training saw their category.
 
   Args:
-    folder: of the split; `train` is beside it.
+    folder: of the split, next to `train`.
 
   Returns:
-    Name of an object in scores -> 'seen' or 'unseen'; empty where one of the
-    two files is not there.
+    Name of an object in scores -> 'seen' or 'unseen'; empty if one of the two
+    files is missing.
 
   Raises:
-    SavosError: a file is unreadable or has another form.
+    SavosError: a file is unreadable or malformed.
   """
   folder = pathlib.Path(folder).expanduser().resolve()
   own, train = folder / _FILE, folder.parent / _TRAIN / _FILE
@@ -66,11 +66,11 @@ def read(folder: str | os.PathLike) -> dict[str, str]:
 def divide(
   scores: protocol.Scores, kinds: Mapping[str, str]
 ) -> dict[str, protocol.Scores]:
-  """Returns 'seen' and 'unseen' -> their scores; nothing without kinds.
+  """Returns 'seen' and 'unseen' -> their scores; empty without kinds.
 
   Args:
     scores: of all objects.
-    kinds: as `read`; an object may be missing, and is in neither.
+    kinds: from `read`; an object that is missing is in neither.
   """
   return {
     kind: protocol.Scores(

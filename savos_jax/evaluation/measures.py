@@ -1,8 +1,8 @@
 """The measures of DAVIS: region similarity J, boundary accuracy F.
 
-Perazzi et al., "A benchmark dataset and evaluation methodology for video
-object segmentation", CVPR 2016, sections 5.1 and 5.2; the details that decide
-the third decimal are those of the official code (davis2017-evaluation).
+Perazzi et al., "A benchmark dataset and evaluation methodology for video object
+segmentation", CVPR 2016, sections 5.1 and 5.2; details that affect the third
+decimal follow the official code (davis2017-evaluation).
 """
 
 import math
@@ -18,11 +18,11 @@ _RECALL_THRESHOLD = 0.5
 
 
 class Statistics(NamedTuple):
-  """What a sequence's values of one measure come to.
+  """Summary of the values of one measure over a sequence.
 
   Attributes:
-    mean: over frames.
-    recall: share of the frames above 0.5.
+    mean: mean over frames.
+    recall: share of frames above 0.5.
     decay: mean of the first quarter minus mean of the last.
   """
 
@@ -61,10 +61,10 @@ def region_similarity(
   Args:
     prediction: bool [H, W] or numbers, true where not 0.
     truth: as prediction.
-    void: pixels that do not count, as prediction; None for none.
+    void: pixels to ignore, as prediction; None: none.
 
   Returns:
-    J in [0, 1]; 1 where both are empty.
+    J in [0, 1]; 1 if both are empty.
 
   Raises:
     ValueError: the shapes differ or are not [H, W].
@@ -84,9 +84,10 @@ def boundary_map(mask: np.ndarray) -> np.ndarray:
   """Marks the pixels that differ from their right, lower or diagonal neighbour.
 
   The thin boundary lies half a pixel towards the origin from the true one
-  (`seg2bmap` of Martin et al.'s segmentation benchmark). The last row compares
-  with its right neighbour alone, the last column with its lower one, and the
-  last pixel with none. A mask that fills the image has no boundary.
+  (`seg2bmap` of Martin et al.'s segmentation benchmark). Pixels of the last row
+  are compared only with the right neighbour, those of the last column only with
+  the lower one, and the last pixel with none. A mask that fills the image has
+  no boundary.
 
   Args:
     mask: bool [H, W] or numbers, true where not 0.
@@ -187,19 +188,19 @@ def boundary_accuracy(
 ) -> float:
   """Boundary accuracy F = 2PR / (P + R) of the boundary pixels.
 
-  P is the share of the prediction's boundary pixels that lie within a disk
-  around one of the truth's, R the other way round. The disk has the radius
-  ceil(bound · diagonal): 8 pixels at 854x480.
+  P is the share of predicted boundary pixels within a disk around a true one, R
+  the share of true ones within a disk around a predicted one. The radius of the
+  disk is ceil(bound · diagonal): 8 pixels at 854x480.
 
   Args:
     prediction: bool [H, W] or numbers, true where not 0.
     truth: as prediction.
-    void: pixels that are background in both masks before their boundaries are
-      taken, as prediction; None for none.
-    bound: tolerance; below 1 a share of the image diagonal, else pixels.
+    void: pixels set to background in both masks before the boundaries are
+      computed, as prediction; None: none.
+    bound: tolerance; below 1 a share of the image diagonal, otherwise pixels.
 
   Returns:
-    F in [0, 1]; 1 where neither has a boundary, 0 where one has none.
+    F in [0, 1]; 1 if neither has a boundary, 0 if only one has.
 
   Raises:
     ValueError: the shapes differ or are not [H, W]; bound is not positive.
@@ -235,15 +236,15 @@ def _mean(values: np.ndarray) -> float:
 def statistics(values: np.ndarray) -> Statistics:
   """Mean, recall and decay of a measure over the frames of a sequence.
 
-  Recall is the share of values above 0.5, itself excluded. Decay divides the
-  frames at round(linspace(1, n, 5)) (halves up) into four bins that share their
-  end frames, and is the first bin's mean minus the last one's. The official
-  code stores the bin edges in 8 bits, which is wrong above 256 frames; here
-  they are integers, so decay differs from it there.
+  Recall is the share of values strictly above 0.5. For decay, the frames are
+  divided at round(linspace(1, n, 5)) (halves up) into four bins that share
+  their end frames; decay is the mean of the first bin minus that of the last.
+  The official code stores the edges in 8 bits, which is wrong above 256 frames;
+  here they are integers, so decay differs there.
 
   Args:
-    values: numbers [n], one a frame; nan is left out of means, and counts as a
-      failed frame in recall, as in the official code.
+    values: numbers [n], one for each frame; as in the official code, nan is
+      excluded from means and counts as a failed frame in recall.
 
   Returns:
     The three statistics; all nan for n = 0. The decay of one frame is 0.

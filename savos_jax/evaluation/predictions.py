@@ -1,9 +1,9 @@
-"""What a method predicts: mask files, or labels from a callable.
+"""The predictions of a method: mask files, or labels from a callable.
 
   <results>/<sequence>/<frame>.png             ids, or 0/255 for one object
   <results>/<sequence>/<object>/<frame>.png    SegTrack, too: 0/255
 
-Every check of a folder of results lives here.
+All checks of a results folder are here.
 """
 
 from collections.abc import Callable
@@ -28,12 +28,13 @@ Predicted = Callable[[int], np.ndarray]
 
 @dataclasses.dataclass(frozen=True)
 class Files:
-  """The masks that are predicted for a sequence, as files.
+  """The predicted masks of a sequence, as files.
 
   Attributes:
-    sequence: what they are of.
-    folders: object -> folder of its masks, or None -> that of all objects'.
-    found: object, or None -> key of a frame's name -> file.
+    sequence: the video.
+    folders: object -> folder of its masks, or None -> folder of masks with all
+      objects.
+    found: object or None -> sort key of a frame -> file.
   """
 
   sequence: sequences.Sequence
@@ -41,7 +42,7 @@ class Files:
   found: Mapping[int | None, Mapping[frame_folder.Key, pathlib.Path]]
 
   def path(self, index: int, object_id: int | None = None) -> pathlib.Path:
-    """Returns the file of a frame, whether it is there or not."""
+    """Returns the path for a frame, whether or not it exists."""
     name = self.sequence.frame_name(index)
     lacking = self.folders[object_id] / f'{name}.png'
     return self.found[object_id].get(frame_folder.key(name), lacking)
@@ -50,14 +51,14 @@ class Files:
 def open_files(
   folder: str | os.PathLike, sequence: sequences.Sequence
 ) -> Files:
-  """Lists the masks of a sequence in a folder of results; opens none.
+  """Lists the masks of a sequence in a results folder, without opening them.
 
   Args:
     folder: the results.
     sequence: the video.
 
   Raises:
-    SavosError: two masks of one frame.
+    SavosError: a frame has two masks.
   """
   path = pathlib.Path(folder) / sequence.name
   folders: dict[int | None, pathlib.Path] = {None: path}
@@ -75,7 +76,7 @@ def open_files(
 def by_object(
   sequence: sequences.Sequence, predicted: Predicted | Files, index: int
 ) -> dict[int, np.ndarray]:
-  """Returns the prediction for every scored object in one frame.
+  """Returns the predicted mask of each scored object in a frame.
 
   Args:
     sequence: the video.
@@ -86,8 +87,8 @@ def by_object(
     Id -> mask, bool [H, W].
 
   Raises:
-    SavosError: a file is missing, damaged, no mask or of another size, or its
-      values are not ids of the sequence.
+    SavosError: a file is missing, damaged, not a mask or of another size, or
+      its values are not ids of the sequence.
   """
   if isinstance(predicted, Files):
     if None not in predicted.folders:
@@ -183,14 +184,14 @@ def _holds(folder: pathlib.Path, names: list[str]) -> int:
 
 
 def looks_right(folder: pathlib.Path, names: list[str]) -> str:
-  """Looks around for the folder that was meant, up to two levels away.
+  """Looks for the folder that the user probably meant, up to two levels away.
 
   Args:
-    folder: that holds none of the sequences.
+    folder: one without any of the sequences.
     names: of the sequences.
 
   Returns:
-    A sentence that names it, or says what is in `folder`.
+    A sentence that suggests it, or says what `folder` contains.
   """
   resolved = folder.resolve()
   near = [resolved.parent, resolved.parent.parent]
@@ -208,21 +209,21 @@ def open_folder(
   videos: list[sequences.Sequence],
   frames_of: Callable[[sequences.Sequence], Sequence[int]],
 ) -> tuple[dict[str, Files], list[str]]:
-  """Lists results, checking that every scored frame has a mask; opens none.
+  """Lists results and checks that every scored frame has a mask.
 
   Args:
     folder: the results.
-    videos: what is scored.
-    frames_of: video -> indices of the scored frames; the masks of the others
-      may be missing.
+    videos: the videos to score.
+    frames_of: video -> indices of the scored frames; other masks may be
+      missing.
 
   Returns:
-    Name of a video -> its files, of those with scored frames; and what a reader
-    of the scores must know.
+    Name of each video with scored frames -> its files; and notes for the reader
+    of the scores.
 
   Raises:
-    SavosError: no such folder; a sequence or a frame is missing, or has two
-      masks; masks of frames that the sequence does not have.
+    SavosError: the folder does not exist; a sequence or a frame is missing or
+      has two masks; there are masks of frames that the sequence lacks.
   """
   if not folder.is_dir():
     raise errors.SavosError(

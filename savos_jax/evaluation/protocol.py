@@ -1,12 +1,12 @@
-"""What is scored with what: the rules of the data sets.
+"""Scores videos by the protocols of the data sets.
 
-Of the annotated frames the first is left out (its mask is given), in DAVIS the
-last one, too. DAVIS 2016 scores all ids of a sequence as one object, DAVIS 2017
-each of the ids 1..max id of the first frame, SegTrack each object against its
-own masks, without the void pixels. YouTube-VOS scores every object, in the
-frames after the first one that shows it. A sequence says which rules are its
-own. Predictions come from a folder of mask files or from a callable, so that
-baselines go through the same code.
+The first annotated frame is not scored (its mask is given), nor is the last one
+in DAVIS. DAVIS 2016 scores all ids of a sequence as one object, DAVIS 2017 each
+of the ids 1..max id of the first frame, SegTrack each object against its own
+masks, without the void pixels. YouTube-VOS scores every object, in the frames
+after the first one that shows it. Each sequence knows its protocol. Predictions
+come from a folder of mask files or from a callable, so baselines use the same
+code.
 """
 
 import bisect
@@ -46,11 +46,11 @@ class ObjectScore:
   """The scores of one object through a video.
 
   Attributes:
-    name: `<sequence>_<id>`, or `<sequence>` where there is but one object.
-    j: region similarity, float64 [n], one a scored frame; n may be 0.
+    name: `<sequence>_<id>`, or `<sequence>` if there is only one object.
+    j: region similarity, float64 [n], for each scored frame; n may be 0.
     f: boundary accuracy, float64 [n].
-    sequence: name of the video; '' where it is `name`.
-    frames: names of the scored frames, [n], where they are known.
+    sequence: name of the video; '' if equal to `name`.
+    frames: names of the scored frames, [n], if known.
   """
 
   name: str
@@ -75,9 +75,9 @@ class Scores:
   """The scores of a set of videos.
 
   Attributes:
-    objects: one score an object, in the order of the sequences.
-    protocol: name of the rules; '' where it is not known.
-    notes: what is not in the figures, a phrase each.
+    objects: the scores of each object, in the order of the sequences.
+    protocol: name of the protocol; '' if unknown.
+    notes: phrases that say what the figures do not include.
   """
 
   objects: tuple[ObjectScore, ...]
@@ -86,7 +86,7 @@ class Scores:
 
   @property
   def scored(self) -> 'Scores':
-    """The same without the objects that have no scored frame."""
+    """The scores without objects that have no scored frame."""
     scored = tuple(score for score in self.objects if score.j.size)
     return dataclasses.replace(self, objects=scored)
 
@@ -94,7 +94,7 @@ class Scores:
   def j(self) -> measures.Statistics:
     """Means over objects of J's mean, recall and decay.
 
-    Objects without scored frames (videos of up to two frames) are left out.
+    Objects without scored frames (videos of up to two frames) are excluded.
     """
     return _mean_statistics(score.j_statistics for score in self.objects)
 
@@ -105,7 +105,7 @@ class Scores:
 
   @property
   def j_and_f(self) -> float:
-    """Mean of the mean of J and the mean of F."""
+    """Mean of J's mean and F's mean."""
     return (self.j.mean + self.f.mean) / 2
 
   @functools.cached_property
@@ -142,15 +142,15 @@ def _mean_statistics(
 def read_predictions(
   folder: str | os.PathLike, sequence: sequences.Sequence
 ) -> Predicted:
-  """Predictions from files, read when asked for.
+  """Predictions from files, read on demand.
 
   Args:
     folder: the results, as `predictions` describes them.
     sequence: the video.
 
   Returns:
-    Frame index -> labels uint8 [H, W]. It raises SavosError where a file is
-    missing, damaged or no mask of this sequence, naming it.
+    Frame index -> labels uint8 [H, W]. It raises SavosError naming the file if
+    one is missing, damaged or not a mask of this sequence.
   """
   files = predictions.open_files(folder, sequence)
 
@@ -166,7 +166,7 @@ def read_predictions(
 
 
 def first_mask_baseline(sequence: sequences.Sequence) -> Predicted:
-  """Predicts every object's first mask for all frames from it on.
+  """Predicts the first mask of each object for all later frames.
 
   Raises:
     SavosError: a mask is unreadable.
@@ -277,7 +277,7 @@ def _why_unscored(sequence: sequences.Sequence) -> str:
 
 
 def unscored(videos: list[sequences.Sequence]) -> list[str]:
-  """Says which videos have no scored frame, and why: a phrase for each reason.
+  """Returns a phrase for each reason why videos have no scored frame.
 
   Raises:
     SavosError: as `scored_frames`.
@@ -296,19 +296,19 @@ def score_sequence(
   sequence: sequences.Sequence,
   predicted: Predicted | str | os.PathLike,
 ) -> list[ObjectScore]:
-  """Scores the predictions for one video, by the video's own protocol.
+  """Scores the predictions for one video by its protocol.
 
   Args:
     sequence: the video.
-    predicted: frame index -> labels uint8 [H, W], called once a scored frame in
-      order of time; or a folder of results.
+    predicted: frame index -> labels uint8 [H, W], called once for each scored
+      frame in temporal order; or a results folder.
 
   Returns:
-    One score an object, ids ascending.
+    The scores of each object, ids ascending.
 
   Raises:
     SavosError: a prediction or annotation is missing, unreadable or of another
-      size; a prediction holds ids that the first frame does not have.
+      size; a prediction has ids that the first frame lacks.
   """
   if not callable(predicted):
     predicted = predictions.open_files(predicted, sequence)
@@ -375,15 +375,15 @@ def score_predictions(
   progress: bool = True,
   workers: int | None = None,
 ) -> Scores:
-  """Scores predictions that are computed, such as the baselines.
+  """Scores computed predictions, such as the baselines.
 
   Args:
-    videos: what is scored.
-    predicted_of: video -> (frame index -> labels); the inner callable is
-      called from several threads and in any order.
-    title: stands before the progress bar.
+    videos: the videos to score.
+    predicted_of: video -> (frame index -> labels); the inner callable is called
+      by several threads in any order.
+    title: label of the progress bar.
     progress: show a progress bar (only on a terminal).
-    workers: threads; None for one a core.
+    workers: threads; None: one for each core.
 
   Returns:
     The scores.
@@ -402,20 +402,20 @@ def score_results(
 ) -> Scores:
   """Scores mask files: `<results>/<sequence>/<frame>.png`.
 
-  The files of the frames that are not scored may be missing.
+  Files of frames that are not scored may be missing.
 
   Args:
     results_folder: the results, as `predictions` describes them.
-    videos: what is scored.
+    videos: the videos to score.
     progress: show a progress bar (only on a terminal).
-    workers: threads; None for one a core.
+    workers: threads; None: one for each core.
 
   Returns:
     The scores.
 
   Raises:
-    SavosError: no frame is scored; a sequence or a frame is missing, or there
-      are frames too many (found before any is scored); as `score_sequence`.
+    SavosError: there is nothing to score; a sequence or a frame is missing, or
+      there are too many frames (detected before scoring); as `score_sequence`.
   """
   check_scored(videos)
   files, notes = predictions.open_folder(

@@ -1,4 +1,4 @@
-"""A folder of results as the main program writes it, read back and checked."""
+"""The results folder of an evaluation: written, read back and checked."""
 
 from collections.abc import Iterable
 from collections.abc import Mapping
@@ -78,15 +78,15 @@ _WRITTEN = (
 
 @dataclasses.dataclass(frozen=True)
 class Results:
-  """What is known of one evaluation.
+  """The record of one evaluation.
 
   Attributes:
-    folder: holds the files.
+    folder: the results folder.
     scores: as `tables.to_json_dict`.
-    config: the configuration; None where no file tells.
+    config: the configuration; None if it was not recorded.
     run: date, revision, device, checkpoint, a hash of its weights and
       baselines, where recorded.
-    speed: as `write_speed`; empty where it was not recorded.
+    speed: as in `write_speed`; empty if it was not recorded.
     date: of the evaluation, ISO, to the minute.
   """
 
@@ -104,15 +104,16 @@ class Results:
 
   @property
   def workdir(self) -> pathlib.Path:
-    """The folder that the evaluation was given."""
+    """The working directory of the evaluation."""
     folder = self.folder.resolve()
     return folder.parent if folder.name == 'results' else folder
 
   @property
   def seconds_a_frame(self) -> float:
-    """Of the network and all that was done besides; nan if not recorded.
+    """Seconds a frame of the network and all extras; nan if not recorded.
 
-    Refining the labels and learning online are shared among all frames.
+    The time of label refinement and online learning is averaged over all
+    frames.
     """
     if not self.speed:
       return float('nan')
@@ -125,17 +126,17 @@ class Results:
     )
 
   def mean(self, name: str, measure: str) -> float:
-    """Mean of 'J' or 'F' of an object, fraction; nan where there is none."""
+    """Mean of 'J' or 'F' of an object, a fraction; nan if undefined."""
     return number(self.scores['sequences'][name][measure]['mean'])
 
   def frames(self, name: str, measure: str) -> np.ndarray:
-    """Values of 'J' or 'F' of an object, float64 [n], one a scored frame."""
+    """Values of 'J' or 'F' of an object, float64 [n], for each scored frame."""
     values = self.scores['sequences'][name]['frames'][measure]
     return np.array([number(v) for v in values], np.float64)
 
 
 def number(value: float | None) -> float:
-  """Undoes JSON's null: nan."""
+  """Converts JSON's null back to nan."""
   return float('nan') if value is None else float(value)
 
 
@@ -165,13 +166,13 @@ def _check_scores(path: pathlib.Path, scores: Mapping[str, Any]) -> None:
 
 
 def load(folder: str | os.PathLike) -> Results:
-  """Reads what an evaluation has left.
+  """Reads the results of an evaluation.
 
   Args:
     folder: `results` of a working directory, or the working directory.
 
   Raises:
-    SavosError: no scores there, or a file that is none of ours.
+    SavosError: there are no scores, or a file was not written by an evaluation.
   """
   given = pathlib.Path(folder).expanduser()
   places = [given, given / 'results']
@@ -200,18 +201,18 @@ def load(folder: str | os.PathLike) -> Results:
 def begin(
   manifest: manifests.Manifest, videos: Iterable[sequences.Sequence]
 ) -> None:
-  """Removes what an earlier evaluation wrote.
+  """Removes the files of an earlier evaluation.
 
-  Should the evaluation be cut short, no scores or pictures of other masks stand
-  beside its own.
+  So an interrupted evaluation never leaves its masks beside the scores or
+  pictures of another.
 
   Args:
-    manifest: of the folder of results.
-    videos: those that are to be segmented.
+    manifest: of the results folder.
+    videos: the videos to segment.
 
   Raises:
-    SavosError: files are there, under names that it writes, which it did not
-      write; or a file can't be removed. Nothing was removed.
+    SavosError: files that the program did not write have names it would write,
+      or a file cannot be removed. Then nothing was removed.
   """
   folders = [manifest.folder / 'masks' / video.name for video in videos]
   manifest.check(p for folder in folders for p in folder.glob('*'))
@@ -225,7 +226,7 @@ def _write(path: pathlib.Path, content: dict[str, Any]) -> None:
 
 
 def write_speed(folder: str | os.PathLike, speed: Mapping[str, float]) -> None:
-  """Writes how long an evaluation took and what memory it needed.
+  """Records the time and memory that an evaluation needed.
 
   Args:
     folder: the results.
@@ -237,7 +238,7 @@ def write_speed(folder: str | os.PathLike, speed: Mapping[str, float]) -> None:
       the process).
 
   Raises:
-    SavosError: the file can't be written.
+    SavosError: the file cannot be written.
   """
   _write(pathlib.Path(folder) / _SPEED, dict(speed))
 
@@ -248,7 +249,7 @@ def write_run(
   facts: Mapping[str, Any],
   baselines: Mapping[str, protocol.Scores],
 ) -> None:
-  """Writes what an evaluation was: its settings and its surroundings.
+  """Records the settings and the environment of an evaluation.
 
   Args:
     folder: the results.
@@ -258,7 +259,7 @@ def write_run(
     baselines: title -> scores.
 
   Raises:
-    SavosError: the file can't be written.
+    SavosError: the file cannot be written.
   """
   now = datetime.datetime.now().astimezone()
   content = {

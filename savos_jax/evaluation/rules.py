@@ -1,4 +1,4 @@
-"""Which frames of a video count: the rules of the data sets."""
+"""The protocols of the data sets: which frames are scored."""
 
 import dataclasses
 from typing import Any
@@ -6,12 +6,12 @@ from typing import Any
 
 @dataclasses.dataclass(frozen=True)
 class Protocol:
-  """Which frames of a sequence count, and which means are reported.
+  """Which frames of a sequence are scored, and which means are reported.
 
   Attributes:
     name: as in `sequences.Sequence.protocol`.
-    title: its name for people.
-    leave_out_last: annotated frames at the end that are not scored.
+    title: its display name.
+    leave_out_last: number of annotated frames at the end that are not scored.
     sequence_mean: whether tables show the mean over sequences beside the mean
       over objects.
   """
@@ -24,10 +24,10 @@ class Protocol:
   def frames(self, sequence: Any) -> tuple[int, ...]:
     """Returns the indices of the scored frames of a `sequences.Sequence`.
 
-    None where it is annotated only with what is given.
+    Empty if the only annotations are the given masks.
 
     Raises:
-      SavosError: one of the first masks is unreadable.
+      SavosError: a first mask is unreadable.
     """
     if sequence.only_given:
       return ()

@@ -1,4 +1,4 @@
-"""Scores as JSON, as the official CSV files, and as a table to read."""
+"""Writes scores as JSON, as the official CSV files, and as plain text."""
 
 from collections.abc import Mapping
 import json
@@ -117,25 +117,22 @@ def to_json_dict(
 
   Args:
     scores: the scores.
-    attributes: sequence -> its attributes, of those that have any.
+    attributes: sequence -> its attributes, if it has any.
     categories: as `categories.divide`.
 
   Returns:
     {'global': {'J': {'mean', 'recall', 'decay'}, 'F': {...}, 'J&F': x},
-    'sequences': {name: {'J': {...}, 'F': {...}, 'frames': {'J': [...],
-    'F': [...]}}}}, where 'sequences' has an entry an object; fractions, None
-    where a value is not defined (a video without scored frames). Where they
-    are known also:
-    'protocol': its name;
-    'sequences_mean': as 'global', the mean over videos of the means over
-    their objects; not in DAVIS 2016, where these are one;
-    'videos': {name: as 'global', and 'objects': keys of 'sequences', 'frames':
-    names of the scored frames, of which an object has the last ones};
+    'sequences': {name: {'J': {...}, 'F': {...}, 'frames': {'J': [...], 'F':
+    [...]}}}}, where 'sequences' has an entry for each object. Values are
+    fractions, None if undefined (a video without scored frames). If known,
+    also: 'protocol': its name; 'sequences_mean': as 'global', the mean over
+    videos of the means over their objects; not in DAVIS 2016, where these are
+    one; 'videos': {name: as 'global', and 'objects': keys of 'sequences',
+    'frames': names of the scored frames, of which an object has the last ones};
     'categories': {'seen', 'unseen': as 'global', 'overall': mean of J and F of
-    both};
-    'notes': what is not in the figures, a phrase each;
-    'attributes': {code: as 'global', and 'sequences': names of the videos that
-    have it, 'without': as 'global', of all others}.
+    both}; 'notes': what is not in the figures, a phrase each; 'attributes':
+    {code: as 'global', and 'sequences': names of the videos that have it,
+    'without': as 'global', of all others}.
   """
   content: dict[str, Any] = {
     'global': _means_dict(scores.j, scores.f),
@@ -172,7 +169,7 @@ def write_json(
   """Writes `to_json_dict(scores, attributes, categories)`, atomically.
 
   Raises:
-    SavosError: the file can't be written.
+    SavosError: the file cannot be written.
   """
   content = to_json_dict(scores, attributes, categories)
   _write_text(path, json.dumps(content, indent=1, allow_nan=False) + '\n')
@@ -197,14 +194,15 @@ def csv_paths(
 def write_csv(
   folder: str | os.PathLike, scores: protocol.Scores, split: str
 ) -> tuple[pathlib.Path, pathlib.Path]:
-  """Writes the two files of davis2017-evaluation, names and columns alike.
+  """Writes the two CSV files of davis2017-evaluation, with its names and
+  columns.
 
-  Fractions with three decimals. A name that a spreadsheet would take for a
-  formula gets an apostrophe in front. The official tool takes these files for
-  its own when they lie in the folder that it is to score.
+  Fractions have three decimals. A name that a spreadsheet would interpret as a
+  formula is prefixed with an apostrophe. In a folder that it scores, the
+  official tool takes these files for its own.
 
   Args:
-    folder: where to; made if it is not there.
+    folder: created if it does not exist.
     scores: the scores.
     split: name of the image list, 'val'; part of the file names.
 
@@ -213,7 +211,7 @@ def write_csv(
     `per-sequence_results-<split>.csv`.
 
   Raises:
-    SavosError: a file can't be written.
+    SavosError: a file cannot be written.
   """
   global_path, sequence_path = csv_paths(folder, split)
   values = (scores.j_and_f, *scores.j, *scores.f)
@@ -275,18 +273,17 @@ def format_table(
   baselines: dict[str, protocol.Scores] | None = None,
   categories: Mapping[str, protocol.Scores] | None = None,
 ) -> str:
-  """Lays scores out as a plain text table, in percent.
+  """Formats scores as a plain text table, in percent.
 
   Args:
-    scores: the scores; one row an object, then the mean of those that are
-      scored, and in SegTrack the mean over sequences.
-    baselines: title -> scores; their means, one row each below the mean.
-    categories: as `categories.divide`; their means, and the mean of J and F of
-      both.
+    scores: the scores: a row for each object, then the mean of those scored
+      and, for SegTrack, the mean over sequences.
+    baselines: title -> scores, whose means follow, a row each.
+    categories: from `categories.divide`; adds their means and the overall mean
+      of J and F.
 
   Returns:
-    The table, lines without a newline at the end; '-' where a value is not
-    defined.
+    The table, without a newline at the end; '-' for undefined values.
   """
   body = [
     [score.name, *_cells(score.j_statistics, score.f_statistics)]
