@@ -1,1 +1,1 @@
-"""What all parts stand on: errors, files, names, threads, processes."""
+"""The base of all other parts: errors, files, names, threads, processes."""

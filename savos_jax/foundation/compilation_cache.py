@@ -1,4 +1,4 @@
-"""Compiled functions are kept on disk: the second start is faster."""
+"""Keeps compiled functions on disk, so that later starts are faster."""
 
 import os
 import pathlib
@@ -10,10 +10,10 @@ _FOLDER = 'savos_jax/compiled'
 
 
 def enable() -> None:
-  """Keeps what JAX compiles in the user's cache folder.
+  """Enables JAX's compilation cache in the user's cache folder.
 
-  Does nothing where the user has chosen a folder (JAX_COMPILATION_CACHE_DIR),
-  or where there is no home to write to.
+  Does nothing if the user has set a folder (JAX_COMPILATION_CACHE_DIR) or has
+  no writable home.
   """
   config: Any = jax.config  # Not every JAX has types of all its settings.
   if config.jax_compilation_cache_dir:

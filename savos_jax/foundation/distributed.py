@@ -1,7 +1,7 @@
-"""Several processes that are one run: finding each other, telling apart.
+"""Runs of several processes: joining them and telling them apart.
 
 Every process runs the same program with the same flags. All of them compute;
-the first one alone, `is_first`, writes files and talks.
+only the first (`is_first`) writes files and logs.
 """
 
 from collections.abc import Iterator
@@ -36,14 +36,14 @@ def _number(name: str) -> int | None:
 
 @contextlib.contextmanager
 def joined() -> Iterator[None]:
-  """Joins the other processes of this run; before anything is computed.
+  """Joins the other processes of this run; call it before any computation.
 
-  SLURM, Open MPI, Kubernetes (GKE) and Cloud TPU are known to JAX. Elsewhere
+  JAX detects SLURM, Open MPI, Kubernetes (GKE) and Cloud TPU. Elsewhere, set
   JAX_COORDINATOR_ADDRESS (host:port of the first process), JAX_NUM_PROCESSES
-  and JAX_PROCESS_ID tell.
+  and JAX_PROCESS_ID.
 
   Raises:
-    SavosError: nothing tells, or the others can't be reached.
+    SavosError: no setting was found, or the others cannot be reached.
   """
   # On CPUs; other platforms have collectives of their own.
   jax.config.update('jax_cpu_collectives_implementation', 'gloo')
@@ -73,15 +73,15 @@ def joined() -> Iterator[None]:
 
 
 def is_first() -> bool:
-  """Whether this process writes files and talks: one of them does."""
+  """Whether this is the process that writes files and logs."""
   return jax.process_index() == 0
 
 
 def wait_for_all(name: str) -> None:
-  """Returns when every process has come here.
+  """Waits until every process has reached this point.
 
   Args:
-    name: of the place; the same in every process.
+    name: of the point, the same in every process.
   """
   if jax.process_count() > 1:
     multihost_utils.sync_global_devices(name)

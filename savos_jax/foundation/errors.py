@@ -1,4 +1,4 @@
-"""The exceptions that a user of the programs is meant to read."""
+"""The exceptions whose messages are meant for users."""
 
 from collections.abc import Iterator
 import contextlib
@@ -12,25 +12,25 @@ _AROUND = 60  # Characters shown before and behind what is wrong in a text.
 
 
 class SavosError(Exception):
-  """Something that the user can put right.
+  """An error that the user can correct.
 
-  The message says which file or field, what was found, what was expected and
-  what to do. The programs print it without a traceback and exit with status 2.
+  The message names the file or field and says what was found, what was expected
+  and what to do. Programs print it without a traceback and exit with status 2.
   """
 
 
 class Incomplete(SavosError):
-  """What was made is right as far as it goes, but it is not whole.
+  """The result is correct as far as it goes, but incomplete.
 
-  Raised when all that could be made is made. Exit status 3.
+  Raised at the end, when everything possible has been done. Exit status 3.
   """
 
 
 def shown(text: object) -> str:
-  """Returns a text as a terminal may be given it.
+  """Makes a text safe to print on a terminal.
 
-  Names in messages come out of files: what would steer the terminal is written
-  out, and long lines are cut.
+  Names in messages come from files: control characters are escaped, and long
+  lines truncated.
   """
   lines = [
     ''.join(c if c.isprintable() else ascii(c)[1:-1] for c in line)
@@ -56,7 +56,7 @@ _OF_SYSTEM = {
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-  """Whether the memory was not enough, whichever library says so."""
+  """Whether an error of any library means that memory ran out."""
   # By their names: JAX and OpenCV are slow to import.
   kind = type(error).__name__
   return (
@@ -68,16 +68,16 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 
 def is_of_system(error: BaseException) -> bool:
-  """Whether an error tells nothing of the file that was read: it is no damage.
+  """Whether an error comes from the system and does not mean a damaged file.
 
-  For readers of files whose libraries raise whatever they like.
+  For readers whose libraries raise arbitrary exceptions.
   """
   refused = isinstance(error, OSError) and error.errno in _OF_SYSTEM
   return refused or is_out_of_memory(error)
 
 
 def explained(error: Exception) -> str | None:
-  """Returns what to say of an error that no part of ours has explained."""
+  """Returns a message for an error that no other code has explained."""
   if isinstance(error, SavosError):
     return str(error)
   if is_out_of_memory(error):
@@ -139,11 +139,11 @@ def _drop_unwritten() -> None:
 
 @contextlib.contextmanager
 def reported() -> Iterator[None]:
-  """Ends a program that fails as a shell expects: a message, no traceback.
+  """Makes a failing program end as a shell expects: a message, no traceback.
 
-  Exit status 3 after `Incomplete`, 2 after any other `SavosError`, a path that
-  the system refuses or too little memory; 130 after Ctrl-C, and 141 where
-  nobody reads what it prints any more, as with `| head`.
+  Exit status 3 after `Incomplete`; 2 after any other `SavosError`, an error of
+  the file system or a lack of memory; 130 after Ctrl-C; 141 if the output is no
+  longer read, as with `| head`.
   """
   _open_streams()
   try:

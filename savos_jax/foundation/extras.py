@@ -1,4 +1,4 @@
-"""Libraries that only some need: asked for where they are used."""
+"""Optional libraries, imported where they are used."""
 
 import importlib
 from types import ModuleType
@@ -7,12 +7,12 @@ from savos_jax.foundation import errors
 
 
 def require(module: str, extra: str, purpose: str) -> ModuleType:
-  """Imports a library of an extra of this package.
+  """Imports a library that belongs to an extra of this package.
 
   Args:
-    module: its name, as 'tensorflow'.
-    extra: of pyproject.toml, that has it.
-    purpose: what needs it, for the message.
+    module: its name, such as 'tensorflow'.
+    extra: the extra of pyproject.toml that installs it.
+    purpose: what it is needed for, for the message.
 
   Returns:
     The module.

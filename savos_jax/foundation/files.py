@@ -1,4 +1,4 @@
-"""Files: real ones, that appear whole or not at all; folders of one owner."""
+"""Regular files, atomic writes, and folders with one owner."""
 
 from collections.abc import Iterable
 from collections.abc import Iterator
@@ -31,14 +31,14 @@ _OTHERS = {
 
 
 def problem(path: str | os.PathLike) -> str:
-  """Tells what keeps a path from being read as a file; no other is opened.
+  """Says why a path cannot be read as a regular file, without opening others.
 
   Args:
-    path: links are followed.
+    path: symbolic links are followed.
 
   Returns:
-    'no such file', 'a folder', 'a pipe', 'Permission denied', ...; '' where it
-    is a file that can be read.
+    'no such file', 'a folder', 'a pipe', 'Permission denied', ...; '' if it is
+    a readable file.
   """
   try:
     mode = os.stat(path).st_mode
@@ -54,13 +54,13 @@ def problem(path: str | os.PathLike) -> str:
 
 
 def read_text(path: str | os.PathLike) -> str:
-  """Reads a text in UTF-8, without the mark of it that some editors write.
+  """Reads a UTF-8 text file, without a byte order mark.
 
   Args:
     path: the file.
 
   Raises:
-    SavosError: it is no file, can't be read, is too large, or is no text.
+    SavosError: it is not a file, unreadable, too large or not text.
   """
   found = problem(path)
   if not found:
@@ -79,12 +79,12 @@ def read_text(path: str | os.PathLike) -> str:
 
 
 def check_plain(folder: str | os.PathLike) -> None:
-  """Refuses a folder in which there is more than files and folders.
+  """Refuses a folder that contains anything but files and folders.
 
-  For libraries that read all of it: to open a pipe may wait for ever.
+  For libraries that read everything in it: opening a pipe may block forever.
 
   Raises:
-    SavosError: a pipe, a device, a socket or a link to one is in it.
+    SavosError: it contains a pipe, a device, a socket or a link to one.
   """
   for path in pathlib.Path(folder).rglob('*'):
     found = problem(path)
@@ -107,26 +107,27 @@ def _sync(path: pathlib.Path) -> None:
 def replacing(
   path: str | os.PathLike, even_changed: bool = False
 ) -> Iterator[pathlib.Path]:
-  """Lends a temporary path beside `path` that takes its place on success.
+  """Yields a temporary path beside `path` and renames it to `path` on success.
 
-  A reader sees the old file or the whole new one, after a power cut, too. In a
-  folder with a manifest, a file that is somebody else's is not replaced
-  (`manifests`). The folder is made if it is not there; the temporary file is
-  hidden, has the same suffix, and is removed when the block raises. Any number
-  of threads and processes may write the same path at once: each has a
-  temporary file of its own, and the last one to finish wins.
+  A reader sees either the old file or the complete new one, even after a power
+  cut. In a folder with a manifest, a file of somebody else is not replaced
+  (`manifests`). The folder is created if necessary. The temporary file is
+  hidden, has the same suffix, and is removed if the block raises. Any number of
+  threads and processes may write the same path at once: each uses its own
+  temporary file, and the last to finish wins.
 
   Args:
     path: the file to write.
-    even_changed: whether a file of this program is replaced though it was
-      changed: what can be made again has no worth of its own.
+    even_changed: whether to replace a file of this program that was changed
+      since; for files that can be made again.
 
   Yields:
     The path to write to.
 
   Raises:
-    SavosError: the folder can't be made, the file can't be written, or what is
-      there is somebody else's, or no file.
+    SavosError: the folder cannot be created, the file cannot be written, or the
+      path is taken by a file of somebody else or by something that is not a
+      file.
   """
   path = pathlib.Path(path)
   if path.exists() and not path.is_file():  # A device would be gone.
@@ -161,16 +162,16 @@ def replacing(
 
 @contextlib.contextmanager
 def locked(path: str | os.PathLike) -> Iterator[None]:
-  """Holds a file that one process at a time may hold, of all that see it.
+  """Holds a lock file, which only one process can hold at a time.
 
-  The system lets go of it when the process ends, however it ends. The file
-  stays; it is empty.
+  The system releases the lock when the process ends, however it ends. The empty
+  file remains.
 
   Args:
-    path: the file; made, with its folder, if it is not there.
+    path: the file; created with its folder if necessary.
 
   Raises:
-    SavosError: another process holds it, or it can't be made.
+    SavosError: another process holds it, or it cannot be created.
   """
   path = pathlib.Path(path)
   try:
@@ -199,17 +200,17 @@ def locked(path: str | os.PathLike) -> Iterator[None]:
 def claimed(
   folder: str | os.PathLike, inputs: Iterable[str | os.PathLike] = ()
 ) -> Iterator[manifests.Manifest]:
-  """Holds a folder of results, which has a manifest from then on.
+  """Locks a results folder and gives it a manifest.
 
   Args:
-    folder: made if it is not there.
-    inputs: files and folders that are read; nothing in them is replaced.
+    folder: created if necessary.
+    inputs: files and folders being read, which are never replaced.
 
   Yields:
-    The manifest. What a killed program left half written is gone.
+    The manifest. Partial files of a killed program have been removed.
 
   Raises:
-    SavosError: another process holds it, or it can't be made.
+    SavosError: another process holds it, or it cannot be created.
   """
   folder = pathlib.Path(folder)
   with locked(folder / '.savos_jax.lock'):

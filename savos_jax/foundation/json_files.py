@@ -1,4 +1,4 @@
-"""JSON files of others, which have a form or are refused."""
+"""Reads untrusted JSON files and checks their structure."""
 
 import os
 from typing import Any
@@ -13,11 +13,11 @@ def read(path: str | os.PathLike, expected: str, form: Any) -> Any:
 
   Args:
     path: the file.
-    expected: what to say where it is something else, a sentence or more.
-    form: that it must have, see `typed.mismatch`.
+    expected: added to the message if the file is something else; sentences.
+    form: the required structure, see `typed.mismatch`.
 
   Raises:
-    SavosError: it can't be read, is no JSON, or of another form.
+    SavosError: it cannot be read, is not JSON, or has another structure.
   """
   try:
     value = typed.parse(files.read_text(path))

@@ -1,8 +1,8 @@
-"""Which files in a folder of results this program wrote.
+"""Records which files in a results folder this program wrote.
 
-A folder of results has a manifest: a line a file, with its size and hash. What
-is not in it, or was changed since, is somebody else's: it is neither replaced
-nor removed.
+A results folder has a manifest with a line for each file: its size and hash. A
+file that is not listed, or was changed since, belongs to somebody else and is
+neither replaced nor removed.
 """
 
 from collections.abc import Iterable
@@ -37,11 +37,11 @@ class Manifest:
 
   Attributes:
     folder: the folder, resolved.
-    is_claimed: whether this process fills it; all below it is its own then.
+    is_claimed: whether this process is writing to it and owns all below it.
   """
 
   def __init__(self, folder: pathlib.Path):
-    """Reads it; there may be none yet."""
+    """Reads the manifest, if there is one."""
     self.folder = _real(folder)
     self.is_claimed = False
     self._path = self.folder / FILE
@@ -80,7 +80,7 @@ class Manifest:
     self._stamps[name] = [*self._stamps.get(name, [])[-1:], stamp]
 
   def compact(self) -> None:
-    """Writes it anew, without what is known no longer."""
+    """Rewrites the manifest without obsolete entries."""
     lines = [
       json.dumps([name, *stamp]) + '\n'
       for name, stamps in self._stamps.items()
@@ -92,7 +92,7 @@ class Manifest:
     self._end = self._path.stat().st_size
 
   def protect(self, paths: Iterable[str | os.PathLike]) -> None:
-    """Has files and folders that a run reads from never be written to."""
+    """Protects files and folders that a run reads from being written to."""
     real = map(_real, paths)
     # What the whole folder is a part of is none of it.
     self._inputs = tuple(path for path in real if self.folder in path.parents)
@@ -102,10 +102,10 @@ class Manifest:
     return os.path.relpath(_real(path.parent) / path.name, self.folder)
 
   def governs(self, path: pathlib.Path) -> bool:
-    """Whether it is this manifest that tells whose a file below its folder is.
+    """Whether this manifest decides about a file below its folder.
 
-    A folder of results may hold other things, as a home does: what is in a
-    subfolder in which nothing was written is none of it.
+    A results folder may hold other things, such as a whole home: subfolders in
+    which nothing was written are not governed.
     """
     top, separator, _ = self._name(path).partition('/')
     if self.is_claimed or not separator:
@@ -115,7 +115,7 @@ class Manifest:
       return any(name.startswith(f'{top}/') for name in self._stamps)
 
   def owns(self, path: pathlib.Path) -> bool:
-    """Whether a file was written by this program and is unchanged since."""
+    """Whether this program wrote a file that has not changed since."""
     with self._lock:
       self._read()
       stamps = self._stamps.get(self._name(path))
@@ -125,15 +125,17 @@ class Manifest:
     return path.stat().st_size in sizes and _stamp(path) in stamps
 
   def made(self, path: pathlib.Path) -> bool:
-    """Whether this program wrote a file of this name, changed since or not."""
+    """Whether this program wrote a file of this name, even if it changed
+    since.
+    """
     with self._lock:
       self._read()
       return self._name(path) in self._stamps and not path.is_symlink()
 
   def record(self, path: pathlib.Path, partial: pathlib.Path) -> None:
-    """Notes that a file will be what `partial` is now.
+    """Records that a file will have the content of `partial`.
 
-    Before it is: a program that is killed in between has not made a file that
+    Recorded beforehand, so that a program killed in between never leaves a file
     it does not know.
     """
     stamp, name = _stamp(partial), self._name(path)
@@ -147,14 +149,14 @@ class Manifest:
   def check(
     self, paths: Iterable[pathlib.Path], even_changed: bool = False
   ) -> None:
-    """Refuses files that are somebody else's, or that the run reads.
+    """Refuses files that belong to somebody else or that the run reads.
 
     Args:
-      paths: where something is to be written; what is not there is fine.
-      even_changed: whether a file that was changed is still this program's.
+      paths: the files to be written; they need not exist.
+      even_changed: whether changed files still count as this program's.
 
     Raises:
-      SavosError: some are, and are named.
+      SavosError: names such files.
     """
     there = [path for path in paths if os.path.lexists(path)]
     self._check_inputs(there)
@@ -181,20 +183,20 @@ class Manifest:
           )
 
   def written(self) -> list[pathlib.Path]:
-    """Returns the files of this program that are there, unchanged."""
+    """Returns the existing, unchanged files of this program."""
     paths = (self.folder / name for name in sorted(self._stamps))
     return [path for path in paths if self.owns(path)]
 
   def remove(self, paths: Iterable[pathlib.Path]) -> None:
-    """Removes files of this program; leaves all others.
+    """Removes files of this program and leaves all others.
 
     Raises:
-      SavosError: a file can't be removed, or the run reads it.
+      SavosError: a file cannot be removed, or the run reads it.
     """
     self._remove([path for path in paths if self.owns(path)])
 
   def clear(self) -> None:
-    """Removes all files of this program; leaves all others.
+    """Removes all files of this program and leaves all others.
 
     Raises:
       SavosError: as `remove`.
@@ -217,10 +219,10 @@ _known: dict[pathlib.Path, Manifest] = {}
 
 
 def begin(folder: pathlib.Path) -> Manifest:
-  """Returns a folder's manifest, read again; the folder has one from now on.
+  """Reads the manifest of a folder again, creating it if necessary.
 
   Raises:
-    OSError: it can't be made or read.
+    OSError: it cannot be created or read.
   """
   manifest = Manifest(folder)
   manifest.compact()
@@ -229,10 +231,10 @@ def begin(folder: pathlib.Path) -> Manifest:
 
 
 def begin_with_all(folder: pathlib.Path) -> None:
-  """Begins the manifest of a folder that was just made: it knows every file.
+  """Creates the manifest of a new folder, with every file in it.
 
   Raises:
-    OSError: it can't be written.
+    OSError: it cannot be written.
   """
   manifest = begin(folder)
   for path in sorted(folder.rglob('*')):
@@ -242,25 +244,26 @@ def begin_with_all(folder: pathlib.Path) -> None:
 
 
 def share(folder: pathlib.Path) -> None:
-  """Gives a folder a manifest that several processes add to at once.
+  """Gives a folder a manifest that several processes may append to at once.
 
-  Nobody writes it anew, as `begin` does: what another adds would be lost.
+  It is never rewritten, as by `begin`: entries of other processes would be
+  lost.
 
   Args:
-    folder: made if it is not there.
+    folder: created if necessary.
 
   Raises:
-    OSError: it can't be made.
+    OSError: it cannot be created.
   """
   folder.mkdir(parents=True, exist_ok=True)
   (folder / FILE).touch()
 
 
 def of(path: pathlib.Path) -> Manifest | None:
-  """Returns the manifest that a file belongs to, of the nearest folder above.
+  """Returns the manifest of a file, in the nearest folder above.
 
   Args:
-    path: of a file, there or not.
+    path: a file, which need not exist.
   """
   folder = _real(path.parent)
   for above in (folder, *folder.parents[: _DEPTH - 1]):
@@ -272,7 +275,7 @@ def of(path: pathlib.Path) -> Manifest | None:
 
 
 def remove_own(paths: Iterable[pathlib.Path]) -> None:
-  """Removes files that a manifest knows; leaves all others.
+  """Removes files listed in a manifest and leaves all others.
 
   Raises:
     SavosError: as `Manifest.remove`.

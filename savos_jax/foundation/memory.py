@@ -1,4 +1,4 @@
-"""How much memory this process has needed."""
+"""Peak memory of processes."""
 
 import multiprocessing
 import pathlib
@@ -20,7 +20,7 @@ def _peak_gib_of(process: str) -> float | None:
 
 
 def peak_gib() -> float:
-  """Returns the largest resident size of this process so far, GiB."""
+  """Returns the peak resident size of this process so far, GiB."""
   # On Linux what `getrusage` tells begins at the size of the program that
   # started this one.
   peak = _peak_gib_of('self')
@@ -34,8 +34,8 @@ def peak_gib() -> float:
 def peak_with_workers_gib() -> float | None:
   """Returns the sum of the peaks of this process and of its workers, GiB.
 
-  Workers are what `multiprocessing` has begun and has not ended. None where the
-  system does not tell theirs.
+  Workers are live processes of `multiprocessing`. None if the system does not
+  report theirs.
   """
   total = peak_gib()
   for worker in multiprocessing.active_children():

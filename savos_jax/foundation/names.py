@@ -6,10 +6,10 @@ from savos_jax.foundation import errors
 
 
 def is_name(name: str) -> bool:
-  """Tells whether a name can be that of a folder, anywhere.
+  """Whether a name can be used for a folder on any system.
 
-  It can't where it is empty, '.' or '..', or has a separator or a control
-  character: such a name would lead out of the folder that it is used in.
+  It cannot if it is empty, '.' or '..', or has a separator or control
+  character: such a name could point outside its folder.
   """
   strange = any(
     letter in '/\\' or unicodedata.category(letter) == 'Cc' for letter in name
@@ -18,14 +18,14 @@ def is_name(name: str) -> bool:
 
 
 def check(name: str, where: str) -> str:
-  """Returns a name if it is one. Spaces and any script are fine.
+  """Returns a valid name. Spaces and any script are allowed.
 
   Args:
     name: of a sequence or a part of it, from a list or a file.
-    where: what says so, for the message.
+    where: its source, for the message.
 
   Raises:
-    SavosError: it is none, see `is_name`.
+    SavosError: it is not valid, see `is_name`.
   """
   if not is_name(name):
     raise errors.SavosError(

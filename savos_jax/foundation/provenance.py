@@ -1,4 +1,4 @@
-"""What a result was made with: the program's revision and the device."""
+"""The revision and device that produced a result."""
 
 import collections
 import pathlib
@@ -23,9 +23,9 @@ def _git(*arguments: str) -> str:
 
 
 def revision() -> str:
-  """Returns the git commit, '-dirty' behind it for changed files.
+  """Returns the git commit, with '-dirty' if files were changed.
 
-  'unknown' without git, or where this package is no part of a repository.
+  'unknown' without git or outside a repository.
   """
   # An installed package may lie inside the repository of another project.
   if not _git('ls-files', '__init__.py'):
@@ -50,7 +50,7 @@ def _processor() -> str:
 
 
 def device() -> str:
-  """Returns the kinds and numbers of JAX's devices, '1 x NVIDIA H100'."""
+  """Returns number and kind of JAX's devices, such as '1 x NVIDIA H100'."""
   if jax.default_backend() == 'cpu':
     return f'CPU, {_processor()}'
   kinds = collections.Counter(one.device_kind for one in jax.devices())

@@ -1,8 +1,9 @@
-"""What a field of a configuration may be: type, range, choices, said once.
+"""Rules for the fields of a configuration: type, range and choices.
 
-A rule tells of a value whether it is allowed, and in words what is. Dataclasses
-give one to each field (`field`) and ask it in `__post_init__` (`check_fields`);
-flags of the command line are made from the same (`savos_jax.tools.flags`).
+A rule decides whether a value is allowed and describes what is. Dataclasses
+attach one to each field (`field`) and check it in `__post_init__`
+(`check_fields`); command line flags are made from the same rules
+(`savos_jax.tools.flags`).
 """
 
 from collections.abc import Mapping
@@ -14,30 +15,30 @@ from savos_jax.foundation import names
 
 
 class Rule(Protocol):
-  """What a field may be."""
+  """The values that a field may have."""
 
   @property
   def expected(self) -> str:
-    """What is allowed, in words that go on behind 'Expected'."""
+    """What is allowed, in words that continue 'Expected'."""
 
   def allows(self, value: Any) -> bool:
-    """Tells whether a field may have this value, of whatever type it is."""
+    """Whether a field may have this value, of any type."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Number:
-  """A finite number of a range; see `number` and `whole`.
+  """A finite number in a range; see `number` and `whole`.
 
   Attributes:
     low: the lowest.
     high: the highest.
-    whole: an int.
-    odd: an odd one.
-    above: above `low`, which itself is not allowed.
-    below: below `high`, the same.
+    whole: must be an int.
+    odd: must be odd.
+    above: excludes `low` itself.
+    below: excludes `high` itself.
     of: the unit, in the plural.
-    zero: what 0 stands for; it is allowed then, besides the range. '': it is
-      not, or is a number like any other.
+    zero: what 0 means if it is allowed in addition to the range; '': 0 has no
+      special meaning.
   """
 
   low: float
@@ -81,12 +82,14 @@ def _text(bound: float) -> str:
 
 
 def number(low: float, high: float, **more: Any) -> Number:
-  """Returns the rule of a number from `low` to `high`; `more` as `Number`."""
+  """Returns the rule for a number from `low` to `high`; `more`: see
+  `Number`.
+  """
   return Number(low, high, **more)
 
 
 def whole(low: int, high: int, **more: Any) -> Number:
-  """Returns the rule of an int from `low` to `high`; `more` as `Number`."""
+  """Returns the rule for an int from `low` to `high`; `more`: see `Number`."""
   return Number(low, high, whole=True, **more)
 
 
@@ -99,7 +102,7 @@ class Choice:
   """One of a few values.
 
   Attributes:
-    values: all of them.
+    values: the allowed values.
   """
 
   values: tuple[Any, ...]
@@ -116,7 +119,7 @@ class Choice:
 
 
 def choice(*values: Any) -> Choice:
-  """Returns the rule of one of these."""
+  """Returns the rule for one of these values."""
   return Choice(values)
 
 
@@ -136,12 +139,12 @@ class Switch:
 
 @dataclasses.dataclass(frozen=True)
 class Text:
-  """A text, such as a path or a name.
+  """A string, such as a path or a name.
 
   Attributes:
-    empty: what '' stands for; it is allowed then.
-    none: whether it may be None: not set.
-    name: whether it must do as a part of a path.
+    empty: what '' means if it is allowed.
+    none: whether it may be None, which means not set.
+    name: whether it must be usable as a path component.
   """
 
   empty: str = ''
@@ -172,10 +175,10 @@ class Items:
   """A tuple; see `items` and `ascending`.
 
   Attributes:
-    each: what each of its values may be.
-    least: how many there are at least.
-    most: how many at most; None: any number.
-    rising: none is lower than the one before it.
+    each: the rule for each value.
+    least: smallest number of values.
+    most: largest number of values; None: no limit.
+    rising: whether values must not decrease.
   """
 
   each: Rule
@@ -203,35 +206,35 @@ class Items:
 
 
 def items(each: Rule, count: int | None = None, least: int = 0) -> Items:
-  """Returns the rule of a tuple.
+  """Returns the rule for a tuple.
 
   Args:
-    each: what each of its values may be.
-    count: how many there are; None: any number.
-    least: how many there are then at least.
+    each: the rule for each value.
+    count: exact number of values; None: any number.
+    least: smallest number of values without `count`.
   """
   return Items(each, least if count is None else count, count)
 
 
 def ascending(low: float, high: float, **more: Any) -> Items:
-  """Returns the rule of (lowest, highest) of a range; see `Number`."""
+  """Returns the rule for a pair (lowest, highest); see `Number`."""
   return Items(number(low, high, **more), 2, 2, rising=True)
 
 
 def field(default: Any, rule: Rule, help: str = '') -> Any:
-  """Returns a dataclass' field with a rule.
+  """Returns a dataclass field with a rule.
 
   Args:
-    default: its value where none is given.
-    rule: what it may be.
-    help: what it is, for the help of a flag of this name.
+    default: the default value.
+    rule: the rule for its value.
+    help: describes it in the help of the flag of this name.
   """
   metadata = {'rule': rule, 'help': help}
   return dataclasses.field(default=default, metadata=metadata)
 
 
 def rules_of(options: Any) -> dict[str, Rule]:
-  """Returns name -> rule of those fields of a dataclass that have one."""
+  """Returns name -> rule for the fields of a dataclass that have one."""
   return {
     field.name: field.metadata['rule']
     for field in dataclasses.fields(options)
@@ -244,10 +247,10 @@ def check(rules: Mapping[str, Rule], values: Mapping[str, Any]) -> None:
 
   Args:
     rules: name -> rule.
-    values: name -> value, at least of all that have a rule.
+    values: name -> value, for at least the names with a rule.
 
   Raises:
-    ValueError: a value is not what its rule allows; tells of the first.
+    ValueError: describes the first value that its rule does not allow.
   """
   for name, rule in rules.items():
     if not rule.allows(values[name]):
@@ -257,12 +260,12 @@ def check(rules: Mapping[str, Rule], values: Mapping[str, Any]) -> None:
 
 
 def check_fields(options: Any) -> None:
-  """Checks the fields of a dataclass; for its `__post_init__`.
+  """Checks the fields of a dataclass; call it in `__post_init__`.
 
   Args:
     options: the instance.
 
   Raises:
-    ValueError: a field is not what its rule allows; tells of the first.
+    ValueError: describes the first field whose value its rule does not allow.
   """
   check(rules_of(options), vars(options))

@@ -1,8 +1,8 @@
-"""Tables as CSV in which a spreadsheet finds nothing to run.
+"""Writes CSV in which a spreadsheet finds no formulas.
 
-What begins as a formula is one, wherever the text came from; as OWASP advises
-(https://owasp.org/www-community/attacks/CSV_Injection), such a cell gets an
-apostrophe in front.
+Spreadsheets execute text that looks like a formula. As OWASP recommends
+(https://owasp.org/www-community/attacks/CSV_Injection), such cells are prefixed
+with an apostrophe.
 """
 
 from collections.abc import Iterable
@@ -25,11 +25,11 @@ def _cell(value: object) -> str:
 
 
 def to_csv(rows: Iterable[Iterable[object]]) -> str:
-  """Returns a table as text, a line a row.
+  """Returns a table as CSV text.
 
   Args:
-    rows: of cells. What is neither a number nor begins as a formula is written
-      as it is, in quotes where it must be.
+    rows: lists of cells. Text that does not look like a formula is written
+      unchanged, quoted if necessary.
   """
   text = io.StringIO()
   for row in rows:

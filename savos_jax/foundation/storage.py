@@ -1,6 +1,6 @@
-"""Files that have a URL: in s3://, gs://, https://, ... through fsspec.
+"""Files at URLs such as s3://, gs:// and https://, through fsspec.
 
-A store knows files, no folders, and no lock; a file appears whole.
+Object stores have files but no folders and no locks; writes are atomic.
 """
 
 from collections.abc import Iterable
@@ -24,17 +24,17 @@ _OF_ONE_PROCESS = ('memory',)
 
 
 def is_url(path: str | os.PathLike) -> bool:
-  """Whether a text is a URL, no path."""
+  """Whether a text is a URL rather than a path."""
   return bool(_URL.match(os.fspath(path)))
 
 
 def name(url: str) -> str:
-  """Returns what the last part of a URL's path is called."""
+  """Returns the last component of a URL's path."""
   return url.partition('?')[0].rstrip('/').rpartition('/')[2]
 
 
 def join(url: str, *parts: str) -> str:
-  """Returns the URL of something below another."""
+  """Joins a URL and a relative path."""
   return '/'.join([url.rstrip('/'), *parts])
 
 
@@ -70,23 +70,23 @@ def _store(url: str) -> Iterator[tuple[Any, str]]:
 
 
 def check(url: str) -> None:
-  """Raises SavosError where what reads such URLs is not installed."""
+  """Raises SavosError if the library for a URL is not installed."""
   with _store(url):
     pass
 
 
 def fetch(url: str, folder: pathlib.Path) -> pathlib.Path:
-  """Copies a file, or the files right below a folder.
+  """Downloads a file, or the files directly in a folder.
 
   Args:
-    url: of either.
-    folder: gets it, under its name.
+    url: of the file or folder.
+    folder: receives it under its name.
 
   Returns:
-    Where it is.
+    The local path.
 
   Raises:
-    SavosError: nothing is there, or it can't be read.
+    SavosError: it does not exist or cannot be read.
   """
   copied = folder / names.check(name(url), url)
   with _store(url) as (store, path):
@@ -105,19 +105,19 @@ def fetch(url: str, folder: pathlib.Path) -> pathlib.Path:
 
 
 def stamp(info: Mapping[str, Any]) -> tuple[str, ...]:
-  """Returns what changes with a file, of what a store tells of it.
+  """Returns the metadata that changes with a file.
 
-  The rest depends on how it was asked: a file alone, or those of a folder.
+  Other metadata depend on whether a file or a folder was listed.
   """
   told = next((info[key] for key in _STAMPS if info.get(key)), '')
   return str(info.get('size')), str(told).strip('"')
 
 
 def version(url: str) -> str:
-  """Returns what changes with the content of a file, or of a folder's files.
+  """Returns a value that changes with the content of a file or folder.
 
   Raises:
-    SavosError: it can't be read.
+    SavosError: it cannot be read.
   """
   with _store(url) as (store, path):
     if store.isfile(path):
@@ -129,10 +129,10 @@ def version(url: str) -> str:
 
 
 def listed(url: str) -> list[str]:
-  """Returns the files below a folder, as paths in it; none if it isn't there.
+  """Returns the files in a folder as relative paths; empty if it is missing.
 
   Raises:
-    SavosError: it can't be read.
+    SavosError: it cannot be read.
   """
   with _store(url) as (store, path):
     above = path.rstrip('/') + '/'
@@ -140,10 +140,10 @@ def listed(url: str) -> list[str]:
 
 
 def read(url: str) -> str | None:
-  """Returns a file's text; None if it isn't there.
+  """Returns the text of a file; None if it does not exist.
 
   Raises:
-    SavosError: it can't be read.
+    SavosError: it cannot be read.
   """
   with _store(url) as (store, path):
     if not store.exists(path):
@@ -155,7 +155,7 @@ def write(url: str, text: str) -> None:
   """Writes a file.
 
   Raises:
-    SavosError: it can't be written.
+    SavosError: it cannot be written.
   """
   with _store(url) as (store, path):
     store.makedirs(path.rpartition('/')[0], exist_ok=True)
@@ -163,15 +163,15 @@ def write(url: str, text: str) -> None:
 
 
 def put(folder: pathlib.Path, files: Iterable[str], url: str) -> None:
-  """Copies files of a folder into a store.
+  """Uploads files of a folder.
 
   Args:
-    folder: has them.
-    files: paths in it.
-    url: of the folder that gets them.
+    folder: contains the files.
+    files: paths relative to it.
+    url: of the target folder.
 
   Raises:
-    SavosError: one can't be written.
+    SavosError: a file cannot be written.
   """
   with _store(url) as (store, path):
     for file in files:
@@ -181,10 +181,10 @@ def put(folder: pathlib.Path, files: Iterable[str], url: str) -> None:
 
 
 def remove(url: str, files: Iterable[str]) -> None:
-  """Removes files of a folder; what isn't there is fine.
+  """Removes files of a folder; missing ones are ignored.
 
   Raises:
-    SavosError: one can't be removed.
+    SavosError: a file cannot be removed.
   """
   with _store(url) as (store, path):
     for file in files:

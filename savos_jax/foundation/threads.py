@@ -8,10 +8,10 @@ import cv2
 
 @contextlib.contextmanager
 def one_opencv_thread() -> Iterator[None]:
-  """Lets OpenCV compute in the calling thread alone.
+  """Restricts OpenCV to the calling thread.
 
-  For code that runs several calls at once: threads below threads slow it down.
-  The setting is the whole process'; afterwards it is as it was.
+  For code that already runs several threads, which nested threads would slow
+  down. The setting is global to the process and restored afterwards.
   """
   before = cv2.getNumThreads()
   cv2.setNumThreads(1)

@@ -1,4 +1,4 @@
-"""Values and dataclasses out of what a file tells, which is not believed."""
+"""Builds values and dataclasses from untrusted JSON."""
 
 from collections.abc import Iterator
 from collections.abc import Mapping
@@ -32,11 +32,11 @@ def parse(text: str | bytes, **options: Any) -> Any:
   """Reads JSON.
 
   Args:
-    text: it.
+    text: the JSON text.
     **options: of `json.loads`.
 
   Raises:
-    ValueError: it is damaged, has half a character in a text, or is nested
+    ValueError: it is malformed, has a lone surrogate in a string, or is nested
       more than 64 levels deep.
   """
   try:
@@ -62,7 +62,7 @@ def _parts(value: Any) -> Iterator[Any]:
 
 
 def from_json(text: str) -> dict[str, Any]:
-  """Reads an object.
+  """Reads a JSON object.
 
   Raises:
     ValueError: it is something else, or as `parse`.
@@ -74,17 +74,17 @@ def from_json(text: str) -> dict[str, Any]:
 
 
 def mismatch(value: Any, form: Any, name: str = '') -> str:
-  """Tells where a value is not of a form.
+  """Finds where a value deviates from a structure.
 
   Args:
-    value: as `parse` gives it.
-    form: a type, float for any finite number; (form, None): or null; [form]: a
-      list; {str: form}: any names; {name: form}: these names, of which those
-      with '?' need not be there, and others may be.
-    name: of the value; '' for the whole.
+    value: from `parse`.
+    form: a type, where float accepts any finite number; (form, None): nullable;
+      [form]: a list; {str: form}: any names; {name: form}: these names, of
+      which those with '?' are optional, and any others.
+    name: of the value; '' for the root.
 
   Returns:
-    What is wrong with the first that is; '' if nothing is.
+    A description of the first deviation; '' if there is none.
   """
   if isinstance(form, tuple):
     return '' if value is None else mismatch(value, form[0], name)
@@ -116,20 +116,20 @@ def mismatch(value: Any, form: Any, name: str = '') -> str:
 def build(
   kind: type[_Kind], told: Any, most: Mapping[str, float] | None = None
 ) -> _Kind:
-  """Makes a dataclass that has a default for each field.
+  """Builds a dataclass, all of whose fields have defaults.
 
   Args:
     kind: the dataclass.
-    told: field -> value, as JSON has it: lists in place of tuples. A field that
-      is not there has its default.
-    most: field -> how large its numbers may be; else 16384.
+    told: field -> value as in JSON, with lists for tuples. Missing fields keep
+      their defaults.
+    most: field -> limit of its numbers; otherwise 16384.
 
   Returns:
-    The dataclass. Its values are of the types of its defaults.
+    The dataclass, with values of the types of its defaults.
 
   Raises:
-    ValueError: a field is unknown, of another type or too large, or `kind`
-      refuses it.
+    ValueError: a field is unknown, of another type or too large, or rejected by
+      `kind`.
   """
   if not isinstance(told, Mapping):
     raise ValueError(f'{reprlib.repr(told)}; expected fields and values')

@@ -1,1 +1,1 @@
-"""Masks drawn over frames, and objects cut out of them. No jax."""
+"""Draws masks over frames and cuts objects out. Independent of JAX."""

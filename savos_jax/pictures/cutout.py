@@ -12,14 +12,14 @@ GREEN = (0, 177, 64)
 
 
 def matte(labels: np.ndarray, feather: float = 0.0) -> np.ndarray:
-  """Returns how much of each pixel is object, float32 [H, W], 0..1.
+  """Returns the opacity of each pixel, float32 [H, W], 0..1.
 
-  It fades towards the inside: no background shows along the edge. Along the
-  image's border nothing fades.
+  The edge fades inwards, so that no background shows. It does not fade at the
+  border of the image.
 
   Args:
     labels: integers [H, W], 0 = background, anything else is object.
-    feather: width of the soft edge, pixels; 0 gives 0 and 1 only.
+    feather: width of the soft edge, pixels; 0: a hard edge.
 
   Raises:
     ValueError: feather below 0.
@@ -49,15 +49,15 @@ def rgba(
   Args:
     frame: RGB uint8 [H, W, 3].
     labels: integers [H, W], 0 = background.
-    feather: width of the soft edge, pixels; not used with `alpha`.
-    alpha: float32 [H, W], 0..1, the probability of any object: a soft edge as
-      the network saw it, used in place of the labels.
-    spread: width of the rim around the objects, pixels, that keeps its colours
-      unseen: where compression mixes neighbours, black would darken the edges.
+    feather: width of the soft edge, pixels; ignored with `alpha`.
+    alpha: float32 [H, W], 0..1, the probability of any object, which gives a
+      soft edge; replaces the labels.
+    spread: width of a transparent rim around the objects, pixels, that keeps
+      its colours, because compression would mix black into the edges.
 
   Returns:
-    RGBA uint8 [H, W, 4], not premultiplied; black where it is transparent,
-    which makes small files.
+    RGBA uint8 [H, W, 4], not premultiplied; transparent pixels are black, which
+    makes files small.
 
   Raises:
     ValueError: sizes differ, or feather is below 0.
@@ -71,7 +71,7 @@ def rgba(
 
 
 def green_screen(frame: np.ndarray, alpha: np.ndarray) -> np.ndarray:
-  """Returns a frame with `GREEN` behind its objects, RGB uint8 [H, W, 3].
+  """Replaces the background by `GREEN`; returns RGB uint8 [H, W, 3].
 
   Args:
     frame: RGB uint8 [H, W, 3].

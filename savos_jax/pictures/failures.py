@@ -1,4 +1,4 @@
-"""Where a network fails: frames with what it found and what is true."""
+"""Pictures of failures: prediction and ground truth on the same frame."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -16,10 +16,10 @@ class Frame(NamedTuple):
   """A frame to show.
 
   Attributes:
-    tag: written into it.
+    tag: text to write into it.
     image: RGB uint8 [H, W, 3].
-    labels: what was found, uint8 [H, W].
-    truth: what is there, uint8 [H, W].
+    labels: the prediction, uint8 [H, W].
+    truth: the ground truth, uint8 [H, W].
   """
 
   tag: str
@@ -69,13 +69,13 @@ def _outlined(picture: np.ndarray, truth: np.ndarray) -> np.ndarray:
 
 
 def row(name: str, frames: Sequence[Frame], height: int = 120) -> np.ndarray:
-  """Sets frames of one video side by side.
+  """Places frames of one video side by side.
 
-  What was found is painted, what is there has a white outline. All frames show
-  the same part, around the objects.
+  The prediction is coloured, the ground truth outlined in white. All frames are
+  cropped alike, around the objects.
 
   Args:
-    name: written in front, upwards.
+    name: label on the left, reading upwards.
     frames: of one size, at least one.
     height: of a frame in the picture, pixels.
 
@@ -94,10 +94,10 @@ def row(name: str, frames: Sequence[Frame], height: int = 120) -> np.ndarray:
 
 
 def sheet(rows: Sequence[np.ndarray]) -> np.ndarray:
-  """Sets rows one below the other, on white.
+  """Stacks rows on white.
 
   Args:
-    rows: as from `row`, at least one.
+    rows: from `row`, at least one.
 
   Returns:
     RGB uint8 [H, W, 3].

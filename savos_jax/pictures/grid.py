@@ -1,4 +1,4 @@
-"""A frame under a grid with numbers, to read off where something is."""
+"""A frame under a labelled grid, to read off coordinates."""
 
 import cv2
 import numpy as np
@@ -21,9 +21,9 @@ def draw(frame: np.ndarray) -> np.ndarray:
     frame: RGB uint8 [H, W, 3].
 
   Returns:
-    RGB uint8, larger than the frame: a margin for the numbers, and a small
-    frame is enlarged a whole number of times. The numbers are the frame's
-    pixels, from 0 at its upper left corner.
+    RGB uint8, larger than the frame: it has a margin for the labels, and small
+    frames are enlarged by an integer. Labels are pixels of the frame, from 0 at
+    the upper left corner.
   """
   longest = max(frame.shape[:2])
   times = max(1, _LEAST_SIDE // longest)

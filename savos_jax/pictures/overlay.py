@@ -1,4 +1,4 @@
-"""Pictures of masks over frames, to look at: overlays and strips."""
+"""Draws masks over frames: overlays and strips."""
 
 from collections.abc import Callable
 from collections.abc import Mapping
@@ -34,10 +34,10 @@ _INK = (0, 0, 0)
 
 
 def colour(object_id: int) -> tuple[int, int, int]:
-  """Returns the RGB colour, 0..255, of an object; it repeats after 14 ids.
+  """Returns the RGB colour, 0..255, of an object; colours repeat after 14 ids.
 
   Args:
-    object_id: 1 or more. Ids 8..14 have the darker colours of 1..7.
+    object_id: 1 or more. Ids 8..14 have darker variants of the colours of 1..7.
   """
   shade, index = divmod(object_id - 1, len(_PALETTE))
   scale = 0.55 if shade % 2 else 1.0
@@ -58,14 +58,14 @@ def draw(
 ) -> np.ndarray:
   """Blends every object's colour into a frame and outlines it.
 
-  The outline is the full colour just inside the object and a dark line just
-  outside, so that it shows on any background.
+  The outline has the full colour just inside the object and a dark line just
+  outside, so it is visible on any background.
 
   Args:
     frame: RGB uint8 [H, W, 3].
     labels: integers [H, W], 0 = background.
-    alpha: share of the colour in the object's inside, 0..1.
-    colours: RGB of some objects, by id, in place of `colour`.
+    alpha: opacity of the colour inside the object, 0..1.
+    colours: RGB of some objects by id, instead of `colour`.
 
   Returns:
     RGB uint8 [H, W, 3].
@@ -102,7 +102,7 @@ def tag(picture: np.ndarray, text: str) -> np.ndarray:
 
   Args:
     picture: RGB uint8 [H, W, 3].
-    text: a line.
+    text: a single line.
 
   Returns:
     RGB uint8 [H, W, 3].
@@ -117,11 +117,11 @@ def tag(picture: np.ndarray, text: str) -> np.ndarray:
 
 
 def caption(text: str, height: int) -> np.ndarray:
-  """Returns text that reads upwards, RGB uint8 [height, w, 3].
+  """Draws text that reads upwards, RGB uint8 [height, w, 3].
 
   Args:
-    text: a line; what is longer than the height is cut off at both ends.
-    height: of the picture that it stands beside, pixels.
+    text: a single line, cut off at both ends if longer than the height.
+    height: of the adjacent picture, pixels.
   """
   font = _font(height)
   left, _, right, _ = font.getbbox(text)
@@ -136,16 +136,16 @@ def caption(text: str, height: int) -> np.ndarray:
 def cell(
   frame: np.ndarray, labels: np.ndarray, height: int, alpha: float = 0.5
 ) -> np.ndarray:
-  """Draws a small overlay, lines at the small size's thickness.
+  """Draws a small overlay, with the line width of the small size.
 
   Args:
     frame: RGB uint8 [H, W, 3].
     labels: uint8 [H, W], 0 = background.
     height: of the result, pixels.
-    alpha: share of the colour in the objects' inside, 0..1.
+    alpha: opacity of the colour inside objects, 0..1.
 
   Returns:
-    RGB uint8 [height, w, 3] of the frame's shape.
+    RGB uint8 [height, w, 3], with the proportions of the frame.
   """
   width = max(1, round(frame.shape[1] * height / frame.shape[0]))
   shrinks = height < frame.shape[0]
@@ -161,8 +161,8 @@ def beside(pictures: list[np.ndarray], axis: int) -> np.ndarray:
   """Joins pictures along an axis with a white gap between them.
 
   Args:
-    pictures: RGB uint8, alike but for their size along the axis.
-    axis: 0 sets them one below the other, 1 side by side.
+    pictures: RGB uint8, equal in size except along the axis.
+    axis: 0 stacks them, 1 places them side by side.
 
   Returns:
     RGB uint8.
@@ -181,22 +181,22 @@ def strip(
   truth: bool = True,
   height: int = 180,
 ) -> np.ndarray:
-  """Sets frames of a video side by side, prediction above ground truth.
+  """Places frames of a video side by side, prediction above ground truth.
 
   Args:
-    sequence: the video; where it merges objects, so does the picture.
+    sequence: the video; if it merges objects, so does the picture.
     labels_of: frame index -> predicted labels uint8 [H, W].
-    count: frames to show, evenly spaced from the first to the last; all of a
-      shorter video. With ground truth: of the annotated ones.
-    truth: whether to add the row of the ground truth, if there is any but the
-      first mask.
+    count: frames to show, evenly spaced from the first to the last; fewer in a
+      shorter video. With ground truth, only annotated ones.
+    truth: whether to add the ground truth, if there is more than the first
+      mask.
     height: of one frame in the picture, pixels.
 
   Returns:
-    RGB uint8; each frame bears its number, each row its name.
+    RGB uint8; frames are numbered and rows named.
 
   Raises:
-    SavosError: a frame or mask can't be read.
+    SavosError: a frame or mask cannot be read.
     ValueError: count or height below 1, or labels of another size.
   """
   if count < 1 or height < 1:
@@ -218,14 +218,14 @@ def strip(
 
 
 def write_png(path: str | os.PathLike, picture: np.ndarray) -> None:
-  """Writes a picture, atomically; makes the folder if it is not there.
+  """Writes a picture atomically and creates its folder if necessary.
 
   Args:
     path: the file.
     picture: RGB or RGBA uint8, [H, W, 3 or 4].
 
   Raises:
-    SavosError: the file can't be written.
+    SavosError: the file cannot be written.
   """
   with files.replacing(path) as partial:
     Image.fromarray(picture).save(partial, format='PNG')

@@ -1,4 +1,4 @@
-"""Boxes and points as a person gave them, drawn over a picture."""
+"""Draws the boxes and points of a prompt over a picture."""
 
 from collections.abc import Iterable
 
@@ -16,12 +16,12 @@ def draw(
   inside: Iterable[tuple[float, float]] = (),
   outside: Iterable[tuple[float, float]] = (),
 ) -> np.ndarray:
-  """Draws what was given for one object.
+  """Draws the prompt of one object.
 
   Args:
     picture: RGB uint8 [H, W, 3].
     colour: of the object, RGB 0..255.
-    box: (left, top, right, bottom), pixels; right and bottom are beyond it.
+    box: (left, top, right, bottom), pixels; right and bottom are exclusive.
     inside: points (x, y): dots with a light rim.
     outside: the same: light dots with a cross.
 

@@ -1,1 +1,3 @@
-"""The page about an evaluation: charts, comparisons, strips. No jax."""
+"""The report of an evaluation: charts, comparisons, strips. Independent of
+JAX.
+"""

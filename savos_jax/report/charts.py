@@ -1,7 +1,7 @@
-"""Bar, line and scatter charts, drawn as shapes, written as SVG and as PNG.
+"""Bar, line and scatter charts, rendered as SVG and as PNG.
 
-A chart is some 360 units wide, the width of a phone, so that its text is
-legible there. Both forms come from the same shapes.
+A chart is about 360 units wide, the width of a phone, so its text is legible
+there. Both formats are made from the same shapes.
 """
 
 from collections.abc import Sequence
@@ -69,8 +69,8 @@ class Chart:
   """A drawing.
 
   Attributes:
-    title: a short heading; stands in the PNG, which has no page around it.
-    label: what it shows, with figures, for who can't see it.
+    title: a short heading, shown in the PNG, which has no page around it.
+    label: a description with figures, for screen readers.
     width: units.
     height: units.
     shapes: from back to front.
@@ -88,7 +88,7 @@ class Series(NamedTuple):
 
   Attributes:
     name: for the legend.
-    values: fractions; nan where there is none.
+    values: fractions; nan if undefined.
   """
 
   name: str
@@ -134,7 +134,7 @@ def _legend(names: Sequence[str], dashed: bool) -> tuple[list, float]:
 
 
 def bars(title: str, names: Sequence[str], series: Sequence[Series]) -> Chart:
-  """Horizontal bars, a group a name, with the values written beside them.
+  """Horizontal bars, grouped by name, labelled with their values.
 
   Args:
     title: the chart's.
@@ -210,9 +210,9 @@ def lines(
   Args:
     title: the chart's.
     series: one line each, of as many values as `at`.
-    at: where on the axis the values are, ascending: indices of frames.
-    marks: places on the axis to point out.
-    unit: what is counted along the axis.
+    at: positions of the values on the axis, ascending, such as frame indices.
+    marks: positions on the axis to highlight.
+    unit: of the axis.
   """
   left, right, plot_height = 28.0, _WIDTH - 6.0, 110.0
   shapes, top = _legend([one.name for one in series], dashed=True)
@@ -260,7 +260,7 @@ class Point(NamedTuple):
     name: written beside it.
     x: above 0.
     y: fraction.
-    series: index of the series that it is of.
+    series: index of its series.
   """
 
   name: str
@@ -321,13 +321,13 @@ def _named(
 def scatter(
   title: str, series: Sequence[str], points: Sequence[Point], axis: str
 ) -> Chart:
-  """Named points; the axis along x is logarithmic.
+  """Named points; the x axis is logarithmic.
 
   Args:
     title: the chart's.
     series: names for the legend.
-    points: those whose x or y is not finite are left out.
-    axis: what x is, with its unit.
+    points: those with a non-finite x or y are skipped.
+    axis: label of the x axis, with its unit.
   """
   points = [p for p in points if math.isfinite(p.x) and math.isfinite(p.y)]
   left, right, height = 28.0, _WIDTH - 6.0, 220.0
@@ -400,9 +400,9 @@ def _shape_svg(shape) -> markup.Markup:
 
 
 def to_svg(chart: Chart) -> markup.Markup:
-  """Returns a chart as an SVG element; its colours are the page's variables.
+  """Returns a chart as an SVG element, coloured by variables of the page.
 
-  The page defines `--<name>` for every one of `PAINTS`, for light and dark.
+  The page defines `--<name>` for each of `PAINTS`, for light and dark mode.
   """
   return markup.element(
     'svg',
@@ -467,10 +467,10 @@ def to_image(chart: Chart) -> Image.Image:
 
 
 def write_png(path: str | os.PathLike, chart: Chart) -> None:
-  """Writes a chart as a PNG file of some 1100 pixels' width.
+  """Writes a chart as a PNG file about 1100 pixels wide.
 
   Raises:
-    SavosError: the file can't be written.
+    SavosError: the file cannot be written.
   """
   with files.replacing(path) as partial:
     to_image(chart).save(partial, format='PNG', optimize=True)

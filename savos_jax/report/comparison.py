@@ -1,4 +1,4 @@
-"""Several results side by side, over the sequences that all of them have."""
+"""Compares several results over their common sequences."""
 
 from collections.abc import Sequence
 import dataclasses
@@ -12,13 +12,13 @@ from savos_jax.report import markup
 
 
 def unique_names(folders: Sequence[pathlib.Path]) -> list[str]:
-  """Names folders by as few of their last parts as tell them apart.
+  """Names folders by the fewest trailing components that distinguish them.
 
   Args:
     folders: absolute paths.
 
   Returns:
-    One name each, all different: a folder given twice gets ' (2)' behind it.
+    One distinct name each; a repeated folder gets ' (2)' appended.
   """
   names: list[str] = []
   for folder in folders:
@@ -36,13 +36,13 @@ def unique_names(folders: Sequence[pathlib.Path]) -> list[str]:
 
 @dataclasses.dataclass(frozen=True)
 class Comparison:
-  """Several results over the objects that all of them have.
+  """Several results over their common objects.
 
   Attributes:
-    names: of the results, the first is what the others are compared with.
-    results: as many.
-    objects: names of the objects that all have, in the first one's order.
-    notes: what is left out or does not match, sentences.
+    names: of the results; the first is the baseline.
+    results: the results, in the same order.
+    objects: names of the common objects, in the order of the first result.
+    notes: sentences about what is excluded or does not match.
   """
 
   names: tuple[str, ...]
@@ -51,12 +51,12 @@ class Comparison:
   notes: tuple[str, ...]
 
   def quality(self, index: int) -> list[float]:
-    """J&F of each object in result `index`; nan where not defined."""
+    """J&F of each object in result `index`; nan if undefined."""
     one = self.results[index]
     return [(one.mean(n, 'J') + one.mean(n, 'F')) / 2 for n in self.objects]
 
   def mean(self, index: int, measure: str) -> float:
-    """Mean of 'J' or 'F' over the objects, those without frames left out."""
+    """Mean of 'J' or 'F' over the objects that have scored frames."""
     values = [self.results[index].mean(n, measure) for n in self.objects]
     finite = [value for value in values if math.isfinite(value)]
     return sum(finite) / len(finite) if finite else float('nan')
@@ -82,13 +82,13 @@ def _notes(names, results, objects) -> list[str]:
 
 
 def compare(results: Sequence[results_folder.Results]) -> Comparison:
-  """Finds what results have in common.
+  """Finds the common objects of results.
 
   Args:
-    results: two or more, the first is what the others are compared with.
+    results: two or more; the first is the baseline.
 
   Raises:
-    SavosError: no object that all of them have.
+    SavosError: they have no object in common.
   """
   names = unique_names([one.workdir for one in results])
   shared = set.intersection(*(set(one.objects) for one in results))
@@ -107,7 +107,7 @@ def compare(results: Sequence[results_folder.Results]) -> Comparison:
 
 
 def chart(comparison: Comparison) -> charts.Chart:
-  """Draws J&F of every object, a bar a result."""
+  """Draws J&F of every object, with a bar for each result."""
   series = [
     charts.Series(name, comparison.quality(index))
     for index, name in enumerate(comparison.names)

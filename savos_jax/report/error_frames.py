@@ -1,4 +1,4 @@
-"""Pictures of the frames that a video was segmented worst in."""
+"""Pictures of the worst frames of a video."""
 
 from collections.abc import Callable
 import dataclasses
@@ -25,10 +25,10 @@ class Picture:
 
   Attributes:
     kind: 'prediction', 'ground truth' or 'error'.
-    jpeg: the file's content.
+    jpeg: content of the JPEG file.
     width: pixels.
     height: pixels.
-    note: what it shows in figures; may be empty.
+    note: figures about it; may be empty.
   """
 
   kind: str
@@ -39,14 +39,14 @@ class Picture:
 
 
 def worst(quality: np.ndarray, count: int = 3) -> list[int]:
-  """Picks the worst frames, not all of them neighbours.
+  """Selects the worst frames, at a distance from one another.
 
-  Where an object is lost the worst frames follow each other and look alike:
-  those picked are at least a tenth of the video apart.
+  After an object is lost, the worst frames are consecutive and look alike, so
+  the selected ones are at least a tenth of the video apart.
 
   Args:
-    quality: float [n], one a frame; nan is never picked.
-    count: how many, at most.
+    quality: float [n], for each frame; nan is never selected.
+    count: largest number of frames.
 
   Returns:
     Indices, the worst first.
@@ -73,11 +73,11 @@ def classify(
 
   Returns:
     The true labels, uint8 [H, W], and the bool masks [H, W] of the kinds of
-    wrong pixels: 'false positive', 'false negative', 'wrong object'. Pixels
-    that do not count are in none.
+    wrong pixels: 'false positive', 'false negative', 'wrong object'. Ignored
+    pixels are in none.
 
   Raises:
-    SavosError: the annotation can't be read.
+    SavosError: the annotation cannot be read.
   """
   truth = np.zeros_like(labels)
   right, ignored = np.zeros(labels.shape, bool), np.zeros(labels.shape, bool)
@@ -100,7 +100,7 @@ def draw_errors(frame: np.ndarray, kinds: dict[str, np.ndarray]) -> np.ndarray:
 
   Args:
     frame: RGB uint8 [H, W, 3].
-    kinds: as from `classify`.
+    kinds: from `classify`.
 
   Returns:
     RGB uint8 [H, W, 3].
@@ -130,7 +130,7 @@ def pictures(
   index: int,
   width: int,
 ) -> list[Picture]:
-  """Draws one frame three times: prediction, ground truth and error.
+  """Draws prediction, ground truth and error of a frame.
 
   Args:
     video: the sequence, with its frames.
@@ -142,7 +142,7 @@ def pictures(
     The three pictures.
 
   Raises:
-    SavosError: a frame, a mask or an annotation can't be read.
+    SavosError: a frame, a mask or an annotation cannot be read.
   """
   frame, labels = video.frame(index), labels_of(index)
   if video.merge_objects:

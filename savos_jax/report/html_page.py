@@ -1,4 +1,4 @@
-"""A page of HTML with everything inside: style, links to its sections."""
+"""A self-contained HTML page, with style and links to its sections."""
 
 from collections.abc import Sequence
 from importlib import resources
@@ -39,7 +39,7 @@ def build(
     title: its heading.
     subtitle: a line below.
     sections: in order.
-    top: what stands before them.
+    top: content before them.
   """
   links = [_e('li', _e('a', name, href=f'#{key}')) for key, name, _ in sections]
   head = _e(

@@ -1,4 +1,4 @@
-"""results/report.html: one page without network, to look at and to hand on."""
+"""results/report.html: one self-contained page."""
 
 from collections.abc import Mapping
 from collections.abc import Sequence
@@ -254,13 +254,14 @@ def build(
   """Returns the page.
 
   Args:
-    results: what an evaluation has left.
+    results: of an evaluation.
     videos: the data set's videos with frames, for the pictures.
-    missing: why there are none, a sentence.
-    comparison: with other results, `results` being the first; adds a section.
+    missing: a sentence that says why there are none.
+    comparison: with other results, of which `results` is the first; adds a
+      section.
 
   Returns:
-    HTML with everything inside: style, charts as SVG, pictures as JPEG.
+    Self-contained HTML: style, charts as SVG, pictures as JPEG.
   """
   title = f'SAVOS on {paper_tables.identify(results).title}'
   sections = [('scores', 'Scores', _scores(results))]
@@ -287,7 +288,7 @@ def plots(
   videos: Sequence[sequences.Sequence] = (),
   comparison: comparison_lib.Comparison | None = None,
 ) -> dict[pathlib.Path, charts.Chart]:
-  """Returns the charts that `write` puts beside a page, by their files."""
+  """Returns the charts that `write` saves beside a page, by file."""
   drawn = dict(html_sequences.plots(results, videos))
   if comparison is not None:
     drawn['comparison'] = comparison_lib.chart(comparison)
@@ -302,7 +303,7 @@ def write(
   missing: str = _NO_FRAMES,
   comparison: comparison_lib.Comparison | None = None,
 ) -> None:
-  """Writes the page, and its charts as PNG into `plots` beside it.
+  """Writes the page, and its charts as PNG files in `plots` beside it.
 
   Args:
     path: of the page, .html.
@@ -312,7 +313,7 @@ def write(
     comparison: as `build`.
 
   Raises:
-    SavosError: a file can't be written.
+    SavosError: a file cannot be written.
   """
   page = build(results, videos, missing, comparison)
   with files.replacing(path) as partial:

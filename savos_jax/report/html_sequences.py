@@ -1,4 +1,4 @@
-"""The report's part on single sequences: course and worst frames."""
+"""The report's section on sequences: scores over time and worst frames."""
 
 import base64
 from collections.abc import Mapping
@@ -33,9 +33,9 @@ class Group:
   """The objects of one video.
 
   Attributes:
-    name: of the video, or of the object where the video is not known.
+    name: of the video, or of the object if the video is unknown.
     objects: names of the scored objects.
-    video: None where the frames are not at hand.
+    video: None if the frames are not available.
   """
 
   name: str
@@ -46,7 +46,7 @@ class Group:
 def group(
   results: results_folder.Results, videos: Sequence[sequences.Sequence]
 ) -> list[Group]:
-  """Sorts the scored objects by video; those of unknown videos stand alone."""
+  """Groups the scored objects by video; those of unknown videos are alone."""
   found = {video.name: video for video in videos}
   owner = {v.object_name(i): v.name for v in videos for i in v.scored_ids}
   for name, entry in results.scores.get('videos', {}).items():
@@ -61,7 +61,7 @@ def group(
 
 
 def picture_width(videos: Sequence[sequences.Sequence]) -> int:
-  """Width of the pictures, pixels, that keeps the page's size in bounds."""
+  """Width of the pictures, pixels, that limits the size of the page."""
   heights = [3 * _WORST * video.height / video.width for video in videos]
   return min(_MOST_WIDTH, int(math.sqrt(_PIXEL_BUDGET / max(sum(heights), 1))))
 
@@ -71,7 +71,7 @@ def scored_frames(
 ) -> Sequence[int] | None:
   """Returns the indices of a video's scored frames, ascending.
 
-  An object has the last ones of them. None where the video does not have them.
+  An object has the last of them. None if the video lacks them.
   """
   count = max(results.frames(name, 'J').size for name in one.objects)
   entry = results.scores.get('videos', {}).get(one.name, {})
@@ -89,11 +89,11 @@ def scored_frames(
 def worst_frames(
   results: results_folder.Results, one: Group
 ) -> list[tuple[int, dict[str, float]]]:
-  """Picks a video's worst frames by the mean of J and F over its objects.
+  """Selects the worst frames of a video by mean J and F over its objects.
 
   Returns:
-    Frame index and its mean J and F, the worst first; none where the video does
-    not have the scored frames.
+    Frame index and its mean J and F, worst first; empty if the video lacks the
+    scored frames.
   """
   frames = scored_frames(results, one)
   if frames is None:
@@ -118,7 +118,7 @@ def course(
   name: str,
   marks: Sequence[int] = (),
 ) -> charts.Chart:
-  """Draws J and F of one object of a video over the frames."""
+  """Draws J and F of an object over time."""
   series = [
     charts.Series(m, results.frames(name, m).tolist()) for m in ('J', 'F')
   ]
@@ -214,12 +214,12 @@ def section(
   videos: Sequence[sequences.Sequence],
   missing: str,
 ) -> markup.Markup:
-  """Returns the section with one article a video.
+  """Returns the section, with an article for each video.
 
   Args:
     results: the results, with their masks.
     videos: with frames; may be empty.
-    missing: why there are no frames; stands where pictures would.
+    missing: why there are no frames, shown instead of pictures.
   """
   groups = group(results, videos)
   width = picture_width([one.video for one in groups if one.video])

@@ -1,4 +1,4 @@
-"""HTML and SVG from Python calls; whatever is not markup yet is escaped."""
+"""Builds HTML and SVG; everything that is not markup is escaped."""
 
 from collections.abc import Iterable
 from collections.abc import Sequence
@@ -9,7 +9,7 @@ _VOID = frozenset({'br', 'img', 'meta'})
 
 
 class Markup(str):
-  """Text that is HTML already; `element` takes it as it is."""
+  """Text that is already HTML; `element` does not escape it."""
 
   __slots__ = ()
 
@@ -33,11 +33,11 @@ def element(tag: str, *children: object, **attributes: object) -> Markup:
   """Returns one element.
 
   Args:
-    tag: such as 'p'.
-    *children: markup is taken as it is, everything else is escaped.
-    **attributes: values are escaped; None and False leave the attribute out,
-      True writes its name alone. A trailing underscore is dropped, others
-      become hyphens: `class_`, `aria_label`.
+    tag: its name, such as 'p'.
+    *children: markup is kept, everything else is escaped.
+    **attributes: values are escaped; None and False omit the attribute, True
+      writes only its name. A trailing underscore is dropped, others become
+      hyphens: `class_`, `aria_label`.
   """
   start = f'<{tag}{"".join(_attribute(*item) for item in attributes.items())}>'
   if tag in _VOID:
@@ -51,13 +51,13 @@ def table(
   rows: Sequence[Sequence[object]],
   emphasis: Iterable[int] = (),
 ) -> Markup:
-  """Returns a table in a box that scrolls sideways by itself.
+  """Returns a table in a horizontally scrollable box.
 
   Args:
-    caption: says what it shows; also names the box to a screen reader.
-    columns: the headings; the first is that of the rows' own headings.
-    rows: their cells, the first of each is its heading.
-    emphasis: indices of rows to set apart.
+    caption: of the table; also labels the box for screen readers.
+    columns: the column headings; the first is above the row headings.
+    rows: of cells; the first of each is the row heading.
+    emphasis: indices of rows to highlight.
   """
   emphasis = set(emphasis)
   head = element('tr', *(element('th', c, scope='col') for c in columns))

@@ -1,7 +1,7 @@
-"""The figures that the paper reports, to stand beside measured ones.
+"""The figures that the paper reports, for comparison with measured ones.
 
 Symmetry 2019, 11(8), 1006. Nothing here was measured by this program. Titles
-are numbered only where the number is known to us.
+are numbered only where we know the number.
 """
 
 from collections.abc import Mapping
@@ -13,13 +13,13 @@ _NAN = float('nan')
 
 
 class Row(NamedTuple):
-  """What one method reaches.
+  """The scores of one method.
 
   Attributes:
     method: its name.
-    j: mean of J, fraction; nan where the paper has none.
+    j: mean of J, a fraction; nan if the paper has none.
     f: mean of F, as j.
-    seconds: a frame, as reported; nan where there is none.
+    seconds: per frame, as reported; nan if there are none.
   """
 
   method: str
@@ -32,11 +32,11 @@ class Table(NamedTuple):
   """A table of the paper.
 
   Attributes:
-    key: what it is asked for by.
+    key: by which it is requested.
     title: what it shows.
-    benchmark: key of `BENCHMARKS`: what its figures are over.
+    benchmark: key of `BENCHMARKS`.
     rows: the paper's own method first.
-    note: what a reader must know; may be empty.
+    note: for the reader; may be empty.
   """
 
   key: str
@@ -47,12 +47,12 @@ class Table(NamedTuple):
 
 
 class Benchmark(NamedTuple):
-  """The sequences that a published figure is over.
+  """The sequences of a benchmark.
 
   Attributes:
     title: its name.
     names: of all its sequences.
-    objects: how many of them are scored.
+    objects: number of scored objects.
   """
 
   title: str
@@ -154,14 +154,14 @@ TABLES = (
 
 
 class Measured(NamedTuple):
-  """What a run was over.
+  """The data of a run.
 
   Attributes:
     name: such as 'DAVIS-2016 val'.
     extent: such as '10 of 20 sequences'.
-    benchmark: key of `BENCHMARKS`; '' where no figure of the paper compares.
-    complete: all objects of the benchmark were scored.
-    missing: names of the benchmark's sequences that were not there, sorted.
+    benchmark: key of `BENCHMARKS`; '' if no figure of the paper is comparable.
+    complete: whether all objects of the benchmark were scored.
+    missing: sorted names of missing sequences of the benchmark.
   """
 
   name: str
@@ -183,16 +183,16 @@ def _count(number: int, thing: str) -> str:
 def identify(
   data: Mapping[str, object] | None, protocol: str, objects: Sequence[str]
 ) -> Measured:
-  """Says which benchmark a run was over, by its settings and its sequences.
+  """Identifies the benchmark of a run by its settings and sequences.
 
   Args:
-    data: `config.data` of the run; None where it is not known.
-    protocol: name of the rules of scoring; '' where `data` must tell.
+    data: `config.data` of the run; None if unknown.
+    protocol: name of the scoring protocol; '' if `data` determines it.
     objects: names of the scored objects, `<sequence>` or `<sequence>_<id>`.
 
   Returns:
-    What to call it. A part of a benchmark's sequences is named as such; other
-    sequences, or another resolution than 480p, are no benchmark.
+    Its description. A subset of a benchmark is described as such; other
+    sequences, or a resolution other than 480p, are not a benchmark.
   """
   data = data or {}
   source, split = data.get('source', ''), data.get('val_split', '')

@@ -37,9 +37,9 @@ def build(
 
   Args:
     grids: the tables.
-    chart: Figure 6; None: it was not asked for.
-    failures: a JPEG of the worst frames, and what it shows.
-    facts: network and machine, a line.
+    chart: Figure 6; None: not requested.
+    failures: a JPEG of the worst frames, and its description.
+    facts: network and machine, in a line.
     reports: title and address of the report of each evaluation.
   """
   sections = [

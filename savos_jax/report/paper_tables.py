@@ -1,4 +1,4 @@
-"""The paper's tables with what was measured in front, in several forms."""
+"""The paper's tables, preceded by measured rows, in several formats."""
 
 from collections.abc import Sequence
 import math
@@ -20,10 +20,10 @@ class Line(NamedTuple):
   Attributes:
     method: its heading.
     source: `PAPER`, `MEASURED` or `ABSENT`.
-    j: mean of J, fraction; nan where there is none.
+    j: mean of J, a fraction; nan if there is none.
     f: mean of F, as j.
-    seconds: a frame; nan where there is none.
-    note: what it is over, or why there is nothing; may be empty.
+    seconds: per frame; nan if there are none.
+    note: its data, or why there is no result; may be empty.
   """
 
   method: str
@@ -40,9 +40,9 @@ class Grid(NamedTuple):
   Attributes:
     key: names its files.
     title: what it shows, with the unit.
-    columns: the headings; the first is that of the rows' own headings.
-    rows: their cells.
-    emphasis: indices of the rows to set apart.
+    columns: the column headings; the first is above the row headings.
+    rows: of cells.
+    emphasis: indices of rows to highlight.
     notes: sentences below it.
   """
 
@@ -55,7 +55,7 @@ class Grid(NamedTuple):
 
 
 def identify(results: results_folder.Results) -> paper_figures.Measured:
-  """Says what results are over."""
+  """Identifies the data of results."""
   data = (results.config or {}).get('data')
   rules = results.scores.get('protocol', '')
   return paper_figures.identify(data, rules, results.objects)
@@ -77,11 +77,11 @@ def _seconds(value: float) -> str:
 def fill(
   table: paper_figures.Table, own: Sequence[Line], notes: Sequence[str] = ()
 ) -> Grid:
-  """Sets rows of our own in front of the paper's.
+  """Puts our rows in front of the paper's.
 
   Args:
     table: the paper's.
-    own: the rows; those that are measured are set apart.
+    own: our rows; measured ones are highlighted.
     notes: sentences, before the table's own note.
   """
   lines = [*own, *(Line(row[0], PAPER, *row[1:]) for row in table.rows)]
@@ -119,7 +119,9 @@ def _markdown_row(cells: Sequence[str]) -> str:
 
 
 def to_markdown(grid: Grid) -> str:
-  """Returns a table and its notes as Markdown; rows set apart are bold."""
+  """Returns a table and its notes as Markdown, with highlighted rows in
+  bold.
+  """
   rows = [
     [f'**{cell}**' if i in grid.emphasis and cell else cell for cell in row]
     for i, row in enumerate(grid.rows)
@@ -137,6 +139,6 @@ def to_markdown(grid: Grid) -> str:
 
 
 def to_csv(grid: Grid) -> str:
-  """Returns a table as CSV; what is not there is an empty field."""
+  """Returns a table as CSV; missing values are empty."""
   rows = [[cell if cell != '-' else '' for cell in row] for row in grid.rows]
   return spreadsheets.to_csv([grid.columns, *rows])

@@ -1,1 +1,1 @@
-"""Clips made of photographs, for the demo and for trying trackers. No jax."""
+"""Clips made of photographs, for the demo and for tests. Independent of JAX."""

@@ -1,9 +1,9 @@
-"""Video clips made from the photographs that scikit-image ships, no download.
+"""Video clips made from the photographs that scikit-image ships.
 
-Objects are cut out of photographs, then move, turn, grow, bend and pass one
-another over another photograph that pans. The masks come out of the very same
-warps as the frames, so they are exact. The clips are written in the layout of
-DAVIS 2017, for `davis.load`.
+Objects cut out of photographs move, rotate, scale, bend and occlude one another
+over another, panning photograph. Masks and frames use the same warps, so the
+masks are exact. The clips are written in the layout of DAVIS 2017, for
+`davis.load`.
 """
 
 import json
@@ -33,15 +33,15 @@ _JPEG_QUALITY = 90
 
 
 def casts(split: str, clips: int, rng: np.random.Generator) -> list[list[str]]:
-  """Deals the cut-outs of a split to its clips, each about equally often.
+  """Assigns the cut-outs of a split to its clips, each about equally often.
 
   Args:
     split: 'train' or 'val'.
     clips: how many.
-    rng: decides the order.
+    rng: determines the order.
 
   Returns:
-    A list of cut-outs a clip, all of different photographs.
+    For each clip a list of cut-outs, all from different photographs.
   """
   photos = embedded_photos.OBJECTS[split]
   deck: list[str] = []
@@ -150,18 +150,19 @@ def generate(
   val_clips: int = 4,
   frames: int = 20,
 ) -> pathlib.Path:
-  """Makes the embedded clips, unless they are there already.
+  """Makes the embedded clips, unless they exist.
 
-  They appear under `root` whole or not at all, also when several processes
-  make them at a time.
+  They appear under `root` atomically, even if several processes make them at
+  once.
 
   Args:
-    root: the folder to make; `davis.load(root, ...)` reads it then, year
-      '2016' or '2017', resolution '480p'.
+    root: the folder to create; then readable by `davis.load(root, ...)` with
+      year '2016' or '2017' and resolution '480p'.
     seed: the same seed and settings give the same frames; at least 0.
     size: (height, width) of the frames, pixels, at least 32.
-    train_clips: how many, at least 1; a third each has 1, 2 and 3 objects.
-    val_clips: how many, at least 1; at least half have 1 object.
+    train_clips: number of clips, at least 1; a third each have 1, 2 and 3
+      objects.
+    val_clips: number of clips, at least 1; at least half have 1 object.
     frames: length of each clip, at least 1.
 
   Returns:

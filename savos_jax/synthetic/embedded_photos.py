@@ -1,4 +1,4 @@
-"""What the embedded clips are made of: cut-outs and backgrounds.
+"""Cut-outs and backgrounds of the embedded clips.
 
 Both come from the photographs that scikit-image ships inside its package; the
 outlines of the cut-outs are hand-drawn masks in `embedded/`.
@@ -139,14 +139,14 @@ def _clean_edges(image: np.ndarray, mask: np.ndarray) -> np.ndarray:
 def cut_out(
   name: str, photo: str, side: float, longest: float, rng: np.random.Generator
 ) -> np.ndarray:
-  """Cuts an object out at the size at which it is going to be drawn.
+  """Cuts an object out at the size at which it will be drawn.
 
   Args:
     name: of the cut-out.
     photo: of its photograph.
-    side: square root of the area that it is to have, pixels.
-    longest: but no longer or wider than this, pixels.
-    rng: decides the tint, the shade and whether it is flipped.
+    side: square root of the desired area, pixels.
+    longest: limit of height and width, pixels.
+    rng: determines the tint, the shade and mirroring.
 
   Returns:
     Premultiplied colour and opacity, float32 [h, w, 4], 0..255 and 0..1.
@@ -171,12 +171,12 @@ def cut_out(
 def background(
   name: str, box: tuple[int, int, int, int] | None, rng: np.random.Generator
 ) -> np.ndarray:
-  """Returns a photograph to put objects on, float32 [H, W, 3], 0..255.
+  """Returns a background photograph, float32 [H, W, 3], 0..255.
 
   Args:
     name: of the photograph.
     box: the part to use: left, top, right, bottom; None for all of it.
-    rng: decides the tint, the shade and whether it is flipped.
+    rng: determines the tint, the shade and mirroring.
   """
   image = _colour_photo(name, rng)
   if box:

@@ -1,7 +1,7 @@
 """Scenes of the embedded clips: objects that move over a background.
 
-A scene is drawn up at random, then rendered frame by frame. Coordinates are
-pixels of the canvas, which is larger than the frames by the supersampling.
+A scene is composed at random, then rendered frame by frame. Coordinates are
+pixels of the supersampled canvas.
 """
 
 from collections.abc import Iterator
@@ -257,14 +257,14 @@ def render_clip(
   frames: int,
   rng: np.random.Generator,
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-  """Makes up a clip and renders it.
+  """Composes a clip and renders it.
 
   Args:
     split: 'train' or 'val'.
     cast: names of cut-outs of that split, of different photographs.
     size: (height, width) of the frames.
     frames: how many.
-    rng: decides everything else.
+    rng: determines everything else.
 
   Yields:
     (frame, RGB uint8 [H, W, 3]; labels, uint8 [H, W], object k of the cast

@@ -1,9 +1,9 @@
 """Validation clips of look-alikes, made of photos that training never sees.
 
-Objects of held-out photos (held_out_photos.py) are cut out, then travel over
-another held-out photo, cross one another, leave and come back; often they are
-of one folder, horse beside horse. The masks come out of the very same warps as
-the frames. The clips are written in the layout of DAVIS 2017.
+Objects cut out of held-out photos (held_out_photos.py) travel over another
+held-out photo, cross, leave and return; often they come from one folder, such
+as horse beside horse. Masks and frames use the same warps. The clips are
+written in the layout of DAVIS 2017.
 """
 
 from collections.abc import Iterable
@@ -55,12 +55,12 @@ class Thing:
   Attributes:
     record: the photo.
     object_id: which of its objects.
-    share: of the photo that it covers, 0..1.
-    compact: whether it is in one piece; several may be several objects.
-    whole: whether it is good to cut out, too: of a useful size, away from the
-      photo's border, where it would be cut off, and from the other objects,
-      which would cover some of it.
-    colour: its mean, RGB, float64 [3].
+    share: fraction of the photo that it covers, 0..1.
+    compact: whether it is in one piece; several pieces may be several objects.
+    whole: whether it is also suitable as a cut-out: of a useful size, and away
+      from the border of the photo and from other objects, which would truncate
+      it.
+    colour: mean RGB, float64 [3].
   """
 
   record: sequences.Sequence
@@ -81,13 +81,13 @@ class Thing:
 
 @dataclasses.dataclass(frozen=True)
 class Summary:
-  """What was made.
+  """Summary of the clips made.
 
   Attributes:
-    clips: how many.
-    objects: how many there are to segment.
-    areas: share of the first frame that each object shows.
-    hidden: in how many frames each object is hidden.
+    clips: number of clips.
+    objects: number of objects to segment.
+    areas: fraction of the first frame that each object covers.
+    hidden: number of frames in which each object is hidden.
   """
 
   clips: int
@@ -114,10 +114,10 @@ class _Plan:
 
 
 def is_compact(mask: np.ndarray) -> bool:
-  """Whether a mask is in one piece, by more than thin bridges.
+  """Whether a mask is in one piece, not connected only by thin bridges.
 
-  In some data sets one id stands for all of a kind, or something that is
-  before an object, a fence, divides it.
+  In some data sets one id covers all objects of a kind, or something in front
+  of an object, such as a fence, divides it.
 
   Args:
     mask: bool [H, W], not empty.
@@ -135,7 +135,7 @@ def is_compact(mask: np.ndarray) -> bool:
 
 
 def is_whole(labels: np.ndarray, object_id: int) -> bool:
-  """Whether an object is good to cut out, see `Thing`.
+  """Whether an object is suitable as a cut-out, see `Thing`.
 
   Args:
     labels: uint8 [H, W].
@@ -450,23 +450,23 @@ def generate(
 ) -> Summary:
   """Makes the clips; the same photos and settings give the same files.
 
-  They appear under `out` whole or not at all.
+  They appear under `out` atomically.
 
   Args:
-    folders: of photos, as for stills.load; only held-out photos are taken.
+    folders: of photos, as for stills.load; only held-out photos are used.
     out: the folder to make; `davis.load(out, 'val')` reads it then. It must
       not exist, or be empty.
     clips: how many.
     frames: length of each.
     size: (height, width) of the frames, pixels.
-    seed: of all that is drawn.
+    seed: of all random choices.
 
   Returns:
     What was made.
 
   Raises:
-    SavosError: a value out of range; `out` is not empty; a folder that can't
-      be opened; too few held-out photos; `out` can't be written.
+    SavosError: a value is out of range; `out` is not empty; a folder cannot be
+      opened; there are too few held-out photos; `out` cannot be written.
   """
   out = pathlib.Path(out).expanduser()
   _check(out, clips, frames, size, seed)

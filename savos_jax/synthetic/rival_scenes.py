@@ -1,8 +1,9 @@
-"""Scenes of the rival clips: look-alikes that cross before a moving camera.
+"""Scenes of the rival clips: look-alikes that cross in front of a moving
+camera.
 
-A scene is one photo, seen by a camera that pans, zooms and turns, and layers
-over it: cut-outs of other photos that travel, turn, grow and bend. Motions are
-drawn until the scene is a fair test, see `fairness`; then it is rendered.
+A scene is one photo, seen by a camera that pans, zooms and rotates, with layers
+over it: cut-outs of other photos that travel, rotate, scale and bend. Motions
+are sampled until the scene is a fair test, see `fairness`; then it is rendered.
 
 Coordinates are (x, y) in pixels of the frame, see warp.py. The frames are
 rendered larger by `_SUPERSAMPLING` and averaged, for smooth edges.
@@ -36,12 +37,12 @@ _SIDES = {1: (0.24, 0.34), 2: (0.24, 0.34), 3: (0.21, 0.3), 4: (0.18, 0.26)}
 
 @dataclasses.dataclass(frozen=True)
 class Script:
-  """What has to happen in a clip.
+  """The events required in a clip.
 
   Attributes:
-    event: 'crossing' alone; or besides it an object 'leaves' the frame and
-      comes back; or the crossing has one 'hidden' wholly behind the other.
-    distractors: how many cut-outs that are not to be segmented come in later.
+    event: 'crossing'; 'leaves': an object also leaves the frame and returns; or
+      'hidden': one of those that cross is fully occluded.
+    distractors: number of cut-outs, not to be segmented, that enter later.
   """
 
   event: str
@@ -50,11 +51,11 @@ class Script:
 
 @dataclasses.dataclass(frozen=True)
 class Layer:
-  """A cut-out and its way through the clip.
+  """A cut-out and its path through the clip.
 
   Attributes:
     picture: float32 [h, w, 4], RGB 0..255 times alpha, then alpha 0..1.
-    object_id: 1.., or 0 for what is not to be segmented.
+    object_id: from 1, or 0 for a distractor.
     points: a grid of its points, float64 [9, 2], pixels of `picture`.
     targets: where they are in each frame, float64 [T, 9, 2].
   """
@@ -74,9 +75,9 @@ class Scene:
     background: float32 [h, w, 3], RGB 0..255.
     own: the background's own objects with ids 1..M, float32 [h, w, M], 0..1.
     views: forward matrices of the background, float64 [T, 2, 3].
-    layers: the later the nearer.
+    layers: from far to near.
     lights: factors on the colours, float64 [T, 3].
-    pair: ids of the two that cross.
+    pair: ids of the two objects that cross.
   """
 
   size: tuple[int, int]
@@ -132,13 +133,12 @@ def _alpha(mask: np.ndarray, scale: float) -> np.ndarray:
 
 
 def cut_out(photo: np.ndarray, mask: np.ndarray, side: float) -> np.ndarray:
-  """Cuts an object out and brings it to a size.
+  """Cuts an object out and scales it.
 
   Args:
     photo: RGB uint8 [h, w, 3].
     mask: bool [h, w], not empty.
-    side: root of the area that it is to have when rendered at scale 1, pixels
-      of the frame.
+    side: square root of its area when rendered at scale 1, pixels of the frame.
 
   Returns:
     A layer's picture, float32 [h', w', 4], finer than the frame by the
@@ -177,16 +177,16 @@ def camera(
   frames: int,
   rng: np.random.Generator,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-  """Lets a camera pan over a photo, zoom and turn a little.
+  """Pans a camera over a photo, with slight zoom and rotation.
 
-  It never shows what lies beyond the photo, which is enlarged if need be.
+  It never shows anything outside the photo, which is enlarged if necessary.
 
   Args:
     photo: RGB uint8 [h, w, 3].
     masks: of objects in it, bool [h, w] each; the view keeps near them.
     size: (height, width) of the frames.
     frames: length of the clip.
-    rng: decides the motion.
+    rng: determines the motion.
 
   Returns:
     (photo at about the resolution of the rendering, float32 [h', w', 3]; the
@@ -364,7 +364,7 @@ def draw(
   frames: int,
   rng: np.random.Generator,
 ) -> Scene:
-  """Draws a scene at random; whether it is a fair test is not looked at.
+  """Samples a scene, without checking that it is a fair test.
 
   Args:
     photo: the background, RGB uint8 [h, w, 3].
@@ -372,10 +372,10 @@ def draw(
     cast: photo and mask, of any size, of each cut-out; the last
       `script.distractors` are not to be segmented. At least one is; two,
       without `own`.
-    script: what has to happen.
+    script: the required events.
     size: (height, width) of the frames.
     frames: length of the clip.
-    rng: decides all.
+    rng: determines everything.
 
   Returns:
     The scene. The objects of the background have ids 1.., then the cast's.
@@ -471,7 +471,7 @@ def _warped(layer: Layer, image: np.ndarray, t: int, factor: float, canvas):
 
 
 def coverage(scene: Scene) -> tuple[np.ndarray, np.ndarray, list[int]]:
-  """Finds out where everything in a scene is, roughly.
+  """Computes roughly where everything in a scene is.
 
   Returns:
     (what each object covers, whatever is before it, float32 [T, N, h, w],
@@ -532,14 +532,14 @@ def _comes_back(visible: np.ndarray) -> bool:
 
 
 def fairness(scene: Scene, script: Script) -> str | None:
-  """Says what keeps a scene from being a fair test.
+  """Says why a scene is not a fair test.
 
-  In a fair one every object shows well in the first frame, none is gone for
-  long, two cross so that one covers a good part of the other, and what the
-  script asks for happens.
+  In a fair test every object is clearly visible in the first frame, none is
+  absent for long, two cross so that one occludes much of the other, and the
+  script's events happen.
 
   Returns:
-    What is wrong, or None.
+    The reason, or None.
   """
   covers, seen, ids = coverage(scene)
   full, visible = covers.mean(axis=(2, 3)), seen.mean(axis=(2, 3))
@@ -581,7 +581,7 @@ def render(
 
   Args:
     scene: the scene.
-    rng: decides the noise.
+    rng: determines the noise.
 
   Yields:
     (RGB uint8 [H, W, 3], labels uint8 [H, W]).

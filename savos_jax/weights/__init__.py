@@ -1,1 +1,1 @@
-"""Parameters from elsewhere, and files that hold them."""
+"""Imports parameters from other libraries, and the files that store them."""

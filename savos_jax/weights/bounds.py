@@ -1,4 +1,4 @@
-"""How much a file may turn into: what it declares of itself is not believed."""
+"""Limits the memory that a file can claim, whatever sizes it declares."""
 
 import os
 import pathlib
@@ -12,29 +12,29 @@ _ANY = 64 << 20  # Bytes that any file may take, also one of zeros.
 
 
 class Budget:
-  """Counts the bytes that are made of a file, before they are.
+  """Counts the bytes to be allocated for a file in advance.
 
   Attributes:
-    left: bytes that may still be taken.
+    left: bytes that may still be allocated.
   """
 
   def __init__(self, path: pathlib.Path):
-    """Nothing is taken yet."""
+    """Starts with the budget of one file."""
     self._path = path
     self._size = os.path.getsize(path)
     self.left = max(_ANY, _TIMES * self._size)
 
   def add(self, path: pathlib.Path) -> None:
-    """Counts in another file, which is read with the first."""
+    """Adds the budget of another file that belongs to the first."""
     size = os.path.getsize(path)
     self._size += size
     self.left += _TIMES * size
 
   def take(self, count: int, what: str) -> None:
-    """Takes bytes for something.
+    """Reserves bytes.
 
     Raises:
-      SavosError: more than such a file can hold.
+      SavosError: more bytes than such a file can hold.
     """
     self.left -= count
     if self.left < 0 or count < 0:

@@ -1,4 +1,4 @@
-"""A hash of parameters: what was read is what was written."""
+"""Hashes parameters, to verify that they were read as written."""
 
 import hashlib
 from typing import Any

@@ -1,4 +1,4 @@
-"""Parameters that are numbers: one that is none makes every mask empty."""
+"""Checks that parameters are finite: one that is not empties every mask."""
 
 import os
 from typing import Any
@@ -12,10 +12,10 @@ _LISTED = 4  # Names in a message.
 
 
 def check(where: str | os.PathLike, params: Any) -> None:
-  """Refuses parameters that are no finite numbers.
+  """Refuses parameters that are not finite.
 
   Args:
-    where: of the file or folder, for the message.
+    where: the file or folder, for the message.
     params: nested dictionaries of arrays of floats.
 
   Raises:

@@ -19,7 +19,7 @@ _ACCEPTED = (
 
 
 def recognise(path: pathlib.Path) -> str:
-  """Tells the format of a file, whatever its name.
+  """Detects the format of a file, regardless of its name.
 
   Args:
     path: the file.
@@ -28,7 +28,7 @@ def recognise(path: pathlib.Path) -> str:
     'pth', 'safetensors', 'keras' or 'onnx'.
 
   Raises:
-    SavosError: the file isn't there, is empty or is something else.
+    SavosError: the file is missing, empty or of another kind.
   """
   found = files.problem(path)
   if found:
@@ -76,13 +76,13 @@ def _recognise_zip(path: pathlib.Path) -> str:
 
 
 def read(path: pathlib.Path) -> source_lib.Source:
-  """Reads a ResNet, whoever wrote it.
+  """Reads a ResNet in any supported format.
 
   Args:
     path: the file.
 
   Returns:
-    The ResNet under torchvision's names; not checked yet.
+    The ResNet under torchvision's names, not yet checked.
 
   Raises:
     SavosError: no such file, another format, or a damaged one.

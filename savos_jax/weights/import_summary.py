@@ -1,4 +1,4 @@
-"""What was imported, and from where, as text for people."""
+"""Describes an import in words."""
 
 import collections
 from collections.abc import Mapping
@@ -47,13 +47,13 @@ def summary(
   backbone: resnet_params.Backbone,
   params: Mapping[str, Any],
 ) -> str:
-  """Returns what came from where, some lines.
+  """Returns a summary of the import, a few lines.
 
   Args:
-    path: of the file that was imported.
+    path: the imported file.
     digest: its SHA-256.
-    source: what was read.
-    backbone: the encoder that it became.
+    source: the ResNet as read.
+    backbone: the resulting encoder.
     params: that encoder's parameters.
   """
   known = _KNOWN.get(digest[:8])
@@ -87,7 +87,7 @@ def summary(
 
 
 def listing(source: source_lib.Source) -> str:
-  """Returns a line a tensor: its name, its shape, what the file calls it."""
+  """Returns a line for each tensor: name, shape, and name in the file."""
   return errors.shown(
     '\n'.join(
       f'  {name:34} {list(source.tensors[name].shape)!s:20} <- {origin}'

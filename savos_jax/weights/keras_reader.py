@@ -1,10 +1,10 @@
-"""Reads the ResNets of Keras' applications from what Keras writes.
+"""Reads the ResNets of keras.applications from files that Keras writes.
 
-That is HDF5 in two layouts, bare or inside a zip archive: the older .h5, as
-the published weights are, names every array by its layer; .weights.h5 and
-.keras number the arrays of a layer, and have its name in an attribute.
+They contain HDF5 in one of two layouts, bare or in a zip archive: the older
+.h5, used for the published weights, names every array by its layer; .weights.h5
+and .keras number the arrays of a layer and keep its name in an attribute.
 
-Neither needs Keras itself, and no code that a file may hold is run.
+Keras itself is not needed, and code in a file is never run.
 """
 
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""An ONNX file as a graph to walk along: who uses which value.
+"""An ONNX file as a graph that can be traversed by the uses of values.
 
 Operators: https://onnx.ai/onnx/operators/.
 """
@@ -23,7 +23,7 @@ _FLOATS = (1, 10, 11, 16)
 
 @dataclasses.dataclass(frozen=True)
 class Node:
-  """An operation; no Identity or Cast is between it and its inputs."""
+  """An operation; Identity and Cast nodes before it are skipped."""
 
   name: str
   op: str
@@ -33,12 +33,12 @@ class Node:
 
 
 class Graph:
-  """Nodes by the values that they use, and the constants.
+  """Nodes, indexed by the values they use, and constants.
 
   Attributes:
     path: of the file, for messages.
-    inputs: names of the values that the graph's user gives.
-    users: value -> nodes that take it.
+    inputs: names of the inputs of the graph.
+    users: value -> nodes that use it.
   """
 
   def __init__(self, path: pathlib.Path, graph, onnx):
@@ -81,12 +81,12 @@ class Graph:
   def refusal(
     self, node: Node | None, expected: str, found: str = ''
   ) -> errors.SavosError:
-    """Returns the error for what no ResNet with bottlenecks has.
+    """Returns the error for a node that does not occur in such a ResNet.
 
     Args:
-      node: the stranger; None where the graph ends too early.
-      expected: what should have been there.
-      found: what is wrong with it, where its operation doesn't tell.
+      node: the unexpected node; None if the graph ends too early.
+      expected: what was expected instead.
+      found: what is wrong with it, if not its operation.
     """
     what = f'node "{node.name}" ({node.op})' if node else "the graph's end"
     found = f'  Found: {found}.\n' if found else ''
@@ -97,15 +97,15 @@ class Graph:
     )
 
   def after(self, value: str, ops: Sequence[str], where: str) -> Node:
-    """Returns the one node that uses a value.
+    """Returns the only node that uses a value.
 
     Args:
       value: its name.
-      ops: what the node may be.
-      where: a word on the place, for the message.
+      ops: the operations allowed.
+      where: the place, for the message.
 
     Raises:
-      SavosError: another one uses it, or several do, or none.
+      SavosError: no node, several nodes or one with another operation use it.
     """
     users = self.users[value]
     strangers = [node for node in users if node.op not in ops]
@@ -128,10 +128,10 @@ class Graph:
     return tuple(int(number) for number in value)
 
   def constant(self, node: Node, index: int) -> np.ndarray | None:
-    """Returns an input's value, or None where the node has no such input.
+    """Returns the value of an input; None if the node has no such input.
 
     Raises:
-      SavosError: it isn't constant, or damaged.
+      SavosError: it is not constant, or is damaged.
     """
     name = node.inputs[index] if index < len(node.inputs) else ''
     if not name:
@@ -189,12 +189,12 @@ class Graph:
       )
 
   def weights(self, node: Node, index: int, rank: int) -> np.ndarray:
-    """Returns an input that must be float weights of a rank.
+    """Returns an input that must be float weights of a given rank.
 
     Half and bfloat16 become float32.
 
     Raises:
-      SavosError: it is missing, no constant, of another rank, or no floats.
+      SavosError: it is missing, not constant, of another rank or not float.
     """
     array = self.constant(node, index)
     name = node.inputs[index] if index < len(node.inputs) else ''
@@ -228,21 +228,20 @@ def _renames(op: str, attributes: dict[str, Any]) -> bool:
 def skip_pads(
   graph: Graph, node: Node, op: str, negative: bool = False
 ) -> tuple[Node, np.ndarray]:
-  """Steps over nodes that pad, or bring channels to the front.
+  """Skips nodes that pad or move the channels to the front.
 
   Args:
-    graph: that has the node.
+    graph: the graph of the node.
     node: the first one.
-    op: what must follow.
-    negative: whether less than zero may be padded with.
+    op: the operation that must follow.
+    negative: whether padding with negative values is allowed.
 
   Returns:
     The node that follows; the padding in pixels, int [2, 2]: before and after,
     of rows and columns.
 
   Raises:
-    SavosError: another node is there, or it pads with something else than
-      zeros.
+    SavosError: there is another node, or the padding is not zero.
   """
   pads = np.zeros((2, 4), int)
   while node.op in ('Pad', 'Transpose'):
@@ -288,10 +287,10 @@ def _pads(graph: Graph, node: Node, negative: bool) -> np.ndarray:
 def own_padding(graph: Graph, node: Node, size: int, stride: int) -> np.ndarray:
   """Returns the padding of a convolution or a pooling.
 
-  'SAME' depends on the image: here its sizes are multiples of 32.
+  'SAME' depends on the size of the image, here always a multiple of 32.
 
   Args:
-    graph: that has the node.
+    graph: the graph of the node.
     node: the convolution or pooling.
     size: of its kernel.
     stride: of its windows.
@@ -314,7 +313,7 @@ def own_padding(graph: Graph, node: Node, size: int, stride: int) -> np.ndarray:
 
 
 def damaged(path: pathlib.Path, error: Any) -> errors.SavosError:
-  """Returns the error for a file that can't be decoded."""
+  """Returns the error for a file that cannot be decoded."""
   text = ' '.join(str(error).split())[:200]
   return errors.SavosError(
     f'{path}: not a whole ONNX file: {text}.\n'

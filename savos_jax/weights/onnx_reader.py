@@ -1,8 +1,8 @@
 """Reads ResNets with bottlenecks from ONNX files, by the graph's structure.
 
-Exporters name tensors as they like, and most fold BatchNorm into the
-convolutions. So names count for nothing here: the graph is followed from its
-input, node by node, and each convolution gets torchvision's name of its place.
+Exporters choose arbitrary tensor names, and most fold BatchNorm into the
+convolutions. Names are therefore ignored: the graph is followed from its input,
+and each convolution gets torchvision's name for its position.
 """
 
 import pathlib
@@ -76,7 +76,7 @@ def read(path: pathlib.Path) -> source_lib.Source:
 
   Raises:
     SavosError: onnx is not installed, the file is damaged, or the network is
-      no ResNet with bottlenecks.
+      not a ResNet with bottlenecks.
   """
   try:
     return _read(path, onnx_graph.load(path))

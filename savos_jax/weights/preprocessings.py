@@ -1,11 +1,11 @@
-"""What networks were trained to see; light to import."""
+"""The input normalisations of pretrained networks; cheap to import."""
 
 import dataclasses
 
 
 @dataclasses.dataclass(frozen=True)
 class Preprocessing:
-  """What a network was trained to see: (image - mean) / std.
+  """The normalisation a network was trained with: (image - mean) / std.
 
   Attributes:
     mean: of red, green and blue, for images in [0, 1].
@@ -29,7 +29,7 @@ class Preprocessing:
 
 
 def caffe(mean: tuple[float, float, float]) -> Preprocessing:
-  """Returns Caffe's: BGR in 0..255 minus a mean given as (B, G, R)."""
+  """Returns Caffe's normalisation: BGR in 0..255 minus a mean (B, G, R)."""
   blue, green, red = (value / 255.0 for value in mean)
   return Preprocessing(
     (red, green, blue), (1.0 / 255.0,) * 3, channel_order='BGR'

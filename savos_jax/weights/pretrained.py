@@ -1,4 +1,4 @@
-"""Starts a network from a file: its encoder or all of it."""
+"""Initialises a network from a file: its encoder or all of it."""
 
 from collections.abc import Mapping
 import dataclasses
@@ -41,17 +41,17 @@ def write_backbone(
 
   Args:
     path: the file.
-    backbone: what an encoder must be to use it.
+    backbone: the requirements on an encoder that uses it.
     params: from `resnet_params.fold`.
-    source: as read.
-    name: of the file that it was read from.
-    sha256: of that file.
+    source: the ResNet as read.
+    name: of the source file.
+    sha256: of the source file.
 
   Returns:
     The checksum of the arrays.
 
   Raises:
-    SavosError: it can't be written, or a parameter is no finite number.
+    SavosError: it cannot be written, or a parameter is not finite.
   """
   finite.check(name, params)
   description = {
@@ -64,14 +64,14 @@ def write_backbone(
 def described(
   path: str | os.PathLike, told: Mapping[str, Any]
 ) -> savos_config.SavosConfig:
-  """Returns the architecture that a file tells of.
+  """Returns the architecture recorded in a file.
 
   Args:
     path: the file, for the message.
-    told: its fields.
+    told: the recorded fields.
 
   Raises:
-    SavosError: a field is unknown, of another type or out of its range.
+    SavosError: a field is unknown, of another type or out of range.
   """
   try:
     return fields_lib.from_fields(told)
@@ -85,19 +85,19 @@ def described(
 def architecture(
   path: str | os.PathLike, wanted: savos_config.SavosConfig
 ) -> savos_config.SavosConfig:
-  """Returns the architecture of a network that starts from a file.
+  """Returns the architecture of a network initialised from a file.
 
   Args:
-    path: a file of an encoder or of a whole network, 'default' for the one that
-      is shipped; its header alone is read.
-    wanted: the architecture otherwise.
+    path: a file of an encoder or of a whole network; 'default': the shipped
+      network. Only its header is read.
+    wanted: the configured architecture.
 
   Returns:
-    `wanted`, with what the file decides (`DECIDED_BY_FILE`). A file of a
-    network that does not look back serves one that does.
+    `wanted`, with the fields that the file decides (`DECIDED_BY_FILE`). The
+    file of a network without a look back can initialise one with it.
 
   Raises:
-    SavosError: no such file, a damaged one, or one of another architecture.
+    SavosError: the file is missing, damaged or of another architecture.
   """
   path = checkpoints.find(path)
   kind, description = tensor_file.read_description(path)
@@ -122,21 +122,20 @@ def architecture(
 
 
 def load(path: str | os.PathLike, params: Any) -> Any:
-  """Replaces parameters with those of a file.
+  """Replaces parameters by those of a file.
 
   Args:
     path: of an architecture that `architecture` has accepted.
-    params: the whole network's, freshly drawn.
+    params: of the whole network, newly initialised.
 
   Returns:
-    The network's parameters, float32 NumPy arrays: from a file of a whole
-    network all of them, but for the look back where it has none; from a
-    backbone the encoder's, except the mask's filter of the first convolution,
-    which no photograph has trained.
+    The parameters, float32 NumPy arrays. The file of a whole network replaces
+    all of them, except a look back that it lacks; a backbone replaces the
+    encoder's, except the mask filter of the first convolution.
 
   Raises:
-    SavosError: the file is damaged, its arrays are not the network's, or no
-      finite numbers.
+    SavosError: the file is damaged, or its arrays do not fit the network or are
+      not finite.
   """
   path = checkpoints.find(path)
   kind, description = tensor_file.read_description(path)

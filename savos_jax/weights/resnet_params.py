@@ -1,8 +1,8 @@
-"""From a ResNet under torchvision's names to the encoder's parameters.
+"""Converts a ResNet under torchvision's names to the encoder's parameters.
 
 BatchNorm is folded into one scale and one bias per channel, in float64, with
-the file's own epsilon. Everything in the file must be accounted for: what is
-missing, unexpected or of another shape is an error that names it.
+the file's own epsilon. Everything in the file must be accounted for: anything
+missing, unexpected or of another shape raises an error that names it.
 """
 
 from collections.abc import Iterator
@@ -26,9 +26,9 @@ _LISTED = 8  # Names of one kind in a message.
 
 @dataclasses.dataclass(frozen=True)
 class Backbone:
-  """What an encoder must be, for the parameters to mean what they meant.
+  """The requirements on an encoder that uses the parameters.
 
-  Field by field the one of the same name in `models.savos_config.SavosConfig`.
+  The fields are those of `models.savos_config.SavosConfig`.
   """
 
   block_counts: tuple[int, ...]
@@ -42,13 +42,13 @@ class Backbone:
 
 @dataclasses.dataclass(frozen=True)
 class Convolution:
-  """A convolution and the BatchNorm behind it.
+  """A convolution and the BatchNorm after it.
 
   Attributes:
     name: torchvision's, without '.weight'.
     batch_norm: torchvision's name of the BatchNorm.
-    path: in the encoder's parameters, as ('res2_0', 'conv1').
-    batch_norm_path: as ('res2_0', 'bn1').
+    path: in the encoder's parameters, such as ('res2_0', 'conv1').
+    batch_norm_path: such as ('res2_0', 'bn1').
     shape: of the weight, [out, in, height, width].
   """
 
@@ -70,7 +70,7 @@ def convolutions(
     stem: channels of the first convolution.
 
   Yields:
-    One convolution after the other; a block's shortcut is its last.
+    The convolutions; the shortcut of a block is its last.
   """
   yield Convolution('conv1', 'bn1', ('conv1',), ('bn1',), (stem, 3, 7, 7))
   entering = stem
@@ -226,19 +226,19 @@ def _first_kernel(kernel: np.ndarray, preprocessing) -> np.ndarray:
 
 
 def fold(source: source_lib.Source) -> tuple[Backbone, dict[str, Any]]:
-  """Turns a ResNet into parameters of `models.resnet.ResNet`.
+  """Converts a ResNet into parameters of `models.resnet.ResNet`.
 
   Args:
-    source: as read; a `preprocessing` of None is taken for torchvision's.
+    source: the ResNet as read; a `preprocessing` of None means torchvision's.
 
   Returns:
-    What the encoder must be, and its parameters: float32, kernels [height,
-    width, in, out]. `conv1/kernel` has the three filters of RGB: the mask's is
-    the network's own to draw.
+    The requirements on the encoder, and its parameters: float32, kernels
+    [height, width, in, out]. `conv1/kernel` has only the three RGB filters; the
+    network initialises that of the mask.
 
   Raises:
-    SavosError: parameters are missing, unexpected, of another shape, or no
-      numbers.
+    SavosError: parameters are missing, unexpected, of another shape or not
+      finite.
   """
   counts, inner, stem = _measure(source)
   convs = list(convolutions(counts, inner, stem))

@@ -1,4 +1,4 @@
-"""What every reader makes of a file: a ResNet under torchvision's names."""
+"""The common result of all readers: a ResNet under torchvision's names."""
 
 from collections.abc import Mapping
 import dataclasses
@@ -15,19 +15,19 @@ class Source:
   """A ResNet with bottlenecks, as read.
 
   Attributes:
-    layout: whose names the file has, for the summary: 'torchvision', ...
+    layout: whose naming the file uses, for the summary: 'torchvision', ...
     tensors: float arrays by torchvision's names ('conv1.weight',
       'bn1.running_mean', 'layer1.0.downsample.0.weight'), convolutions
       [out, in, height, width]. A convolution may have a '.bias' beside its
       '.weight'; one without the four tensors of a BatchNorm behind it has its
       BatchNorm folded in already.
-    origins: what each of `tensors` is called in the file.
-    left_out: names in the file that no encoder needs, as the classifier's.
+    origins: the name of each of `tensors` in the file.
+    left_out: names in the file that no encoder needs, such as the classifier's.
     batch_norm_epsilon: added to the variances.
     stride_variant: 'v1' or 'v1.5', see `models.resnet.Bottleneck`.
     stem_pool_padding: of the max-pooling, pixels before and after, on both
       axes.
-    preprocessing: see there; None where the file does not tell.
+    preprocessing: see there; None if the file does not say.
   """
 
   layout: str

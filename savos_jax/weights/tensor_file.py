@@ -1,8 +1,8 @@
-"""Our own files of parameters: safetensors with everything about them inside.
+"""Our own parameter files: safetensors with complete metadata.
 
-The metadata tell the kind of file, the architecture, where the parameters come
-from, and a checksum of all arrays: safetensors notices a truncated file, but
-not a flipped bit.
+The metadata record the kind of file, the architecture, the origin of the
+parameters, and a checksum of all arrays, because safetensors detects truncation
+but not flipped bits.
 """
 
 from collections.abc import Mapping
@@ -42,19 +42,19 @@ def write(
   params: Mapping[str, Any],
   description: Mapping[str, Any],
 ) -> str:
-  """Writes a file, whole or not at all.
+  """Writes a file atomically.
 
   Args:
     path: the file.
     kind: one of `KINDS`.
     params: nested dictionaries of arrays.
-    description: what JSON can hold; `read_description` gives it back.
+    description: JSON values, returned by `read_description`.
 
   Returns:
     The checksum of the arrays.
 
   Raises:
-    SavosError: it can't be written.
+    SavosError: it cannot be written.
   """
   flat = {
     name: np.ascontiguousarray(array)
@@ -106,7 +106,7 @@ def _opened(path: pathlib.Path):
 
 
 def read_description(path: str | os.PathLike) -> tuple[str, dict[str, Any]]:
-  """Reads what a file tells of itself, without its arrays.
+  """Reads the metadata of a file, without its arrays.
 
   Args:
     path: the file.
@@ -115,7 +115,7 @@ def read_description(path: str | os.PathLike) -> tuple[str, dict[str, Any]]:
     Its kind, one of `KINDS`, and its description.
 
   Raises:
-    SavosError: no such file, damaged, or another program's.
+    SavosError: the file is missing, damaged or of another program.
   """
   path = pathlib.Path(path)
   with _opened(path) as (_, metadata):
@@ -130,19 +130,19 @@ def read_description(path: str | os.PathLike) -> tuple[str, dict[str, Any]]:
 
 
 def read_params(path: str | os.PathLike, like: Any | None) -> dict[str, Any]:
-  """Reads the arrays, after their names and shapes, and compares the checksum.
+  """Checks names and shapes, reads the arrays and verifies the checksum.
 
   Args:
     path: the file.
-    like: nested dictionaries of arrays, or of their shapes, as the file's must
-      be; None: they are taken as they are, of a file that is our own.
+    like: nested dictionaries of arrays or shapes that the file must match;
+      None: anything is accepted, for trusted files.
 
   Returns:
     Nested dictionaries of arrays, float32.
 
   Raises:
-    SavosError: no such file, damaged, another program's, arrays of another
-      network, or of what is no finite number.
+    SavosError: the file is missing, damaged or of another program, or its
+      arrays do not match or are not finite.
   """
   path = pathlib.Path(path)
   with _opened(path) as (file, metadata):

@@ -39,7 +39,7 @@ def read_safetensors(path: pathlib.Path) -> source_lib.Source:
     path: the file.
 
   Returns:
-    The ResNet; names are not checked yet.
+    The ResNet, with names not yet checked.
 
   Raises:
     SavosError: the file is truncated or damaged.
@@ -82,13 +82,13 @@ def _no_floats(path, name: str, found) -> errors.SavosError:
 
 
 def read_pth(path: pathlib.Path) -> source_lib.Source:
-  """Reads what `torch.save` wrote, without running code that it may hold.
+  """Reads a file of `torch.save` without running code in it.
 
   Args:
     path: the file.
 
   Returns:
-    The ResNet; names are not checked yet.
+    The ResNet, with names not yet checked.
 
   Raises:
     SavosError: torch is not installed, the file is damaged, or it holds
@@ -198,15 +198,14 @@ def _unreadable(path: pathlib.Path, error: Exception) -> errors.SavosError:
 def from_names(
   names: Sequence[str], get: Callable[[str], np.ndarray]
 ) -> source_lib.Source:
-  """Brings the names of one of the libraries to torchvision's.
+  """Converts the names of a library to torchvision's.
 
   Args:
     names: of all arrays.
-    get: name -> array of floats; called for those that an encoder may need.
+    get: name -> array of floats; called only for those an encoder may need.
 
   Returns:
-    The ResNet. Names that are not recognised are kept as they are, for
-    `resnet_params.fold` to complain about.
+    The ResNet. Unrecognised names are kept, for `resnet_params.fold` to report.
   """
   prefix = _prefix(names)
   bare = {name.removeprefix(prefix): name for name in names}
