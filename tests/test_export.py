@@ -1,5 +1,9 @@
 """The program that exports a network."""
 
+import json
+import warnings
+
+import jax
 import pytest
 
 from savos_jax import network
@@ -56,3 +60,79 @@ def test_flags_are_refused(flag, tmp_path, capsys):
   with pytest.raises(SystemExit):
     export.main([f'--out={tmp_path}', flag])
   assert 'expected' in capsys.readouterr().err
+
+
+def test_tflite(tmp_path, capsys):
+  pytest.importorskip('tensorflow')
+  checkpoint = written(tmp_path / 'savos.safetensors')
+  call = [f'--checkpoint={checkpoint}', f'--out={tmp_path / "out"}']
+  call += ['--format=tflite', '--dtype=float16']
+  with pytest.raises(SystemExit):
+    export.main(call)
+  assert '--size=256x448 --objects=1' in capsys.readouterr().err
+  with warnings.catch_warnings():
+    warnings.simplefilter('ignore')  # Of the interpreter's next home.
+    export.main([*call, '--size=64x96', '--objects=2'])
+  assert '0 of 12288 pixels' in capsys.readouterr().out
+  told = json.loads((tmp_path / 'out' / 'savos.json').read_text())
+  assert told['functions']['step']['outputs']['probability'] == {
+    'shape': [2, 64, 96], 'dtype': 'float32',
+  }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+  ('evaluated', 'flags', 'pixels'),
+  [
+    ({}, [], 2 * 128 * 224),
+    ({'background': 'max'}, ['--objects=1'], 128 * 224),
+    ({'aggregation': 'winner_takes_all'}, ['--size=50x70'], 2 * 64 * 96),
+    (
+      {'zoom': 2.0, 'short_side': 32}, ['--size=50x70', '--dtype=float16'],
+      2 * 64 * 96,
+    ),
+    (
+      {'memory_frames': 2}, ['--size=64x96', '--objects=3'], 3 * 64 * 96,
+    ),
+  ],
+)  # fmt: skip
+def test_stablehlo_is_all_of_a_step(evaluated, flags, pixels, tmp_path, capsys):
+  checkpoint = written(tmp_path / 'savos.safetensors', evaluated)
+  out = tmp_path / 'out'
+  export.main(
+    [f'--checkpoint={checkpoint}', f'--out={out}', '--format=stablehlo', *flags]
+  )
+  said = capsys.readouterr().out
+  assert f'0 of {pixels} pixels' in said
+  told = json.loads((out / 'savos.json').read_text())
+  inputs = told['functions']['step']['inputs']
+  assert ('memory.views.0.keys' in inputs) == ('memory_frames' in evaluated)
+  assert set(told['functions']['step']['outputs']) >= {
+    'confidence', 'guidance', 'labels',
+  }  # fmt: skip
+  exported = jax.export.deserialize(bytearray((out / 'step.jax').read_bytes()))
+  assert exported.platforms == ('cpu', 'cuda', 'tpu')
+
+
+@pytest.mark.parametrize(
+  ('evaluated', 'flags', 'said'),
+  [
+    ({'zoom': 2.0}, [], '--size=480x854'),
+    ({'memory_frames': 2}, ['--size=64x96'], '--objects is missing'),
+  ],
+)
+def test_stablehlo_that_can_not_be_is_said_first(
+  evaluated, flags, said, tmp_path, capsys
+):
+  checkpoint = written(tmp_path / 'savos.safetensors', evaluated)
+  out = tmp_path / 'out'
+  with pytest.raises(SystemExit):
+    export.main(
+      [
+        f'--checkpoint={checkpoint}',
+        f'--out={out}',
+        '--format=stablehlo',
+        *flags,
+      ]
+    )
+  assert said in capsys.readouterr().err
+  assert not out.exists()

@@ -69,6 +69,18 @@ def step(model: savos.SAVOS) -> Function:
   return function
 
 
+# Name -> what makes it of a network.
+FUNCTIONS: dict[str, Callable[[savos.SAVOS], Function]] = {
+  'reference': reference,
+  'step': step,
+}
+
+
+def flat(params: Any) -> dict[str, Any]:
+  """Returns parameters by the names that the functions take."""
+  return traverse_util.flatten_dict(params, sep='/')
+
+
 def inputs(
   model: savos.SAVOS, count: Any, height: Any, width: Any
 ) -> dict[str, dict[str, jax.ShapeDtypeStruct]]:

@@ -11,33 +11,30 @@ the package is one already; its graphs lie beside it.
 """
 
 from collections.abc import Mapping
-import dataclasses
 import json
 import pathlib
 import struct
 from typing import Any
 
-from flax import traverse_util
 import jax
 import numpy as np
 import onnx
 
 from savos_jax import network
 from savos_jax.exporting import choices as choices_lib
+from savos_jax.exporting import described
 from savos_jax.exporting import functions
 from savos_jax.exporting import onnx_graph
 from savos_jax.exporting import parity
-from savos_jax.foundation import errors
 from savos_jax.foundation import files
-from savos_jax.inference import options
 from savos_jax.inference import with_onnx
 from savos_jax.models import savos
 from savos_jax.models import savos_config
-from savos_jax.weights import fingerprints
 
 WEIGHTS = 'weights.safetensors'
-FILES = (with_onnx.DESCRIPTION, 'reference.onnx', 'step.onnx', WEIGHTS)
-_LICENCE = 'Apache-2.0'
+check = described.check
+DTYPES = ('float32', 'float16')
+FILES = (described.FILE, 'reference.onnx', 'step.onnx', WEIGHTS)
 _DTYPES = {'F32': np.float32, 'F16': np.float16}
 
 
@@ -82,83 +79,10 @@ def _graphs(
     size: height and width, multiples of 32; None: any.
   """
   inputs = functions.inputs(model, *sizes(count, size))
-  made = {'reference': functions.reference, 'step': functions.step}
   return {
     name: onnx_graph.build(make(model), params, inputs[name], name)
-    for name, make in made.items()
+    for name, make in functions.FUNCTIONS.items()
   }
-
-
-def _told(values) -> dict[str, Any]:
-  """Returns shapes and dtypes of a graph's inputs or outputs."""
-  return {
-    value.name: {
-      'shape': [
-        size.dim_param or size.dim_value
-        for size in value.type.tensor_type.shape.dim
-      ],
-      'dtype': 'float32',
-    }
-    for value in values
-  }
-
-
-def description(
-  trained: network.Trained,
-  graphs: Mapping[str, onnx.ModelProto],
-  weights: str,
-) -> dict[str, Any]:
-  """Returns what `with_onnx.DESCRIPTION` tells.
-
-  Args:
-    trained: the network.
-    graphs: its functions'.
-    weights: the name of their file.
-  """
-  known = {field.name for field in dataclasses.fields(options.InferenceConfig)}
-  evaluated = trained.config.get('eval', {})
-  config = trained.model.config
-  return {
-    'format': with_onnx.FORMAT,
-    'weights': weights,
-    'functions': {
-      name: {
-        'file': f'{name}.onnx',
-        'inputs': _told(model.graph.input),
-        'outputs': _told(model.graph.output),
-      }
-      for name, model in graphs.items()
-    },
-    # Mean and deviation are inside the graphs; what pads has the mean colour.
-    'frame': {
-      'colours': 'RGB',
-      'range': [0, 1],
-      'multiple': savos_config.SIZE_MULTIPLE,
-      'mean': list(config.rgb_mean),
-      'std': list(config.rgb_std),
-    },
-    'inference': {k: v for k, v in evaluated.items() if k in known},
-    'step': trained.step,
-    'checksum': fingerprints.fingerprint(trained.params),
-    'licence': _LICENCE,
-  }
-
-
-def check(trained: network.Trained, choices: choices_lib.Choices) -> None:
-  """Refuses what can't be exported.
-
-  Raises:
-    SavosError: a size that the network can't see, or frames that it is to
-      remember.
-  """
-  choices_lib.check_multiples(choices.size)
-  frames = trained.config.get('eval', {}).get('memory_frames', 0)
-  if frames:
-    raise errors.SavosError(
-      f'this network was evaluated with memory_frames={frames}.\n  Expected 0: '
-      'the exported functions look back at the reference alone. StableHLO '
-      '(--format=stablehlo) has the whole step.'
-    )
 
 
 def write(
@@ -202,8 +126,17 @@ def _write_graphs(out, trained, weights, count, size) -> None:
     with files.replacing(out / f'{name}.onnx') as partial:
       partial.write_bytes(model.SerializeToString(deterministic=True))
     onnx.checker.check_model(out / f'{name}.onnx', full_check=True)
-  told = description(trained, graphs, weights)
-  with files.replacing(out / with_onnx.DESCRIPTION) as partial:
+  inputs = functions.inputs(trained.model, *sizes(count, size))
+  told = described.network(
+    with_onnx.FORMAT,
+    trained,
+    {
+      name: described.function(f'{name}.onnx', inputs[name], trained)
+      for name in graphs
+    },
+    weights=weights,
+  )
+  with files.replacing(out / described.FILE) as partial:
     partial.write_text(json.dumps(told, indent=2) + '\n', 'utf-8')
 
 
@@ -211,6 +144,6 @@ def folded(
   trained: network.Trained,
 ) -> dict[str, onnx.ModelProto]:
   """Returns the graphs with float32 weights inside, for tools that need it."""
-  flat = traverse_util.flatten_dict(trained.params, sep='/')
+  flat = functions.flat(trained.params)
   params = {name: np.asarray(array) for name, array in flat.items()}
   return _graphs(trained.model, params, None, None)

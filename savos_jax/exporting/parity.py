@@ -5,7 +5,6 @@ from collections.abc import Mapping
 import dataclasses
 
 import cv2
-from flax import traverse_util
 import jax
 import numpy as np
 
@@ -13,8 +12,8 @@ from savos_jax import network
 from savos_jax.exporting import functions
 
 Run = Callable[[str, Mapping[str, np.ndarray]], Mapping[str, np.ndarray]]
-_SIZE = (128, 224)  # Where any will do, pixels.
-_COUNT = 2
+SIZE = (128, 224)  # Where any will do, pixels.
+COUNT = 2
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,7 +38,7 @@ class Parity:
     )
 
 
-def _video(
+def video(
   count: int, size: tuple[int, int]
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
   """Draws two frames [K, H, W, 3] and the masks [K, H, W] of the first."""
@@ -63,6 +62,15 @@ def _video(
   return both[:, :height, :width], both[:, 4:-4, 4:-4], masks
 
 
+def between(expected: np.ndarray, found: np.ndarray) -> Parity:
+  """Compares probabilities [K, H, W]."""
+  return Parity(
+    float(np.abs(expected - found).max()),
+    int(((expected > 0.5) != (found > 0.5)).sum()),
+    expected.size,
+  )
+
+
 def measure(
   trained: network.Trained,
   run: Run,
@@ -77,21 +85,16 @@ def measure(
     count: objects; None: of any number some.
     size: height and width, pixels; None: of any.
   """
-  first, second, masks = _video(count or _COUNT, size or _SIZE)
-  flat = traverse_util.flatten_dict(trained.params, sep='/')
+  first, second, masks = video(count or COUNT, size or SIZE)
+  flat = functions.flat(trained.params)
 
   def own(name, inputs):
-    make = {'reference': functions.reference, 'step': functions.step}[name]
-    return jax.device_get(jax.jit(make(trained.model))(flat, dict(inputs)))
+    own_function = functions.FUNCTIONS[name](trained.model)
+    return jax.device_get(jax.jit(own_function)(flat, dict(inputs)))
 
   found = []
   for call in (own, run):
     kept = call('reference', {'frame': first, 'mask': masks})
     shown = {'frame': second, 'guidance': masks, **kept}
     found.append(np.asarray(call('step', shown)['probability']))
-  expected, other = found
-  return Parity(
-    float(np.abs(expected - other).max()),
-    int(((expected > 0.5) != (other > 0.5)).sum()),
-    expected.size,
-  )
+  return between(*found)

@@ -26,10 +26,7 @@ from savos_jax.models import savos
 _SEEING = ('model', 'views', 'static_size', 'windows')
 
 
-@functools.partial(jitted.Jitted, static_argnames=_SEEING)
-def encode_references(
-  model, params, frame, masks, size, *, views, static_size, windows
-):
+def encoded(model, params, frame, masks, size, *, views, static_size, windows):
   """Encodes a frame as the reference of K objects.
 
   Args:
@@ -78,7 +75,7 @@ def placed(arrays, references):
   return arrays
 
 
-def _probabilities(
+def probabilities(
   model,
   params,
   frame,
@@ -172,7 +169,7 @@ def _remember(
   Args:
     model: the network.
     params: its parameters.
-    traces: from `_probabilities`.
+    traces: from `probabilities`.
     before: the guidance that placed the windows, [K, H, W].
     found: the frame's own probabilities, [K, H, W].
     size: int32 [2].
@@ -198,7 +195,8 @@ def _remember(
   return runtime.Memory(tuple(after), memory.slot)
 
 
-segment = jax.jit(_probabilities, static_argnames=_SEEING)
+encode_references = jitted.Jitted(encoded, static_argnames=_SEEING)
+segment = jax.jit(probabilities, static_argnames=_SEEING)
 
 
 def _with_union(guidance, references):
@@ -230,7 +228,7 @@ def _finish(probabilities, mode, background, labels_size):
   if mode == 'softmax' and background == 'merged':
     probabilities, merged = probabilities[:-1], probabilities[-1]
   guidance = aggregation.aggregate(probabilities, mode, background, merged)
-  return guidance, _label(guidance, mode, labels_size)
+  return guidance, labelled(guidance, mode, labels_size)
 
 
 def _enlarged(guidance, labels_size):
@@ -241,7 +239,7 @@ def _enlarged(guidance, labels_size):
   return jax.image.resize(guidance, shape, 'bilinear', antialias=False)
 
 
-def _label(guidance, mode, labels_size):
+def labelled(guidance, mode, labels_size):
   """Labels [K, H, W] at its own size or, enlarged, at another."""
   return aggregation.labels(_enlarged(guidance, labels_size), mode)
 
@@ -254,12 +252,12 @@ def classes(guidance, mode, labels_size):
 
 
 finish = jax.jit(_finish, static_argnames=('mode', 'background', 'labels_size'))
-label = jax.jit(_label, static_argnames=('mode', 'labels_size'))
+label = jax.jit(labelled, static_argnames=('mode', 'labels_size'))
 remember = jax.jit(_remember, static_argnames=_SEEING)
 confidence = jax.jit(aggregation.confidence)
 
 
-def _step(
+def one_step(
   model,
   params,
   frame: jax.Array | np.ndarray,
@@ -299,7 +297,7 @@ def _step(
     What guides the next frame, and the labels.
   """
   seeing = {'views': views, 'static_size': static_size, 'windows': windows}
-  probabilities, traces = _probabilities(
+  own, traces = probabilities(
     model,
     params,
     frame,
@@ -309,7 +307,7 @@ def _step(
     _for_union(memory, references),
     **seeing,
   )
-  found, labels = _finish(probabilities, mode, background, labels_size)
+  found, labels = _finish(own, mode, background, labels_size)
   sure = aggregation.confidence(found, size)
   if memory is not None:
     keep = (sure > 0.0) & (sure >= memory_confidence)
@@ -391,7 +389,7 @@ def _step_videos(
   """
 
   def one(*inputs):
-    return _step(model, params, *inputs, **static)
+    return one_step(model, params, *inputs, **static)
 
   stacked = jax.tree.map(lambda *leaves: jnp.stack(leaves), *videos)
   found = jax.vmap(one)(*stacked)
@@ -402,5 +400,5 @@ def _step_videos(
 _STATIC = (
   *_SEEING, 'mode', 'background', 'labels_size', 'memory_confidence',
 )  # fmt: skip
-step = jitted.Jitted(_step, static_argnames=_STATIC)
+step = jitted.Jitted(one_step, static_argnames=_STATIC)
 step_videos = jitted.Jitted(_step_videos, static_argnames=_STATIC)

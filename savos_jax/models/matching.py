@@ -136,9 +136,11 @@ def cells(mask: jax.Array) -> jax.Array:
   """
   batch, height, width = mask.shape
   side = STRIDE // _CELLS
-  x = mask.reshape(
-    batch, height // STRIDE, _CELLS, side, width // STRIDE, _CELLS, side
-  ).mean(axis=(3, 6))
+  rows, columns = height // side, width // side
+  # One axis after the other: phones' libraries have few axes at once.
+  x = mask.reshape(batch, rows, side, width).mean(axis=2)
+  x = x.reshape(batch, rows, columns, side).mean(axis=3)
+  x = x.reshape(batch, rows // _CELLS, _CELLS, columns // _CELLS, _CELLS)
   x = x.transpose(0, 1, 3, 2, 4)
   return x.reshape(*x.shape[:3], _CELLS * _CELLS)
 

@@ -26,6 +26,8 @@ from savos_jax.tools import command
 _FORMATS = {
   'onnx': ('onnx_folder', 'ONNX Runtime, in any language'),
   'web': ('web', 'a page for browsers: python DIR/serve.py shows it'),
+  'stablehlo': ('stablehlo', 'XLA and others: all of a step, in one file'),
+  'tflite': ('tflite', 'TFLite: phones; with --size and --objects'),
 }
 _MOST_OBJECTS = 254
 _SIZE = re.compile(r'([1-9]\d{0,4})x([1-9]\d{0,4})')

@@ -1,0 +1,101 @@
+"""What the savos.json of an exported network tells, in every format."""
+
+from collections.abc import Mapping
+import dataclasses
+from typing import Any
+
+import jax
+
+from savos_jax import network as network_lib
+from savos_jax.exporting import choices as choices_lib
+from savos_jax.exporting import functions
+from savos_jax.foundation import errors
+from savos_jax.inference import options
+from savos_jax.inference import with_onnx
+from savos_jax.models import savos_config
+from savos_jax.weights import fingerprints
+
+FILE = with_onnx.DESCRIPTION
+_LICENCE = 'Apache-2.0'
+
+
+def check(trained: network_lib.Trained, choices: choices_lib.Choices) -> None:
+  """Refuses what the two functions can't be exported for.
+
+  Raises:
+    SavosError: a size that the network can't see, or frames that it is to
+      remember.
+  """
+  choices_lib.check_multiples(choices.size)
+  frames = trained.config.get('eval', {}).get('memory_frames', 0)
+  if frames:
+    raise errors.SavosError(
+      f'this network was evaluated with memory_frames={frames}.\n  Expected 0: '
+      'the exported functions look back at the reference alone. StableHLO '
+      '(--format=stablehlo) has the whole step.'
+    )
+
+
+def arrays(structs: Mapping[str, Any]) -> dict[str, Any]:
+  """Returns shapes, in which sizes may be symbols, and dtypes by name."""
+  return {
+    name: {
+      'shape': [x if isinstance(x, int) else str(x) for x in struct.shape],
+      'dtype': str(struct.dtype),
+    }
+    for name, struct in structs.items()
+  }
+
+
+def function(
+  file: str, inputs: Mapping[str, Any], trained: network_lib.Trained
+) -> dict[str, Any]:
+  """Returns what is told of one of the two functions.
+
+  Args:
+    file: which has it.
+    inputs: from `functions.inputs`.
+    trained: the network.
+  """
+  name = file.partition('.')[0]
+  traced = functions.FUNCTIONS[name](trained.model)
+  params = functions.flat(trained.params)
+  outputs = jax.eval_shape(traced, params, dict(inputs))
+  return {'file': file, 'inputs': arrays(inputs), 'outputs': arrays(outputs)}
+
+
+def network(
+  kind: str,
+  trained: network_lib.Trained,
+  told: Mapping[str, Any],
+  **more: Any,
+) -> dict[str, Any]:
+  """Returns what is told of a network.
+
+  Args:
+    kind: the format.
+    trained: the network.
+    told: of each function.
+    **more: what the format has besides.
+  """
+  known = {field.name for field in dataclasses.fields(options.InferenceConfig)}
+  evaluated = trained.config.get('eval', {})
+  config = trained.model.config
+  return {
+    'format': kind,
+    **more,
+    'functions': told,
+    # Mean and deviation are inside the functions; what pads a frame has the
+    # mean colour.
+    'frame': {
+      'colours': 'RGB',
+      'range': [0, 1],
+      'multiple': savos_config.SIZE_MULTIPLE,
+      'mean': list(config.rgb_mean),
+      'std': list(config.rgb_std),
+    },
+    'inference': {k: v for k, v in evaluated.items() if k in known},
+    'step': trained.step,
+    'checksum': fingerprints.fingerprint(trained.params),
+    'licence': _LICENCE,
+  }
