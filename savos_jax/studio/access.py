@@ -1,9 +1,9 @@
-"""Who may drive the studio: who knows its token, from its own page alone.
+"""Access control: only requests with the token, from the studio's own page.
 
-A page of another site that is open in the same browser can send requests to
-this machine, too; so each request has to name this server as its host (against
-names that lead here, "DNS rebinding"), and what changes something has to come
-from this server's own page.
+Any web page open in the same browser can send requests to this machine.
+Therefore each request must name this server as its host (against DNS
+rebinding), and a request that changes something must come from this server's
+own page.
 """
 
 from collections.abc import Iterable
@@ -36,7 +36,7 @@ _AGAIN = (
 
 
 def is_local(host: str) -> bool:
-  """Whether an address is of this machine alone."""
+  """Whether an address is reachable only from this machine."""
   if host == 'localhost':
     return True
   try:
@@ -66,17 +66,17 @@ def _same(text: str, token: str) -> bool:
 
 
 class Guard:
-  """ASGI middleware that lets nothing else pass."""
+  """ASGI middleware that blocks all other requests."""
 
   def __init__(self, app, token: str, host: str, port: int, once: str = ''):
-    """Keeps what is right.
+    """Sets what is accepted.
 
     Args:
-      app: what is guarded.
-      token: what the person's browser knows.
-      host: where it listens.
-      port: where it listens.
-      once: another token that lets in the first who brings it; '': none.
+      app: the guarded application.
+      token: the secret known to the user's browser.
+      host: the address it listens on.
+      port: the port it listens on.
+      once: another token, valid for one request; '': none.
     """
     self._app, self._token, self._once = app, token, once
     self._port = port
@@ -119,7 +119,7 @@ class Guard:
       await self._app(scope, receive, send_guarded)
 
   def refusal(self, scope: Mapping) -> str:
-    """Returns why a request may not pass; '': it may."""
+    """Returns why a request is refused; '' if it is allowed."""
     headers = scope['headers']
     host = _first(headers, b'host')
     if host is None or not self._is_here(host):

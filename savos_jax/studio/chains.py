@@ -1,10 +1,10 @@
-"""What the masks of a frame depend on, as a key of each frame.
+"""Keys of frames, which identify everything their masks depend on.
 
-A video is followed one way or the other, from mark to mark. Between two marks
-nothing is told, so that all frames there have one key; it is made of the marks
-since the last one that held every object that is followed, for there the
-tracker begins anew (`marks.give`). So a mask is stale where its frame has
-another key now, and a correction makes stale what it can change alone.
+A video is propagated in either direction, from mark to mark. All frames between
+two marks share one key. It is derived from the marks since the last one that
+contains every object being followed, because the tracker restarts there
+(`marks.give`). A mask is stale if the key of its frame has changed, so a
+correction makes stale only what it can change.
 """
 
 import bisect
@@ -24,12 +24,12 @@ from savos_jax.video import marks as marks_lib
 
 @dataclasses.dataclass(frozen=True)
 class Told:
-  """What a person says of a frame.
+  """What the user has marked in a frame.
 
   Attributes:
     ids: objects that are drawn, ascending.
-    absent: objects that are said not to be there, ascending.
-    png: the labels, as `masks.encode_mask` has them.
+    absent: objects marked as not visible, ascending.
+    png: the labels, encoded by `masks.encode_mask`.
     pixels: a digest of the labels.
   """
 
@@ -40,12 +40,12 @@ class Told:
 
   @property
   def all_ids(self) -> tuple[int, ...]:
-    """All objects that the frame tells of, ascending."""
+    """All marked objects, drawn or absent, ascending."""
     return tuple(sorted((*self.ids, *self.absent)))
 
   @functools.cached_property
   def digest(self) -> str:
-    """Of all that is said."""
+    """A digest of the whole mark."""
     return _digest(self.ids, self.absent, self.pixels)
 
   def labels(self) -> np.ndarray:
@@ -53,15 +53,15 @@ class Told:
     return np.asarray(masks.decode_image(self.png, 'a mark'))
 
   def over(self, labels: np.ndarray) -> np.ndarray:
-    """Puts it over what was found, uint8 [H, W]."""
+    """Puts the mark over a prediction, uint8 [H, W]."""
     return marks_lib.over(labels, self.labels(), self.all_ids)
 
   def before(self, index: int, until: Mapping[int, int]) -> 'Told | None':
-    """Returns what is left of it in a frame where objects may have ended.
+    """Returns the mark without objects that have ended by a frame.
 
     Args:
       index: of the frame.
-      until: object -> the first frame in which it is followed no longer.
+      until: object -> the first frame in which it is no longer followed.
     """
     ids = tuple(i for i in self.ids if index < until.get(i, index + 1))
     absent = tuple(i for i in self.absent if index < until.get(i, index + 1))
@@ -71,11 +71,11 @@ class Told:
 
 
 def told(labels: np.ndarray, ids: Iterable[int]) -> Told:
-  """Returns what is said by labels.
+  """Returns the mark made by labels.
 
   Args:
-    labels: uint8 [H, W]; objects that are not named are left out.
-    ids: objects that the frame tells of; those without a pixel are not there.
+    labels: uint8 [H, W]; objects not in `ids` are dropped.
+    ids: the marked objects; those without a pixel are not visible.
   """
   named = sorted({*ids})
   drawn = np.where(np.isin(labels, named), labels, 0).astype(np.uint8)
@@ -90,14 +90,14 @@ def told(labels: np.ndarray, ids: Iterable[int]) -> Told:
 
 @dataclasses.dataclass(frozen=True)
 class Event:
-  """What happens to the tracker in a frame.
+  """A frame in which the tracker is changed.
 
   Attributes:
     index: of the frame.
-    key: of this frame and all that come up to the next event.
-    told: what is marked; None: nothing is.
-    begins: whether the tracker begins anew.
-    dropped: objects that are followed no longer, from this frame on.
+    key: of this frame and all others up to the next event.
+    told: the mark; None: there is none.
+    begins: whether the tracker restarts.
+    dropped: objects no longer followed from this frame on.
   """
 
   index: int
@@ -108,11 +108,11 @@ class Event:
 
 
 class Way:
-  """A direction in which a video is followed.
+  """A direction of propagation.
 
   Attributes:
-    forwards: or backwards.
-    events: in the order in which they are met.
+    forwards: whether it is forwards.
+    events: in the order in which they occur.
   """
 
   def __init__(
@@ -122,13 +122,13 @@ class Way:
     forwards: bool,
     root: str = '',
   ):
-    """Walks over all marks.
+    """Computes the events from all marks.
 
     Args:
-      told: index of a frame -> what is said of it.
-      until: object -> the first frame in which it is followed no longer.
-      forwards: or backwards.
-      root: what else masks depend on.
+      told: frame index -> mark.
+      until: object -> the first frame in which it is no longer followed.
+      forwards: whether it is forwards.
+      root: identifies everything else that masks depend on.
     """
     self.forwards = forwards
     left = {i: t.before(i, until) for i, t in told.items()}
@@ -156,12 +156,12 @@ class Way:
     self._places = [self.place(event.index) for event in self.events]
 
   def place(self, index: int) -> int:
-    """Returns a number that grows along the way."""
+    """Returns a frame number that increases along the way."""
     return index if self.forwards else -index
 
   @property
   def marks(self) -> marks_lib.Marks:
-    """What is drawn, by `place`; there must be something."""
+    """The drawn marks, by `place`; at least one."""
     drawn = {self.place(i): t for i, t in self._told.items() if t.ids}
     ids = {place: drawn[place].ids for place in sorted(drawn)}
     return marks_lib.Marks(ids, lambda place: drawn[place].labels())
@@ -171,12 +171,12 @@ class Way:
     return bisect.bisect_right(self._places, self.place(index)) - 1
 
   def key(self, index: int) -> str | None:
-    """Returns a frame's key; None: nothing is followed there."""
+    """Returns the key of a frame; None: nothing is followed there."""
     last = self._last(index)
     return self.events[last].key if last >= 0 else None
 
   def chain(self, index: int) -> list[Event]:
-    """Returns what has led to a frame, from where the tracker begins anew."""
+    """Returns the events that lead to a frame, from the last restart."""
     last = self._last(index)
     first = last
     while first > 0 and not self.events[first].begins:
@@ -189,15 +189,15 @@ class Ways:
   """Both directions.
 
   Attributes:
-    forwards: the one.
-    backwards: the other.
+    forwards: the forward direction.
+    backwards: the backward direction.
   """
 
   forwards: Way
   backwards: Way
 
   def keys(self, index: int) -> tuple[str | None, str | None, str | None]:
-    """Returns a frame's keys: forwards, backwards, and joined of both."""
+    """Returns the keys of a frame: forwards, backwards, and joined."""
     one, other = self.forwards.key(index), self.backwards.key(index)
     joined = one or other
     if one and other and one != other:

@@ -1,4 +1,4 @@
-"""What happens, told to all pages that listen."""
+"""Publishes events to all connected pages."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -11,15 +11,15 @@ _MOST_WAITING = 4096  # Events; a page so far behind begins anew.
 
 
 class Hub:
-  """Passes events on; any thread may tell one."""
+  """Distributes events; any thread may publish one."""
 
   def __init__(self):
-    """Nobody listens yet."""
+    """Starts without listeners."""
     self._lock = threading.Lock()
     self._listeners: dict[asyncio.Queue, asyncio.AbstractEventLoop] = {}
 
   def tell(self, event: dict[str, Any]) -> None:
-    """Tells all who listen, as JSON."""
+    """Publishes an event as JSON."""
     text = json.dumps(event)
     with self._lock:
       listeners = list(self._listeners.items())
@@ -29,7 +29,9 @@ class Hub:
 
   @contextlib.asynccontextmanager
   async def listening(self) -> AsyncIterator[asyncio.Queue]:
-    """Lends a queue of texts; None in it: it is too far behind, or the end."""
+    """Yields a queue of messages; None: the listener is too slow, or the
+    end.
+    """
     queue: asyncio.Queue = asyncio.Queue(_MOST_WAITING)
     with self._lock:
       self._listeners[queue] = asyncio.get_running_loop()
@@ -40,7 +42,7 @@ class Hub:
         del self._listeners[queue]
 
   def end(self) -> None:
-    """Has all who listen go."""
+    """Ends all listeners."""
     with self._lock:
       listeners = list(self._listeners.items())
     for queue, loop in listeners:

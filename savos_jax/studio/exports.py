@@ -1,4 +1,4 @@
-"""What is made of a project's masks for others, in exports/."""
+"""Exports the masks of a project into exports/."""
 
 from collections.abc import Iterator
 from collections.abc import Sequence
@@ -40,7 +40,7 @@ _CUTOUTS |= {'webm': 'webm'}
 
 
 def made(name: str) -> str:
-  """Returns the name of the file or folder in exports/ of a format."""
+  """Returns the name in exports/ of a format's file or folder."""
   return _OWN[name][0] if name in _OWN else name
 
 
@@ -64,10 +64,10 @@ def _sink(
 def check(
   names: Sequence[str], project: project_lib.Project, first: int, last: int
 ) -> None:
-  """Refuses what can't be exported.
+  """Refuses exports that are impossible.
 
   Raises:
-    SavosError: an unknown format, or no such frames.
+    SavosError: a format is unknown, or the frames do not exist.
   """
   unknown = [name for name in names if name not in NAMES]
   if unknown or not names:
@@ -90,23 +90,24 @@ def write(
   last: int,
   job: jobs.Job,
 ) -> tuple[list[str], int]:
-  """Writes formats; what an earlier export left of them is replaced.
+  """Writes formats, replacing earlier exports of them.
 
   Args:
-    names: of the formats.
+    names: names of the formats.
     project: the project.
     results: its masks.
     first: the first frame.
     last: the last one.
-    job: is told of each frame, and may end it: films are not there then.
+    job: is notified of each frame, and may stop the export; then there are no
+      videos.
 
   Returns:
-    The names in exports/, and how many of the frames have no mask: they are
-    written as frames without an object.
+    The names in exports/, and the number of frames without a mask, which are
+    written without objects.
 
   Raises:
-    SavosError: a library is missing, the disk is full, a frame is damaged, or
-      a file there is somebody else's.
+    SavosError: a library is missing, the disk is full, a frame is damaged, or a
+      file there belongs to somebody else.
     Stopped: by `job`.
   """
   folder = project.folder / 'exports'
@@ -149,12 +150,12 @@ def _decodable(video: sources.Video) -> Iterator:
 
 @dataclasses.dataclass(frozen=True)
 class Download:
-  """A file to be sent.
+  """A file to send.
 
   Attributes:
-    path: where it is; None: `folder` is to be packed.
-    folder: what is packed into a zip.
-    name: what it is called there.
+    path: of the file; None: `folder` has to be packed.
+    folder: the folder to pack into a zip.
+    name: the file name for the browser.
   """
 
   path: pathlib.Path | None
@@ -163,11 +164,11 @@ class Download:
 
 
 def find(project: project_lib.Project, name: str) -> Download | None:
-  """Returns what there is of a name in exports/; None: nothing.
+  """Returns the export of a name; None if there is none.
 
   Args:
     project: the project.
-    name: as `write` returns it, '.zip' behind it or not.
+    name: from `write`, with or without '.zip'.
   """
   stem = name.removesuffix('.zip')
   if stem not in {made(each) for each in NAMES}:
@@ -184,8 +185,8 @@ def pack(folder: pathlib.Path, file) -> None:
   """Packs a folder into a zip.
 
   Args:
-    folder: what is in it is named from it on.
-    file: binary, to be written to.
+    folder: the folder; paths in the zip are relative to it.
+    file: binary, open for writing.
   """
   packed = ('.png', '.jpg', '.parquet')
   with zipfile.ZipFile(file, 'w', allowZip64=True) as archive:

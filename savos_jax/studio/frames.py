@@ -1,10 +1,10 @@
-"""A seekable view of a video's frames, to look at.
+"""Random access to the frames of a video, for display.
 
-Frames are those of the reader, found by its index of time stamps. Key frames
-may be hundreds of frames apart, so that a frame may cost a second to decode:
-while nobody waits, all are decoded once and kept as JPEGs, beside the project,
-up to a bound; then each is a file to send. Where there are more, those near to
-the frame that was looked at last are kept.
+Frames come from the reader and are found by its index of timestamps. Key frames
+may be hundreds of frames apart, so decoding a frame may take a second. While
+the machine is idle, all frames are therefore decoded once and cached as JPEGs
+beside the project, up to a limit; then showing a frame only sends a file. If
+the limit is reached, the frames closest to the one viewed last are kept.
 """
 
 from collections.abc import Callable
@@ -44,7 +44,7 @@ def encode(image: np.ndarray, width: int = 0) -> bytes:
 
   Args:
     image: RGB uint8 [H, W, 3].
-    width: shrunk to be as wide at most, pixels; 0: as it is.
+    width: largest width, pixels; 0: unlimited.
   """
   image = _shrunk(image, width)
   quality = [cv2.IMWRITE_JPEG_QUALITY, _QUALITY]
@@ -149,7 +149,7 @@ class _Store:
     return self._folder / f'{index:06d}.jpg'
 
   def get(self, index: int) -> bytes | None:
-    """Returns a frame's JPEG, if it is whole."""
+    """Returns the JPEG of a frame, if it is cached and intact."""
     if index not in self._sizes:
       return None
     try:
@@ -163,7 +163,7 @@ class _Store:
     return None
 
   def put(self, index: int, jpeg: bytes) -> None:
-    """Keeps a frame's JPEG; those farthest from `around` make room."""
+    """Caches the JPEG of a frame, evicting those farthest from `around`."""
     partial = self._folder / f'{secrets.token_hex(6)}.part'
     try:
       partial.write_bytes(jpeg)
@@ -182,11 +182,11 @@ class _Store:
 
   @property
   def is_full(self) -> bool:
-    """Whether the next one pushes others out."""
+    """Whether the next frame would evict others."""
     return self._total >= self._most
 
   def has_room(self, index: int) -> bool:
-    """Whether a frame may be kept: it is, or one farther away goes."""
+    """Whether a frame can be cached, possibly instead of one farther away."""
     with self._lock:
       if not self.is_full:
         return True
@@ -198,8 +198,8 @@ class Frames:
   """A video's frames as images and as JPEGs; threads may share it.
 
   Attributes:
-    count: how many frames there are.
-    busy: set while nothing is to be decoded ahead: others need the machine.
+    count: number of frames.
+    busy: set while decoding ahead is suspended for other work.
   """
 
   def __init__(
@@ -210,15 +210,15 @@ class Frames:
     tell: Callable[[int, int], None] = lambda done, total: None,
     most: int = MOST_BYTES,
   ):
-    """Opens what is kept; `start` makes the rest.
+    """Opens the cache; `start` fills it.
 
     Args:
       video: the video.
-      count: its frames.
-      folder: of the JPEGs; may be removed when nobody works there.
-      tell: called, by another thread, with how many frames are kept, of how
-        many.
-      most: bytes that they take at most.
+      count: number of its frames.
+      folder: of the JPEGs; may be deleted while it is not in use.
+      tell: called by another thread with the numbers of cached frames and of
+        all frames.
+      most: limit of the cache, bytes.
     """
     self._video, self.count, self._tell = video, count, tell
     self._store = _Store(folder, most)
@@ -232,20 +232,20 @@ class Frames:
 
   @property
   def kept(self) -> int:
-    """How many frames are kept."""
+    """Number of cached frames."""
     return len(self._store)
 
   def image(self, index: int) -> np.ndarray:
-    """Returns a frame as the reader gives it, RGB uint8 [H, W, 3].
+    """Returns a frame from the reader, RGB uint8 [H, W, 3].
 
     Raises:
-      SavosError: there is no such frame, or it can't be decoded.
+      SavosError: there is no such frame, or it cannot be decoded.
     """
     self._check(index)
     return self._looking.image(index)
 
   def is_kept(self, index: int) -> bool:
-    """Whether a frame is at hand."""
+    """Whether a frame is cached."""
     return index in self._store
 
   def jpeg(self, index: int, width: int = 0) -> bytes:
@@ -253,7 +253,7 @@ class Frames:
 
     Args:
       index: of the frame.
-      width: shrunk to be as wide at most, pixels; 0: as it is.
+      width: largest width, pixels; 0: unlimited.
 
     Raises:
       SavosError: as `image`.
@@ -281,12 +281,12 @@ class Frames:
   # --- Ahead. ----------------------------------------------------------------
 
   def start(self) -> None:
-    """Begins to keep all frames, in another thread."""
+    """Starts caching all frames in another thread."""
     self._thread = threading.Thread(target=self._fill, name='frames')
     self._thread.start()
 
   def close(self) -> None:
-    """Ends it."""
+    """Stops caching."""
     self._closed.set()
     if self._thread:
       self._thread.join()

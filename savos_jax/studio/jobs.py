@@ -1,4 +1,4 @@
-"""One thing at a time: the network, or an export, in a thread of its own."""
+"""Runs one job at a time, such as an export, in a separate thread."""
 
 from collections.abc import Callable
 from concurrent import futures
@@ -17,19 +17,19 @@ _TELL_EVERY = 0.2  # Seconds.
 
 
 class Busy(errors.SavosError):
-  """Something else is being done."""
+  """Another job is running."""
 
 
 class Job:
-  """Something that is being done; threads may share it."""
+  """A running job; threads may share it."""
 
   def __init__(self, kind: str, total: int, tell: Tell):
-    """It runs.
+    """Starts as running.
 
     Args:
       kind: 'propagate', 'export' or 'upload'.
-      total: of what `advance` counts; 0: unknown.
-      tell: gets what `view` returns whenever it is another.
+      total: number of steps that `advance` counts; 0: unknown.
+      tell: called with `view()` whenever it changes.
     """
     self.kind, self._total, self._tell = kind, total, tell
     self._done = 0
@@ -41,21 +41,21 @@ class Job:
     self._stop = threading.Event()
 
   def stop(self) -> None:
-    """Has it end at its next step."""
+    """Requests that it stop at its next step."""
     self._stop.set()
 
   def check(self) -> None:
-    """Raises `Stopped` if that was asked for."""
+    """Raises `Stopped` if a stop was requested."""
     if self._stop.is_set():
       raise propagation.Stopped
 
   def set_total(self, total: int) -> None:
-    """Says how much there is to do."""
+    """Sets the total number of steps."""
     self._total = total
     self._say()
 
   def advance(self, count: int = 1) -> None:
-    """Says that so much more is done."""
+    """Records steps as done."""
     now = time.monotonic()
     if self._first is None:
       self._first = now
@@ -64,17 +64,17 @@ class Job:
       self._say()
 
   def begin(self) -> None:
-    """Says that it runs."""
+    """Marks it as running."""
     self._say()
 
   def end(self, state: str, **more: Any) -> None:
-    """Says that it has ended: 'done', 'stopped' or 'failed'."""
+    """Marks it as ended: 'done', 'stopped' or 'failed'."""
     self._state, self._more = state, more
     self._say()
 
   @property
   def is_running(self) -> bool:
-    """Whether it has not ended."""
+    """Whether it is still running."""
     return self._state == 'running'
 
   def _say(self) -> None:
@@ -82,7 +82,7 @@ class Job:
     self._tell({'type': 'job', **self.view()})
 
   def view(self) -> dict[str, Any]:
-    """Returns what a page is to know of it."""
+    """Returns its state for the page."""
     # What comes before the first step is loading and compiling.
     since = self._first or self._began
     seconds = time.monotonic() - since
@@ -100,13 +100,13 @@ class Job:
 
 
 class Worker:
-  """The thread."""
+  """The thread that runs jobs."""
 
   def __init__(self, tell: Tell):
-    """Nothing is done yet.
+    """Starts without a job.
 
     Args:
-      tell: gets events of jobs, and {'type': 'error', 'error'}.
+      tell: called with events of jobs and {'type': 'error', 'error'}.
     """
     self._tell = tell
     self._pool = futures.ThreadPoolExecutor(1, 'studio')
@@ -115,26 +115,26 @@ class Worker:
 
   @property
   def job(self) -> Job | None:
-    """What is being done, or was done last."""
+    """The current or the last job."""
     return self._job
 
   @property
   def is_busy(self) -> bool:
-    """Whether something is being done."""
+    """Whether a job is running."""
     return self._job is not None and self._job.is_running
 
   def start(
     self, kind: str, total: int, work: Callable[[Job], dict[str, Any]]
   ) -> Job:
-    """Has something done.
+    """Starts a job.
 
     Args:
       kind: of the job.
       total: see `Job`.
-      work: does it; returns what else the page is to know.
+      work: does it; returns further state for the page.
 
     Raises:
-      Busy: another is not done.
+      Busy: another job is running.
     """
     with self._lock:
       if self.is_busy:
@@ -167,16 +167,16 @@ class Worker:
       job.end('done', **more)
 
   def prepare(self, work: Callable[[], Any]) -> None:
-    """Has something done that no one waits for; what fails is told later."""
+    """Runs something in the background; errors are reported later."""
     self._pool.submit(work)
 
   def stop(self) -> Job | None:
-    """Has what is being done end at its next step; returns it."""
+    """Requests that the current job stop at its next step; returns it."""
     if self._job and self._job.is_running:
       self._job.stop()
     return self._job
 
   def close(self) -> None:
-    """Has it end, and waits."""
+    """Stops the thread and waits for it."""
     self.stop()
     self._pool.shutdown(wait=True, cancel_futures=True)

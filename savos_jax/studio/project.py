@@ -1,4 +1,4 @@
-"""A project: a folder of plain files, written as the work goes.
+"""A project: a folder of plain files, written as the user works.
 
 project.json     the video, the objects, and what else the page shows again
 marks/           what a person drew: an indexed PNG a frame
@@ -7,11 +7,10 @@ confidence.csv   how sure they are
 video/           the copied video
 exports/         what was exported
 
-and hidden, beside what every folder of results has: .predicted/ (what was found
+and hidden, besides the files of every results folder: .predicted/ (predictions
 in frames that were marked later), .computed.jsonl (what each mask depends on),
-.states/ and .frames/ (to go on, and to look, without waiting; they may be
-removed). `marks/` is the truth of what is marked: files may be added to it and
-taken from it while no program works there.
+.states/ and .frames/ (caches, which may be deleted). `marks/` is authoritative:
+files may be added to and removed from it while no program is using it.
 """
 
 from collections.abc import Iterable
@@ -67,13 +66,13 @@ _FORM = {
 
 @dataclasses.dataclass(frozen=True)
 class Object:
-  """What is followed.
+  """An object to follow.
 
   Attributes:
     id: its label, 1..254.
-    name: what it is called.
+    name: its name.
     color: '#rrggbb'.
-    until: the first frame in which it is followed no longer; None: none.
+    until: the first frame in which it is no longer followed; None: none.
   """
 
   id: int
@@ -83,19 +82,19 @@ class Object:
 
   @property
   def rgb(self) -> tuple[int, int, int]:
-    """Its color, 0..255 each."""
+    """Its color, components 0..255."""
     red, green, blue = bytes.fromhex(self.color[1:])
     return red, green, blue
 
 
 def fingerprint(path: pathlib.Path) -> str:
-  """Returns what tells one video from another, without reading all of it.
+  """Returns a value that identifies a video, without reading all of it.
 
   Args:
     path: a file, or a folder of images.
 
   Raises:
-    OSError: it can't be read.
+    OSError: it cannot be read.
     SavosError: it is neither.
   """
   digest = hashlib.sha256()
@@ -117,7 +116,7 @@ def fingerprint(path: pathlib.Path) -> str:
 
 
 def no_video() -> errors.SavosError:
-  """Returns the error of who asks for what needs one."""
+  """Returns the error for operations that need a video."""
   return errors.SavosError(
     'the project has no video yet.\n  Expected one: drop it on the page.'
   )
@@ -128,27 +127,27 @@ def _colour(object_id: int) -> str:
 
 
 class Project:
-  """What is known of a project; threads may share it.
+  """The state of a project; threads may share it.
 
   Attributes:
-    folder: the folder, which this process holds (`files.claimed`).
-    video: None: none is chosen yet.
+    folder: the folder, claimed by this process (`files.claimed`).
+    video: the video; None: not chosen yet.
     fingerprint: of the video.
-    settings: how the masks are made; told, and to be the same again.
-    gone: frames whose marks project.json tells of, and that are not there.
-    lock: held while something changes.
+    settings: how masks are computed; recorded to detect changes.
+    gone: frames whose marks are listed in project.json but missing.
+    lock: held during changes.
   """
 
   def __init__(self, folder: pathlib.Path, manifest: manifests.Manifest):
-    """Opens a folder, empty or of a project.
+    """Opens an empty folder or a project.
 
     Args:
-      folder: held by this process.
+      folder: claimed by this process.
       manifest: of it.
 
     Raises:
-      SavosError: it is damaged, of another version, or its video is elsewhere
-        or changed.
+      SavosError: it is damaged or of another version, or its video was moved or
+        changed.
     """
     self.folder = folder
     self.video: sources.Video | None = None
@@ -166,10 +165,10 @@ class Project:
       manifest.record(folder / FILE, folder / FILE)
 
   def open(self, video: pathlib.Path | None) -> None:
-    """Takes up what the folder tells, or begins with a video.
+    """Resumes the project in the folder, or begins one with a video.
 
     Args:
-      video: as asked for; None: that of the project, if it has one.
+      video: the requested one; None: that of the project, if any.
 
     Raises:
       SavosError: see above.
@@ -203,10 +202,10 @@ class Project:
       self.save()
 
   def begin(self, path: pathlib.Path) -> None:
-    """Takes a video.
+    """Sets the video.
 
     Raises:
-      SavosError: it can't be read.
+      SavosError: it cannot be read.
     """
     if not path.exists():
       raise errors.SavosError(
@@ -236,11 +235,11 @@ class Project:
 
   @property
   def count(self) -> int:
-    """How many frames the video has."""
+    """Number of frames of the video."""
     return self._count
 
   def check_frame(self, index: int) -> None:
-    """Raises SavosError where the video has no such frame."""
+    """Raises SavosError if the video has no such frame."""
     if not 0 <= index < self._count:
       raise errors.SavosError(
         f'no frame {index}.\n  Expected one of {self._count}, 0 to '
@@ -251,18 +250,18 @@ class Project:
 
   @property
   def objects(self) -> tuple[Object, ...]:
-    """What is followed, by id."""
+    """The objects, by id."""
     return tuple(self._objects[i] for i in sorted(self._objects))
 
   def add_object(self, name: str | None, color: str | None) -> Object:
     """Adds an object.
 
     Args:
-      name: None: 'object 3'.
-      color: '#rrggbb'; None: the next one.
+      name: its name; None: such as 'object 3'.
+      color: '#rrggbb'; None: the next unused one.
 
     Raises:
-      SavosError: there are too many, or one of both is none.
+      SavosError: there are too many, or name or color is invalid.
     """
     with self.lock:
       if self._next_id > MOST_OBJECTS:
@@ -289,7 +288,7 @@ class Project:
     """Returns an object.
 
     Raises:
-      SavosError: there is none of this id.
+      SavosError: there is no such object.
     """
     if object_id not in self._objects:
       raise errors.SavosError(
@@ -302,7 +301,7 @@ class Project:
     """Changes name, color or until of an object.
 
     Raises:
-      SavosError: there is none of this id, or a value is none.
+      SavosError: there is no such object, or a value is invalid.
     """
     with self.lock:
       found = self.object(object_id)
@@ -321,13 +320,13 @@ class Project:
       return found
 
   def remove_object(self, object_id: int) -> tuple[int, ...]:
-    """Removes an object, and takes it out of the marks.
+    """Removes an object, also from the marks.
 
     Returns:
-      The frames whose marks are others now, or gone.
+      The frames whose marks changed or were removed.
 
     Raises:
-      SavosError: there is none of this id, or a mark is somebody else's.
+      SavosError: there is no such object, or a mark belongs to somebody else.
     """
     with self.lock:
       self.object(object_id)
@@ -347,28 +346,29 @@ class Project:
 
   @property
   def until(self) -> dict[int, int]:
-    """Object -> the first frame in which it is followed no longer."""
+    """Object -> the first frame in which it is no longer followed."""
     return {o.id: o.until for o in self.objects if o.until is not None}
 
   # --- Marks. ----------------------------------------------------------------
 
   @property
   def told(self) -> dict[int, chains.Told]:
-    """Index of a frame -> what is said of it; a copy."""
+    """Frame index -> mark; a copy."""
     with self.lock:
       return dict(self._told)
 
   def mark(self, index: int, labels: np.ndarray, ids: Iterable[int]) -> None:
-    """Keeps what was drawn in a frame, in place of what was before.
+    """Stores the mark of a frame, replacing an earlier one.
 
     Args:
       index: of the frame.
       labels: uint8 [H, W].
-      ids: objects that the frame tells of; those without a pixel are not
-        there, pixels of others are left out.
+      ids: the marked objects; those without a pixel are not visible, and pixels
+        of others are dropped.
 
     Raises:
-      SavosError: no such frame or object, another size, or no object named.
+      SavosError: the frame or an object does not exist, the size differs, or no
+        object is named.
     """
     video = self.opened
     self.check_frame(index)
@@ -392,7 +392,8 @@ class Project:
     """Removes a frame's mark, if it has one.
 
     Raises:
-      SavosError: no such frame, or the file is somebody else's.
+      SavosError: the frame does not exist, or the file belongs to somebody
+        else.
     """
     self.check_frame(index)
     with self.lock:
@@ -401,7 +402,7 @@ class Project:
         self.save()
 
   def mark_path(self, index: int) -> pathlib.Path:
-    """Returns where a frame's mark is."""
+    """Returns the path of a frame's mark."""
     return self.folder / 'marks' / f'{self.opened.names(index)}.png'
 
   def _write_mark(self, index: int, told: chains.Told) -> None:
@@ -447,7 +448,7 @@ class Project:
     """Writes project.json.
 
     Raises:
-      SavosError: it can't be written, or is somebody else's.
+      SavosError: it cannot be written, or belongs to somebody else.
     """
     with self.lock:
       text = json.dumps(self._as_json(), indent=1)

@@ -1,8 +1,8 @@
-"""What is marked, followed through the frames that need it.
+"""Propagates marks through the frames that need it.
 
-The steps are those of `engine`, so that the masks are those of tools.segment;
-but a frame whose mask is what it would become is left out, and what the tracker
-knew is looked up (`states`) where the way goes on from a frame that is done.
+The steps are those of `engine`, so the masks equal those of tools.segment.
+Frames whose mask is current are skipped, and the tracker resumes from a saved
+state (`states`) after them.
 """
 
 from collections.abc import Callable
@@ -33,7 +33,7 @@ DIRECTIONS = ('forward', 'backward', 'both')
 
 
 class Stopped(Exception):
-  """The person wants no more."""
+  """The user stopped the job."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -138,12 +138,12 @@ class _Follower:
   def follow(
     self, work: _Pass, check: Callable[[], None]
   ) -> Iterator[tuple[video_file.Shown, both_ways.Found]]:
-    """Yields the frames of a pass up to the last one that is needed.
+    """Yields the frames of a pass up to the last one needed.
 
     Args:
       work: the pass.
-      check: called before each frame; what it raises ends the pass, and the
-        way goes on from there another time.
+      check: called before each frame; an exception ends the pass, which can
+        resume from there.
     """
     way = self._way
     begin = self._resume(work)
@@ -205,18 +205,18 @@ class _Follower:
 
 @dataclasses.dataclass
 class Propagation:
-  """A job.
+  """A propagation job.
 
   Attributes:
-    tracker: of the project's network; no one else uses it meanwhile.
+    tracker: of the project's network, used exclusively.
     video: the frames.
-    ways: of the marks as they were when it was asked for.
-    results: gets the masks.
-    states: what the tracker knew before.
-    aside: a folder for what is found backwards until it is joined.
+    ways: of the marks at the time of the request.
+    results: receives the masks.
+    states: saved states of the tracker.
+    aside: a folder for backward results until they are joined.
     check: called before each step; raises `Stopped` to end it.
-    tell: called, by another thread, after each step: with the frame that has
-      got its mask, None where it has not yet, and how sure each object is.
+    tell: called by another thread after each step, with the frame whose mask is
+      complete or None, and the confidences.
   """
 
   tracker: tracker_lib.Tracker
@@ -229,10 +229,9 @@ class Propagation:
   tell: Callable[[int | None, Mapping[int, float]], None]
 
   def needed(self, direction: str, first: int, last: int) -> list[int]:
-    """Returns the frames from `first` to `last` that have to be computed.
+    """Returns the frames to compute for the range `first` to `last`.
 
-    With those that are passed on the way there, where they have no mask or a
-    stale one.
+    Includes frames on the way there whose mask is missing or stale.
     """
     column = DIRECTIONS.index(direction)
     computed = self.results.computed
@@ -254,7 +253,7 @@ class Propagation:
     return sorted(found)
 
   def steps(self, direction: str, needed: Sequence[int]) -> int:
-    """Returns how often `tell` will be called for frames."""
+    """Returns how often `tell` will be called."""
     if direction != 'both':
       return len(needed)
     return len(needed) + sum(self._joined(index) for index in needed)
@@ -269,11 +268,11 @@ class Propagation:
 
     Args:
       direction: one of `DIRECTIONS`.
-      needed: the frames that get theirs.
+      needed: the frames to compute.
 
     Raises:
-      SavosError: a frame is damaged, or a mask can't be written.
-      Stopped: by `check`; what was made is kept.
+      SavosError: a frame is damaged, or a mask cannot be written.
+      Stopped: by `check`; finished masks are kept.
     """
     try:
       if direction == 'both':

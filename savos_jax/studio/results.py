@@ -1,9 +1,9 @@
-"""The masks of a project: what was found, and what was drawn over it.
+"""The masks of a project: predictions with marks over them.
 
-`masks/` holds of each frame what is to be seen: where it is marked, the mark
-over what was found. What was found in a marked frame is kept aside, hidden, for
-when the mark goes. A journal tells with which key (`chains`) and how surely a
-frame was computed, a line each; what a kill cuts off is that of one frame.
+`masks/` holds what each frame shows: in a marked frame, the mark over the
+prediction. The prediction of a marked frame is kept in a hidden folder in case
+the mark is removed. A journal has a line for each frame with its key (`chains`)
+and confidences; a kill loses at most one line.
 """
 
 from collections.abc import Iterable
@@ -34,11 +34,11 @@ _TABLE = 'confidence.csv'
 
 @dataclasses.dataclass(frozen=True)
 class Computed:
-  """How a frame's mask was made.
+  """How the mask of a frame was computed.
 
   Attributes:
-    key: what it depends on.
-    confidence: object -> how sure it is, 0..1.
+    key: identifies what it depends on.
+    confidence: object -> confidence, 0..1.
   """
 
   key: str
@@ -60,10 +60,10 @@ class Results:
   """Masks on disk; threads share it by the project's lock."""
 
   def __init__(self, project: project_lib.Project):
-    """Reads what is there.
+    """Reads the existing results.
 
     Args:
-      project: with a video.
+      project: a project with a video.
     """
     self._project = project
     self._folder = project.folder
@@ -90,7 +90,7 @@ class Results:
       self.put_mark(index)
 
   def path(self, index: int) -> pathlib.Path:
-    """Returns where a frame's mask is."""
+    """Returns the path of a frame's mask."""
     name = self._project.opened.names(index)
     return self._folder / 'masks' / f'{name}.png'
 
@@ -99,15 +99,15 @@ class Results:
 
   @property
   def computed(self) -> dict[int, Computed]:
-    """Index of a frame -> how its mask was made; a copy."""
+    """Frame index -> how its mask was computed; a copy."""
     with self._project.lock:
       return dict(self._computed)
 
   def labels(self, index: int) -> np.ndarray | None:
-    """Returns what is to be seen in a frame, uint8 [H, W]; None: nothing yet.
+    """Returns the mask that a frame shows, uint8 [H, W]; None: none yet.
 
     Raises:
-      SavosError: no such frame, or its file is damaged.
+      SavosError: the frame does not exist, or its file is damaged.
     """
     project = self._project
     project.check_frame(index)
@@ -125,15 +125,15 @@ class Results:
     return known[labels]
 
   def write(self, index: int, labels: np.ndarray, computed: Computed) -> None:
-    """Keeps what was found in a frame; a mark stays over it.
+    """Stores the prediction of a frame; a mark stays over it.
 
     Args:
       index: of the frame.
       labels: uint8 [H, W].
-      computed: how they were made.
+      computed: how they were computed.
 
     Raises:
-      SavosError: it can't be written, or the file is somebody else's.
+      SavosError: it cannot be written, or the file belongs to somebody else.
     """
     with self._project.lock:
       told = self._project.told.get(index)
@@ -147,7 +147,7 @@ class Results:
         file.write(_line(index, computed))
 
   def put_mark(self, index: int) -> None:
-    """Puts a frame's mark over what was found in it.
+    """Puts the mark of a frame over its prediction.
 
     Raises:
       SavosError: as `write`.
@@ -164,7 +164,7 @@ class Results:
       masks.write_mask(path, told.over(below))
 
   def take_mark(self, index: int) -> None:
-    """Shows again what was found in a frame, if anything was.
+    """Restores the prediction of a frame, if there is one.
 
     Raises:
       SavosError: as `write`.
@@ -180,10 +180,10 @@ class Results:
         self._rewrite()
 
   def stale(self, ways: chains.Ways) -> list[int]:
-    """Returns the frames whose masks would be others today, ascending.
+    """Returns the frames whose masks are stale, ascending.
 
     Args:
-      ways: of the marks as they are.
+      ways: of the current marks.
     """
     with self._project.lock:
       told = self._project.told
@@ -194,10 +194,10 @@ class Results:
       ]
 
   def flush(self) -> None:
-    """Writes confidence.csv, and the journal anew.
+    """Writes confidence.csv and rewrites the journal.
 
     Raises:
-      SavosError: it can't be written, or is somebody else's.
+      SavosError: it cannot be written, or belongs to somebody else.
     """
     with (
       files.replacing(self._folder / _TABLE) as partial,

@@ -1,4 +1,4 @@
-"""The studio's addresses, by Starlette; what they do is in `session`."""
+"""The HTTP endpoints of the studio, by Starlette; `session` does the work."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -430,9 +430,9 @@ def app(
   """Returns the studio's ASGI application; `access.Guard` goes around it.
 
   Args:
-    session: what it does; is closed when the application ends.
-    page: folder with index.html and what it loads.
-    started: called when it begins to answer.
+    session: does the work; closed when the application ends.
+    page: the folder with index.html and its files.
+    started: called when the server is ready.
   """
   does = _Addresses(session)
 

@@ -1,4 +1,4 @@
-"""The studio on a socket, by uvicorn, until somebody ends it."""
+"""Serves the studio with uvicorn until it is stopped."""
 
 from collections.abc import Callable
 import errno
@@ -14,20 +14,20 @@ _PURPOSE = 'the studio'
 
 
 def require() -> None:
-  """Raises SavosError where a library is not installed."""
+  """Raises SavosError if a library is not installed."""
   for module in ('starlette', 'uvicorn', 'wsproto'):
     extras.require(module, 'studio', _PURPOSE)
 
 
 def listen(host: str, port: int) -> socket.socket:
-  """Returns a socket that listens.
+  """Returns a listening socket.
 
   Args:
     host: an address or name of this machine.
-    port: 0: any that is free.
+    port: the port; 0: any free one.
 
   Raises:
-    SavosError: it can't.
+    SavosError: the address cannot be used.
   """
   try:
     family = socket.AF_INET6 if ':' in host else socket.AF_INET
@@ -42,7 +42,7 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 def address(host: str, port: int, token: str) -> str:
-  """Returns what a browser is to open."""
+  """Returns the address to open in a browser."""
   name = f'[{host}]' if ':' in host else host
   if host in ('0.0.0.0', '::'):
     name = socket.gethostname()
@@ -50,7 +50,7 @@ def address(host: str, port: int, token: str) -> str:
 
 
 def new_token() -> str:
-  """Returns what nobody guesses."""
+  """Returns an unguessable token."""
   return secrets.token_urlsafe(32)
 
 
@@ -58,15 +58,15 @@ def serve(
   session, listener: socket.socket, host: str, token: str, once: str = '',
   started: Callable[[], None] = lambda: None,
 ) -> None:  # fmt: skip
-  """Answers until the process is told to end, by Ctrl-C or SIGTERM.
+  """Serves until Ctrl-C or SIGTERM.
 
   Args:
-    session: what the studio does; is closed in the end.
+    session: does the work; closed at the end.
     listener: from `listen`.
-    host: as `listen` was given it.
-    token: what who drives it has to know.
+    host: as given to `listen`.
+    token: the secret that users need.
     once: see `access.Guard`.
-    started: called when it answers.
+    started: called when the server is ready.
   """
   import uvicorn
 

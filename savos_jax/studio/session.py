@@ -1,4 +1,4 @@
-"""A project that is worked on: what the server's addresses do."""
+"""An open project: the work behind the server's endpoints."""
 
 from collections.abc import Callable
 from collections.abc import Mapping
@@ -36,17 +36,17 @@ _EVEN = 0.25  # Of a frame's duration: times so near to a rate's are told by it.
 
 
 class Missing(errors.SavosError):
-  """There is no such thing."""
+  """The requested thing does not exist."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Network:
-  """What makes trackers.
+  """A network that makes trackers.
 
   Attributes:
-    tracker: makes one, for pixels of a width (by their height).
-    root: what tells this network, and how it is used, from others.
-    says: the same for people, by name.
+    tracker: makes one for a pixel aspect ratio (width by height).
+    root: identifies the network and its settings.
+    says: the same in readable form, by name.
   """
 
   tracker: Callable[[float], tracker_lib.Tracker]
@@ -58,9 +58,9 @@ class Session:
   """A project, its frames, and one worker; threads may share it.
 
   Attributes:
-    project: what is worked on.
-    hub: what happens.
-    most_video: bytes of a video that is sent, at most.
+    project: the project.
+    hub: publishes events.
+    most_video: size limit of an uploaded video, bytes.
   """
 
   def __init__(
@@ -70,16 +70,16 @@ class Session:
     most_video: int = _MOST_VIDEO,
     most_frames: int = frames_lib.MOST_BYTES,
   ):
-    """Takes up a project.
+    """Opens a session on a project.
 
     Args:
-      project: just opened.
-      load: gives the network; called once, by the worker.
-      most_video: bytes of a video that is sent, at most.
-      most_frames: bytes that frames take that are kept to be looked at.
+      project: a newly opened project.
+      load: returns the network; called once, by the worker.
+      most_video: size limit of an uploaded video, bytes.
+      most_frames: size limit of the cache of frames, bytes.
 
     Raises:
-      SavosError: a file of the project can't be read.
+      SavosError: a file of the project cannot be read.
     """
     self.project = project
     self.hub = events.Hub()
@@ -111,7 +111,7 @@ class Session:
     self.hub.tell({'type': 'kept', 'done': done, 'total': total})
 
   def close(self) -> None:
-    """Ends what is being done, and keeps it."""
+    """Stops the current job and saves its results."""
     self.worker.close()
     if self._frames:
       self._frames.close()
@@ -119,14 +119,14 @@ class Session:
 
   @property
   def frames(self) -> frames_lib.Frames:
-    """The video's; SavosError where there is none yet."""
+    """The frames of the video; SavosError if there is none yet."""
     if self._frames is None:
       raise project_lib.no_video()
     return self._frames
 
   @property
   def results(self) -> results_lib.Results:
-    """The masks; SavosError where there is no video yet."""
+    """The masks; SavosError if there is no video yet."""
     if self._results is None:
       raise project_lib.no_video()
     return self._results
@@ -135,21 +135,21 @@ class Session:
 
   @property
   def root(self) -> str:
-    """What all masks depend on beside the marks.
+    """Identifies what all masks depend on besides the marks.
 
-    It is that of the masks that are there until the network is loaded.
+    Until the network is loaded, that of the existing masks.
     """
     if self._network:
       return self._network.root
     return self.project.settings.get('root', '')
 
   def ways(self) -> chains.Ways:
-    """Returns what the masks depend on now."""
+    """Returns the current ways, on which the masks depend."""
     project = self.project
     return chains.ways(project.told, project.until, self.root)
 
   def view(self) -> dict[str, Any]:
-    """Returns what a page is to know."""
+    """Returns the state for a page."""
     project = self.project
     # One that was sent is looked at first.
     video = project.video if self._frames else None
@@ -188,10 +188,10 @@ class Session:
     return None
 
   def marked(self, *, sure: bool = True) -> dict[str, Any]:
-    """Returns which frames are marked and computed, and which are stale.
+    """Returns which frames are marked, computed and stale.
 
     Args:
-      sure: with how sure each object is in each frame, which is long.
+      sure: whether to include the confidences of all frames, which is large.
     """
     project = self.project
     computed: dict[int, results_lib.Computed] = {}
@@ -217,20 +217,20 @@ class Session:
     return found
 
   def tell_project(self) -> None:
-    """Tells all pages how the project is now."""
+    """Publishes the state of the project to all pages."""
     self.hub.tell({'type': 'project', **self.view()})
 
   # --- What a person does. ---------------------------------------------------
 
   def video_path(self, name: str) -> pathlib.Path:
-    """Returns where a video that is sent is to be put.
+    """Returns the path for an uploaded video.
 
     Args:
-      name: as the page tells it; of a path the last part counts.
+      name: from the page; of a path only the last component is used.
 
     Raises:
-      SavosError: it is no name, or the project has a video.
-      Busy: one is being sent.
+      SavosError: it is not a valid name, or the project has a video.
+      Busy: another upload is running.
     """
     if self.project.video:
       raise errors.SavosError(
@@ -248,16 +248,16 @@ class Session:
     return self.project.folder / 'video' / last
 
   def begin_upload(self, total: int) -> jobs.Job:
-    """Returns the job of a video that is being sent, of so many bytes."""
+    """Starts the job of an upload of a given size in bytes."""
     self._upload = jobs.Job('upload', total, self.hub.tell)
     self._upload.begin()
     return self._upload
 
   def take_video(self, path: pathlib.Path) -> None:
-    """Begins with a video that was sent.
+    """Begins the project with an uploaded video.
 
     Raises:
-      SavosError: it can't be read.
+      SavosError: it cannot be read.
     """
     try:
       self.project.begin(path)
@@ -270,12 +270,12 @@ class Session:
   def mark(
     self, index: int, labels: np.ndarray, ids: tuple[int, ...] | None
   ) -> None:
-    """Keeps what was drawn in a frame; see `project.Project.mark`.
+    """Stores the mark of a frame; see `project.Project.mark`.
 
     Args:
       index: of the frame.
       labels: uint8 [H, W].
-      ids: of what the frame tells; None: of what is drawn in it.
+      ids: the marked objects; None: those drawn in it.
     """
     if ids is None:
       ids = tuple(int(i) for i in np.unique(labels) if i)
@@ -299,7 +299,7 @@ class Session:
     self.hub.tell({'type': 'marks', **self.marked(sure=False)})
 
   def remove_object(self, object_id: int) -> None:
-    """Removes an object, and takes it out of the marks."""
+    """Removes an object, also from the marks."""
     with self.project.lock:
       for index in self.project.remove_object(object_id):
         if index in self.project.told:
@@ -309,11 +309,11 @@ class Session:
     self.tell_project()
 
   def snap(self, index: int, prompt: prompts.Prompt) -> np.ndarray:
-    """Cuts out what a person points at, bool [H, W]; see `grab_cut.mask`."""
+    """Segments the object of a prompt, bool [H, W]; see `grab_cut.mask`."""
     return grab_cut.mask(self.frames.image(index), prompt)
 
   def stop(self) -> dict[str, Any] | None:
-    """Has what is being done end at its next step."""
+    """Stops the current job at its next step."""
     job = self.worker.stop()
     return job.view() if job else None
 
@@ -322,17 +322,17 @@ class Session:
   def range_of(
     self, direction: str, start: int, end: int | str | None
   ) -> tuple[int, int]:
-    """Returns the first and the last frame that are meant.
+    """Returns the first and the last frame of a request.
 
     Args:
       direction: one of `propagation.DIRECTIONS`.
-      start: the frame that the person is at.
-      end: up to this frame; 'mark': up to the next marked one, with 'both' on
-        either side; None: up to the video's end, or its begin; with 'both'
-        all of it.
+      start: the frame that the page shows.
+      end: the last frame; 'mark': the next marked frame, on either side with
+        'both'; None: the end or the beginning of the video, or all of it with
+        'both'.
 
     Raises:
-      SavosError: no such direction or frame.
+      SavosError: the direction or frame does not exist.
     """
     project = self.project
     if direction not in propagation.DIRECTIONS:
@@ -364,14 +364,14 @@ class Session:
   def propagate(
     self, direction: str, start: int, end: int | str | None
   ) -> dict[str, Any]:
-    """Has masks computed; see `range_of`.
+    """Starts to compute masks; see `range_of`.
 
     Returns:
       The job.
 
     Raises:
-      SavosError: as `range_of`, or nothing that is marked is followed there.
-      Busy: something else is being done.
+      SavosError: as `range_of`, or no marked object is followed there.
+      Busy: another job is running.
     """
     first, last = self.range_of(direction, start, end)
     column = propagation.DIRECTIONS.index(direction)
@@ -421,7 +421,7 @@ class Session:
     job.advance()
 
   def warm(self) -> None:
-    """Has the network loaded, before anybody asks for masks."""
+    """Loads the network in advance."""
     self.worker.prepare(self._loaded)
 
   def _loaded(self) -> Network:
@@ -455,7 +455,7 @@ class Session:
   def export(
     self, names_: list[str], first: int | None, last: int | None
   ) -> dict[str, Any]:
-    """Has formats written into exports/.
+    """Starts an export into exports/.
 
     Args:
       names_: of `exports.NAMES`.
@@ -466,8 +466,9 @@ class Session:
       The job.
 
     Raises:
-      SavosError: an unknown format, no such frame, or no mask at all.
-      Busy: something else is being done.
+      SavosError: a format is unknown, a frame does not exist, or there are no
+        masks.
+      Busy: another job is running.
     """
     with_mask = sorted({*self.results.computed, *self.project.told})
     if not with_mask:
@@ -500,7 +501,9 @@ class Session:
 
 
 def times(video) -> list[float] | None:
-  """Returns when each frame is shown, seconds, where a rate does not tell."""
+  """Returns the timestamps of the frames, seconds, if the rate is not
+  constant.
+  """
   if video.fps is None:
     return None
   index = video_file.index(video.path)

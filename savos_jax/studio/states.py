@@ -1,7 +1,7 @@
-"""What a tracker knew after some frames, to go on from there.
+"""Saved states of a tracker, to resume from.
 
-Files that may be removed at any time: what they spare is computing the frames
-since the mark again.
+The files may be deleted at any time; they only save recomputing frames since
+the mark.
 """
 
 from collections.abc import Sequence
@@ -20,14 +20,14 @@ _MOST_BYTES = 1 << 30
 
 
 class States:
-  """A folder of them, bounded."""
+  """A folder of states, limited in size."""
 
   def __init__(self, folder: pathlib.Path, most: int = _MOST_BYTES):
-    """Nothing is written yet.
+    """Sets folder and limit.
 
     Args:
-      folder: gets the files.
-      most: bytes that they take in all; the oldest go first.
+      folder: receives the files.
+      most: size limit in bytes; the oldest are removed first.
     """
     self._folder, self._most = folder, most
 
@@ -36,10 +36,10 @@ class States:
     return self._folder / f'{letter}{index:08d}.npz'
 
   def save(self, way: chains.Way, index: int, state: Sequence[Any]) -> None:
-    """Keeps the state after a frame.
+    """Saves the state after a frame.
 
     Raises:
-      SavosError: it can't be written.
+      SavosError: it cannot be written.
     """
     arrays: dict[str, Any] = {
       f'state_{i}': np.asarray(x) for i, x in enumerate(state)
@@ -60,15 +60,15 @@ class States:
   def nearest(
     self, way: chains.Way, begin: int, end: int
   ) -> tuple[int, list[np.ndarray]] | None:
-    """Returns the last state that holds on the way from a frame to another.
+    """Returns the last valid state between two frames of a way.
 
     Args:
-      way: as it is.
-      begin: the frame at which the tracker begins anew.
-      end: the frame that is to be computed, which is left out.
+      way: the current way.
+      begin: the frame at which the tracker restarts.
+      end: the frame to compute, exclusive.
 
     Returns:
-      The frame after which it was, and the state.
+      The frame after which it was saved, and the state.
     """
     letter = 'f' if way.forwards else 'b'
     stems = [path.stem for path in self._folder.glob(f'{letter}*.npz')]

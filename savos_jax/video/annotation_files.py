@@ -1,4 +1,4 @@
-"""Masks of a video's frames from annotations of other programs."""
+"""Reads masks of frames from annotations of other programs."""
 
 from collections.abc import Sequence
 import dataclasses
@@ -11,7 +11,7 @@ from savos_jax.video import sources
 
 
 def frames_of(video: sources.Video) -> shapes.Frames:
-  """Returns a video's frames, as annotations name them."""
+  """Returns the frames of a video by the names that annotations use."""
   indices = range(video.count())
   numbers = {video.number(index): index for index in indices}
   stems = None
@@ -21,7 +21,7 @@ def frames_of(video: sources.Video) -> shapes.Frames:
 
 
 def is_annotations(text: str) -> bool:
-  """Whether a file, as `mask_files.split` takes it, is one of annotations."""
+  """Whether an argument, as for `mask_files.split`, is an annotations file."""
   return reading.is_annotations(mask_files.split(text)[1])
 
 
@@ -31,18 +31,18 @@ def read(
   """Reads masks and polygons of COCO, labelme, CVAT or Label Studio.
 
   Args:
-    video: they are of.
-    texts: files of one format, of one frame or several each; with a frame in
-      front, as `mask_files.split` takes it, where the file's own name of its
-      picture does not tell.
+    video: the video they belong to.
+    texts: files of one format, each with one or several frames; with a frame in
+      front, as for `mask_files.split`, if the name of the picture in the file
+      does not identify it.
     resize: see `first_masks.read`.
 
   Returns:
-    Labels of frames, of the video's size, and the objects' names.
+    Labels of frames, of the size of the video, and the names of the objects.
 
   Raises:
-    SavosError: a file can't be read, does not tell what is meant, or has
-      another size or shape.
+    SavosError: a file cannot be read, does not identify its frames or objects,
+      or has another size or shape.
   """
   if not texts:
     return shapes.Found({}, {})

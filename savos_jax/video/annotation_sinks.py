@@ -1,4 +1,4 @@
-"""What is made of a video's masks for other programs: one sink a format."""
+"""Writes masks for other programs: one sink for each format."""
 
 from collections.abc import Mapping
 import pathlib
@@ -12,11 +12,11 @@ from savos_jax.video import sources
 
 
 def clip_of(video: sources.Video, objects: Mapping[int, str]) -> clip_lib.Clip:
-  """Returns a video as annotations name it.
+  """Describes a video for the annotation writers.
 
   Args:
     video: the video.
-    objects: id of each object that is followed -> its name; '': it has none.
+    objects: id of each followed object -> its name; '': unnamed.
   """
   named = {
     object_id: clip_lib.printable(name) or f'object_{object_id}'
@@ -26,9 +26,10 @@ def clip_of(video: sources.Video, objects: Mapping[int, str]) -> clip_lib.Clip:
 
 
 class Annotations(sinks.Sink):
-  """A format's folder, named as the format.
+  """Writes the folder of a format, named after it.
 
-  It is told all frames again after an interruption: some files are of all.
+  After an interruption it needs all frames again, because some files describe
+  all of them.
   """
 
   def __init__(
@@ -38,16 +39,16 @@ class Annotations(sinks.Sink):
     video: sources.Video,
     objects: Mapping[int, str],
   ):
-    """Nothing is written yet.
+    """Prepares the writer; writes nothing yet.
 
     Args:
-      folder: of the results; gets the format's folder.
+      folder: the results folder, in which the folder of the format is made.
       kind: a name of `formats.FORMATS`.
-      video: whose frames come.
+      video: the video.
       objects: see `clip_of`.
 
     Raises:
-      SavosError: the format needs a library that is not there.
+      SavosError: the format needs a library that is not installed.
     """
     self.name = kind
     self._folder, self._video = folder / kind, video
@@ -55,7 +56,7 @@ class Annotations(sinks.Sink):
     self._writer = formats.writer(kind, self._clip)
 
   def begin(self, done: int) -> int:
-    """Asks for all frames."""
+    """Requests all frames."""
     if not done:
       there = self._folder.rglob('*')
       manifests.remove_own(path for path in there if path.is_file())
@@ -63,7 +64,7 @@ class Annotations(sinks.Sink):
     return 0
 
   def write(self, segmented: sinks.Segmented) -> None:
-    """Writes the frame's own files."""
+    """Writes the files of a frame."""
     index = segmented.index
     frame = clip_lib.Frame(
       self._video.number(index),
@@ -77,7 +78,7 @@ class Annotations(sinks.Sink):
     self._write(self._writer.add(frame))
 
   def finish(self) -> None:
-    """Writes the files of all frames."""
+    """Writes the files about the whole video."""
     self._write(self._writer.end())
 
   def _write(self, made: clip_lib.Files) -> None:

@@ -1,8 +1,8 @@
-"""A video segmented backwards, and joined with itself forwards.
+"""Segments a video backwards and joins the result with the forward pass.
 
-Backwards comes first: it is segmented as any video is (`excerpts.backwards`),
-from its last mark to its first frame, and what is found is put aside. Then the
-video passes forwards, and its sinks are told of both.
+The backward pass comes first: the reversed video (`excerpts.backwards`) is
+segmented like any other, from the last mark to the first frame, and the results
+are put aside. In the forward pass the sinks receive both, joined.
 """
 
 import dataclasses
@@ -24,14 +24,13 @@ _LEAST = 1e-6  # What counts one that has lost the object, where both have.
 
 @dataclasses.dataclass(frozen=True)
 class Found:
-  """What was found in a frame.
+  """The result of a frame.
 
   Attributes:
     labels: uint8 [H, W].
-    confidence: how sure each object is, by its id, in the order of the
-      probabilities.
-    probabilities: float32 [K, h, w], of NumPy or of JAX; None where nothing is
-      joined with them.
+    confidence: id -> confidence, in the order of the probabilities.
+    probabilities: float32 [K, h, w], NumPy or JAX; None if they will not be
+      joined.
   """
 
   labels: np.ndarray
@@ -40,26 +39,26 @@ class Found:
 
 
 class Aside(sinks.Record):
-  """Keeps what is found backwards, a file a frame."""
+  """Stores the results of the backward pass, a file for each frame."""
 
   name = 'aside'
   soft = True
 
   def __init__(self, folder: pathlib.Path, last: int, joined_from: int):
-    """Nothing is written yet.
+    """Sets the folder; writes nothing yet.
 
     Args:
-      folder: gets the files.
-      last: the number of the frame at which backwards begins.
-      joined_from: from this frame on it is joined with what is found forwards.
+      folder: receives the files.
+      last: the frame at which the backward pass begins.
+      joined_from: the first frame to be joined with the forward pass.
     """
     self.folder = folder
     self._last, self._joined_from = last, joined_from
 
   def joins(self, index: int) -> bool:
-    """Tells of a frame, counted backwards, whether it will be joined.
+    """Whether a frame, counted backwards, will be joined.
 
-    Its labels are made anew then.
+    Its labels are then recomputed.
     """
     return self._last - index >= self._joined_from
 
@@ -68,7 +67,7 @@ class Aside(sinks.Record):
     return self.folder / f'{self._last - index:06d}.npz'
 
   def begin(self, done: int) -> int:
-    """Keeps the files of frames that are done."""
+    """Keeps the files of finished frames."""
     if not done:
       manifests.remove_own(list(self.folder.glob('*[0-9].npz')))
     return done
@@ -92,7 +91,7 @@ class Aside(sinks.Record):
     return self._load(self.path(index)).labels
 
   def found(self, index: int) -> Found | None:
-    """Returns what is known of a frame, counted forwards; None if nothing.
+    """Returns the result of a frame, counted forwards; None if there is none.
 
     Raises:
       SavosError: its file is damaged.
@@ -117,26 +116,27 @@ class Aside(sinks.Record):
       return Found(stored['labels'], sure, soft)
 
   def remove(self) -> None:
-    """Removes the files, and the folder if it is empty then."""
+    """Removes the files, and the folder if it is then empty."""
     manifests.remove_own(list(self.folder.glob('*.npz')))
     if self.folder.is_dir() and not any(self.folder.iterdir()):
       self.folder.rmdir()
 
 
 class Join:
-  """Joins what was found of frames from their two sides.
+  """Joins the results of both directions.
 
-  An object's probability is the mean of both ways, each weighted by how near
-  its mark is, by how sure it is in the frame, and by how long the object is in
-  the mark (the root of its area). So the other way tells where one has lost
-  the object, and a mark that shows a bit of it counts for little.
+  The probability of an object is the mean of both directions, each weighted by
+  the proximity of its mark, its confidence in the frame, and the size of the
+  object in the mark (the square root of its area). So one direction prevails
+  where the other has lost the object, and a mark that shows only a bit of it
+  counts for little.
   """
 
   def __init__(self, tracker: tracker_lib.Tracker, marks: marks_lib.Marks):
-    """Reads the marks, each once.
+    """Reads each mark once.
 
     Args:
-      tracker: that of the way forwards.
+      tracker: of the forward pass.
       marks: of the video.
     """
     self._tracker = tracker

@@ -1,4 +1,4 @@
-"""What is drawn of a video: its masks over it, and its objects cut out."""
+"""Sinks for overlays and cut-outs."""
 
 from collections.abc import Mapping
 import functools
@@ -46,15 +46,15 @@ def masks_over(
   video: sources.Video,
   colours: Mapping[int, tuple[int, int, int]] | None = None,
 ) -> sinks.Sink:
-  """Returns what makes overlay.mp4.
+  """Returns the sink of overlay.mp4.
 
   Args:
-    folder: gets it.
+    folder: receives it.
     video: the video.
     colours: see `overlay.draw`.
 
   Raises:
-    SavosError: no video can be written at this rate.
+    SavosError: no video can be written at this frame rate.
   """
   draw = functools.partial(overlay.draw, colours=colours)
   return _film(folder / 'overlay.mp4', video, draw)
@@ -63,13 +63,13 @@ def masks_over(
 def cut_out(
   folder: pathlib.Path, video: sources.Video, kind: str
 ) -> sinks.Sink:
-  """Returns what cuts the objects out.
+  """Returns the sink of cut-outs.
 
   Args:
-    folder: gets it.
+    folder: receives it.
     video: the video.
-    kind: one of `CUTOUTS`: transparent pictures in cutout/, or cutout.mp4
-      before green, or cutout.mov or cutout.webm, transparent.
+    kind: one of `CUTOUTS`: transparent pictures in cutout/, a green screen in
+      cutout.mp4, or a transparent cutout.mov or cutout.webm.
 
   Raises:
     SavosError: as `masks_over`.

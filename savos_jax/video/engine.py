@@ -1,7 +1,7 @@
 """Segments videos: from their sources, by trackers, into sinks.
 
-Each frame passes once. Frames are decoded ahead and sinks work behind, in other
-threads, while the network computes.
+Each frame is read once. Other threads decode ahead and run the sinks behind,
+while the network computes.
 """
 
 from collections.abc import Callable
@@ -42,17 +42,17 @@ class Job:
 
   Attributes:
     video: the frames.
-    marks: what to follow.
-    masks: the sink of the masks; they are read again where a sink must be told
-      of frames that are done.
-    sinks: the others.
-    progress: where it is kept how far the video is; None: an interrupted one
-      begins anew.
-    forwards: whether what is marked is followed after its marks.
-    backwards: whether it is followed before them: a folder for what is found
-      so, until it is joined; None: it is not. See `both_ways`.
-    stop_when_lost: the video ends after so many frames behind the last mark in
-      which no object is seen; 0: it does not.
+    marks: the objects to follow.
+    masks: the sink of the masks, which are read back if another sink needs
+      frames that are already done.
+    sinks: the other sinks.
+    progress: where progress is saved; None: an interrupted run starts over.
+    forwards: whether objects are followed after their marks.
+    backwards: a folder for the results of the backward pass until they are
+      joined; None: objects are not followed before their marks. See
+      `both_ways`.
+    stop_when_lost: stop when no object has been seen for this many frames after
+      the last mark; 0: never.
   """
 
   video: sources.Video
@@ -66,23 +66,23 @@ class Job:
 
   @property
   def all_sinks(self) -> tuple[sinks_lib.Sink, ...]:
-    """That of the masks, and the others."""
+    """The sink of the masks, and the others."""
     return self.masks, *self.sinks
 
   @property
   def begins(self) -> int:
-    """The frame from which on it is followed forwards."""
+    """The first frame of the forward pass."""
     return self.marks.first if self.forwards else sys.maxsize
 
   @property
   def aside(self) -> both_ways.Aside | None:
-    """Where it is kept what is found backwards."""
+    """The sink of the backward pass."""
     if self.backwards is None:
       return None
     return both_ways.Aside(self.backwards, self.marks.last, self.begins)
 
   def turned(self) -> 'Job | None':
-    """Returns the job of segmenting it backwards, into `aside`, if any."""
+    """Returns the job of the backward pass into `aside`, if there is one."""
     aside = self.aside
     if aside is None:
       return None
@@ -104,9 +104,9 @@ def of_sequence(
   """Returns the job of segmenting a data set's sequence.
 
   Args:
-    sequence: frames, and the masks that its rules give.
-    folder: gets a folder of masks, named as the sequence, one a frame.
-    sinks: besides the one of the masks.
+    sequence: its frames, and the masks given by its protocol.
+    folder: receives a folder of masks, named after the sequence.
+    sinks: further sinks.
   """
   video = sources.of_sequence(sequence)
   masks = sinks_lib.Masks(folder / sequence.name, video.names)
@@ -115,14 +115,14 @@ def of_sequence(
 
 @dataclasses.dataclass
 class Timing:
-  """Where the time went, seconds.
+  """Timing, in seconds.
 
   Attributes:
     first: in the network for marked frames and in those calls, compilation
       included, in which a video has its first frame segmented, or that are
       made for a kind and number of videos that did not occur before.
-    steady: in all other calls of the network, with transfers.
-    steady_frames: how many frames these segmented.
+    steady: in all other calls of the network, including transfers.
+    steady_frames: number of frames of these calls.
     refining: in the dense CRF, for all frames.
     learning: in online learning, of all videos.
     total: from the first frame's decoding to the last sink's end.
@@ -137,12 +137,16 @@ class Timing:
 
   @property
   def seconds_a_frame(self) -> float:
-    """Of the network, in the steady state; 0 where all frames were first."""
+    """Seconds a frame of the network in the steady state; 0 if all frames were
+    first.
+    """
     return self.steady / max(1, self.steady_frames)
 
   @property
   def network_share(self) -> float:
-    """Of the total: what is left are frames and sinks that it waited for."""
+    """Share of the network in the total; the rest was waiting for frames and
+    sinks.
+    """
     return (self.first + self.steady) / self.total
 
 
@@ -543,28 +547,28 @@ def segment(
 ) -> Timing:
   """Segments videos.
 
-  As many as there are trackers go on side by side, if they are of one kind
-  (`Tracker.kind_of`). When one ends, the next of its kind takes its place, so
-  that what is compiled is used again; other kinds wait until none is left.
-  With one tracker the order is that of the list. Where videos are segmented
-  backwards, too, that comes first, for all of them.
+  As many videos as there are trackers run side by side if they are of one kind
+  (`Tracker.kind_of`). When one ends, the next of its kind takes its place, to
+  reuse compiled functions; other kinds wait until none is left. With one
+  tracker the order is that of the list. Backward passes come first, for all
+  videos.
 
   Args:
-    trackers: at least one, all of one network and config; videos in progress
-      are dropped.
+    trackers: at least one, all with the same network and config; videos in
+      progress are dropped.
     jobs: the videos.
-    advance: called with a job and how many more of its frames are done: those
-      of an earlier run when it is begun, then one after each frame. Frames
-      done backwards count as well, under another job.
+    advance: called with a job and the number of frames done since the last
+      call: those of an earlier run at the start, then one after each frame.
+      Frames of backward passes count as well, under another job.
 
   Returns:
-    Where the time went.
+    The timing.
 
   Raises:
-    Incomplete: all is done, but frames of a damaged file are missing.
+    Incomplete: everything is done, but frames of a damaged file are missing.
     SavosError: a frame is damaged or of another size, the disk is full, or a
-      job was begun in another way. What was made of the frames before is kept,
-      as after Ctrl-C.
+      job was begun with other settings. Results of earlier frames are kept, as
+      after Ctrl-C.
   """
   began = time.perf_counter()
   timing = Timing()

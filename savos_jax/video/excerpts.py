@@ -1,4 +1,4 @@
-"""A part of a video, and a video backwards: videos too."""
+"""Parts of videos and reversed videos, which are videos as well."""
 
 from collections.abc import Generator
 import contextlib
@@ -78,13 +78,13 @@ class _Part(sources.Video):
 def part(
   video: sources.Video, first: int = 0, last: int | None = None, every: int = 1
 ) -> sources.Video:
-  """Returns some frames of a video; they keep their names.
+  """Returns some frames of a video, with their names.
 
   Args:
     video: the whole.
     first: number of the first frame, 0 or more.
     last: number of the last one, at least `first`; None: the video's.
-    every: one of so many frames, from `first` on; at least 1.
+    every: keep every n-th frame from `first` on; at least 1.
 
   Raises:
     SavosError: the video has no frame `first` or `last`.
@@ -159,11 +159,11 @@ class _Backwards(sources.Video):
 def backwards(video: sources.Video, last: int) -> sources.Video:
   """Returns the frames from `last` back to the first.
 
-  They are decoded in chunks, of which one is held: at most 256 MiB.
+  They are decoded in chunks of at most 256 MiB, one in memory at a time.
 
   Args:
-    video: the video. Frames that it lacks are lacking, and not told.
-    last: the frame to begin with, 0 or more.
+    video: the video. Missing frames are skipped without a message.
+    last: the frame to start from, 0 or more.
   """
   return _Backwards(
     video.path,

@@ -1,7 +1,8 @@
-"""The mask that a user brings along: what to follow in an own video.
+"""Reads the masks that users provide.
 
-Wider than `masks.read_mask`, which reads the masks of data sets: colours, JPEG
-and one file an object come from drawing programs and other tools.
+Accepts more than `masks.read_mask`, which reads the masks of data sets:
+colours, JPEG and one file for each object, as from drawing programs and other
+tools.
 """
 
 from collections.abc import Sequence
@@ -167,10 +168,10 @@ def _check_filled(path, labels: np.ndarray) -> None:
 def fit(
   path, labels: np.ndarray, size: tuple[int, int], resize: bool
 ) -> np.ndarray:
-  """Returns labels of the video's size.
+  """Fits labels to the size of the video.
 
   Args:
-    path: where they are from, for messages.
+    path: their source, for messages.
     labels: uint8 [H, W].
     size: (height, width) of the video.
     resize: see `read`.
@@ -260,24 +261,24 @@ def read(
     indices, with `colours` too;
   - JPEG in black and white, cut at half.
 
-  Of several files each holds one object, as 0 and any value above 127 or as 0
-  and one id (or colour); object k is the k-th file, and the later file wins
-  where they overlap.
+  Several files hold one object each, as 0 and any value above 127 or as 0 and
+  one id (or colour); object k is the k-th file, and later files win where they
+  overlap.
 
   Args:
     paths: the files, one or more.
     size: (height, width) of the video.
     colours: whether colours are objects.
-    resize: whether a mask of another size is resized (nearest neighbour). One
-      of another shape, by more than 2 %, is refused even so.
-    empty: whether it may hold no object.
+    resize: whether to resize a mask of another size (nearest neighbour). If the
+      aspect ratio differs by more than 2 %, it is refused nevertheless.
+    empty: whether a mask without objects is accepted.
 
   Returns:
     Labels, uint8 [H, W], 0 = background, and the ids in them, ascending.
 
   Raises:
-    SavosError: a file can't be read or has another size, form or shape;
-      no object in it; more than one in one of several files.
+    SavosError: a file cannot be read, has another size, form or shape, contains
+      no object, or is one of several and contains more than one.
     ValueError: no path.
   """
   if not paths:

@@ -1,9 +1,9 @@
-"""Masks of what a person points at: OpenCV's GrabCut in a box or from points.
+"""Masks from boxes and points, by OpenCV's GrabCut.
 
-GrabCut (Rother et al., SIGGRAPH 2004) tells object and surroundings apart by
-their colours and cuts along edges. It works on a window around the object that
-is shrunk, so that large frames take no longer; then on finer pixels, along the
-outline alone.
+GrabCut (Rother et al., SIGGRAPH 2004) separates object and surroundings by
+colour and cuts along edges. It runs on a shrunken window around the object, so
+that large frames take no longer, and then at finer resolution along the outline
+only.
 """
 
 from collections.abc import Iterable
@@ -317,18 +317,18 @@ def _refined(
 
 
 def mask(frame: np.ndarray, prompt: prompts.Prompt, others=()) -> np.ndarray:
-  """Cuts one object out of a frame.
+  """Segments one object in a frame.
 
   Args:
     frame: RGB uint8 [H, W, 3].
-    prompt: where the object is.
+    prompt: the box or points of the object.
     others: points (x, y) of other objects.
 
   Returns:
     bool [H, W].
 
   Raises:
-    SavosError: the prompt is not in the frame, or nothing is found.
+    SavosError: the prompt is outside the frame, or nothing was found.
   """
   size = frame.shape[:2]
   prompt.check(size)
@@ -356,20 +356,22 @@ def mask(frame: np.ndarray, prompt: prompts.Prompt, others=()) -> np.ndarray:
 def labels(
   frame: np.ndarray, objects: Mapping[int, prompts.Prompt]
 ) -> np.ndarray:
-  """Cuts several objects out of a frame.
+  """Segments several objects in a frame.
 
-  The points of each are outside of all others. Where two are found, the one
-  with the smaller mask is: what is small lies in front, or was not to be seen.
+  The points of each object count as outside for all others. Where two masks
+  overlap, the smaller one wins: a small object lies in front, or would not be
+  visible.
 
   Args:
     frame: RGB uint8 [H, W, 3].
-    objects: id, 1..254 -> where it is.
+    objects: id, 1..254 -> its box or points.
 
   Returns:
     uint8 [H, W], 0 = background.
 
   Raises:
-    SavosError: as `mask`, with the object's number; or smaller ones cover one.
+    SavosError: as `mask`, with the number of the object; or an object is
+      covered by smaller ones.
   """
   found = {}
   for object_id, prompt in objects.items():

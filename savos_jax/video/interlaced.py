@@ -1,7 +1,7 @@
-"""Frames whose lines are of two moments, to frames of one.
+"""Deinterlaces frames.
 
-By FFmpeg's bwdif, which looks at the frames before and behind. A frame becomes
-one frame, so that numbers and times stay.
+Uses FFmpeg's bwdif, which also looks at the previous and the next frame. Each
+frame becomes one frame, so numbers and timestamps do not change.
 """
 
 import collections
@@ -17,7 +17,7 @@ class _Filter:
   """Makes frames whole, each when the next one has come."""
 
   def __init__(self, frame: Any):
-    """Makes the filter for frames like this one."""
+    """Creates the filter for frames like this one."""
     self._waiting: collections.deque[tuple[int, float | None]]
     self._waiting = collections.deque()
     self._graph = pyav.get().filter.Graph()
@@ -29,14 +29,14 @@ class _Filter:
     self._graph.configure()
 
   def push(self, numbered: Numbered) -> Iterator[Numbered]:
-    """Takes a frame; yields what is whole by it."""
+    """Adds a frame; yields frames that are complete."""
     number, seconds, frame = numbered
     self._waiting.append((number, seconds))
     self._graph.push(frame)
     yield from self._pulled()
 
   def end(self) -> Iterator[Numbered]:
-    """Yields the rest."""
+    """Yields the remaining frames."""
     self._graph.push(None)
     yield from self._pulled()
 
@@ -54,9 +54,9 @@ def _kind(frame: Any) -> tuple[int, int, str]:
 
 
 def progressive(frames: Iterator[Numbered]) -> Iterator[Numbered]:
-  """Yields frames as they came, those whole that say they are interlaced.
+  """Yields frames in order, deinterlacing those marked as interlaced.
 
-  From the first of these on, each is yielded when the next one has come.
+  From the first of these on, each is yielded after the next one was read.
 
   Args:
     frames: of one video, in order.

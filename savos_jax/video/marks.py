@@ -1,8 +1,8 @@
-"""What a user or a data set says of a video: labels in some of its frames.
+"""Marks: labels given in some frames of a video.
 
-The first mark tells what to follow. A later one adds the objects that it holds,
-or corrects them: an object that is followed already gets that frame as its
-reference. Objects that a mark does not hold go on as they are.
+The first mark defines what to follow. A later one adds its objects or corrects
+them: an object that is already followed gets that frame as its reference.
+Objects that are not in a mark are unaffected.
 """
 
 from collections.abc import Callable
@@ -23,7 +23,7 @@ class Marks:
   Attributes:
     objects: index of a frame, from 0 -> ids that are marked in it, ascending;
       at least one frame, and one id in each.
-    labels: index -> labels uint8 [H, W]; reads a file, it may be.
+    labels: index -> labels uint8 [H, W]; may read a file.
   """
 
   objects: Mapping[int, tuple[int, ...]]
@@ -40,7 +40,7 @@ class Marks:
     return max(self.objects)
 
   def backwards(self) -> 'Marks':
-    """Returns them as a video is marked that begins at the last one.
+    """Returns the marks for the reversed video.
 
     Its frame 0 is `last`; see `excerpts.backwards`.
     """
@@ -50,13 +50,13 @@ class Marks:
 
 
 def of_labels(labels: Mapping[int, np.ndarray]) -> Marks:
-  """Returns marks that are at hand.
+  """Returns marks from labels in memory.
 
   Args:
     labels: index of a frame -> labels uint8 [H, W].
 
   Raises:
-    SavosError: no mark, or one without an object.
+    SavosError: there is no mark, or one has no object.
   """
   objects = {
     index: tuple(int(i) for i in np.unique(drawn) if i)
@@ -76,19 +76,19 @@ def of_labels(labels: Mapping[int, np.ndarray]) -> Marks:
 
 
 def of_sequence(sequence: sequences.Sequence) -> Marks:
-  """Returns what a sequence's rules give of its masks."""
+  """Returns the masks that the protocol of a sequence gives."""
   return Marks(sequence.appearances, sequence.labels)
 
 
 def give(
   tracker: tracker_lib.Tracker, marks: Marks, index: int, frame: np.ndarray
 ) -> np.ndarray:
-  """Tells a tracker what is marked in a frame.
+  """Passes the mark of a frame to a tracker.
 
   Args:
-    tracker: begins anew at the first mark, and at one that holds all objects
-      that it follows: what was before is of no weight then. At any other one
-      it has stepped to this frame.
+    tracker: restarts at the first mark and at one that contains all followed
+      objects, which makes earlier frames irrelevant. For any other mark it must
+      have stepped to this frame.
     marks: of the video.
     index: of a frame with a mark.
     frame: this frame, RGB uint8 [H, W, 3].
@@ -113,12 +113,12 @@ def give(
 
 
 def over(labels: np.ndarray, marked: np.ndarray, ids) -> np.ndarray:
-  """Puts a mark over what was found: what is marked stays as it is.
+  """Puts a mark over a prediction, so that marked objects are unchanged.
 
   Args:
-    labels: as found, uint8 [H, W].
+    labels: the prediction, uint8 [H, W].
     marked: the mark's labels, uint8 [H, W].
-    ids: the objects that it marks; they are where it says and nowhere else.
+    ids: the marked objects, which are removed elsewhere.
 
   Returns:
     Labels, uint8 [H, W].

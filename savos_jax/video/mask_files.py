@@ -1,4 +1,4 @@
-"""Masks of any frames of a video, from files that are named with them.
+"""Masks for any frames of a video, from files given with frame names.
 
 first.png                    of the first frame
 120=fixed.png                of frame 120
@@ -26,7 +26,7 @@ Read = Callable[[], np.ndarray]  # Labels, uint8 [H, W].
 
 
 def split(text: str) -> tuple[str, pathlib.Path]:
-  """Returns the name of a frame, '' for the first one, and a file or folder."""
+  """Splits an argument into frame name ('': the first) and file or folder."""
   frame, equals, path = text.partition('=')
   if not equals or pathlib.Path(text).exists() or '/' in frame:
     return '', pathlib.Path(text)
@@ -40,19 +40,20 @@ def readers(
   colours: bool = False,
   resize: bool = False,
 ) -> dict[int, Read]:
-  """Finds the masks that files hold; most are not read yet.
+  """Finds the masks in files; most are read later.
 
   Args:
-    video: whose masks they are.
-    texts: files or folders as above; those of one frame hold one object each.
+    video: the video.
+    texts: files or folders as above; several for one frame hold one object
+      each.
     colours: see `first_masks.read`.
     resize: see there.
 
   Returns:
-    Index of a frame -> reads its labels; may raise SavosError.
+    Frame index -> function that reads its labels and may raise SavosError.
 
   Raises:
-    SavosError: no such frame, or a frame has several folders' masks.
+    SavosError: a frame does not exist, or several folders have a mask for it.
   """
   files: dict[int, list[pathlib.Path]] = {}
   sparse: dict[int, pathlib.Path] = {}
@@ -112,14 +113,14 @@ def _of_folder(
 
 
 def marks(found: dict[int, Read]) -> marks_lib.Marks:
-  """Returns what masks mark; each is read once, and again when it is given.
+  """Returns the marks of masks; each is read now and again on use.
 
   Args:
-    found: from `readers`, and whatever else reads labels.
+    found: from `readers` or other functions that read labels.
 
   Raises:
-    SavosError: a mask can't be read, or none holds an object. One without an
-      object among others marks nothing, which is told.
+    SavosError: a mask cannot be read, or none has an object. An empty one among
+      others marks nothing and causes a warning.
   """
   objects = {}
   for index, read in sorted(found.items()):

@@ -1,4 +1,4 @@
-"""Reading ahead and writing behind in threads, while the network works.
+"""Reads ahead and writes behind in threads while the network computes.
 
 Decoding and PNG compression release Python's lock, and so does the network.
 """
@@ -17,18 +17,18 @@ T = TypeVar('T')
 
 
 def read_ahead(iterator: Iterator[T], depth: int = 4) -> Generator[T]:
-  """Yields what an iterator yields, having asked it for more already.
+  """Yields the items of an iterator, prefetched by a thread.
 
   Args:
-    iterator: is advanced in one other thread.
-    depth: how many items are kept ready at most.
+    iterator: advanced in another thread.
+    depth: largest number of items kept ready.
 
   Yields:
-    The items, in order. What the iterator raises is raised in its place.
+    The items, in order. An exception of the iterator is raised in its place.
   """
 
   def take() -> list[T]:
-    """Returns the next item, or nothing."""
+    """Returns the next item, if there is one."""
     return list(itertools.islice(iterator, 1))
 
   with futures.ThreadPoolExecutor(1, 'read') as pool:
@@ -43,27 +43,27 @@ def read_ahead(iterator: Iterator[T], depth: int = 4) -> Generator[T]:
 
 
 class WriteBehind:
-  """Calls functions in order in another thread; at most a few wait.
+  """Calls functions in order in another thread, with a short queue.
 
   Attributes:
-    failed: whether one of them raised.
+    failed: whether a call raised.
   """
 
   def __init__(self, pool: futures.Executor, depth: int):
-    """Keeps the thread; see `write_behind`."""
+    """Uses the thread of `write_behind`."""
     self._pool = pool
     self._depth = depth
     self._pending: collections.deque[futures.Future] = collections.deque()
     self.failed = False
 
   def submit(self, function: Callable[..., Any], *arguments: Any) -> None:
-    """Has a function called; raises what an earlier one raised."""
+    """Queues a call; raises the exception of an earlier one."""
     while len(self._pending) >= self._depth:
       self._finish_one()
     self._pending.append(self._pool.submit(function, *arguments))
 
   def flush(self) -> None:
-    """Waits for all; raises what one of them raised."""
+    """Waits for all calls; raises the exception of one."""
     while self._pending:
       self._finish_one()
 
@@ -77,13 +77,13 @@ class WriteBehind:
 
 @contextlib.contextmanager
 def write_behind(depth: int = 8) -> Iterator[WriteBehind]:
-  """Lends a `WriteBehind`; leaving the block waits for what was submitted.
+  """Yields a `WriteBehind`; leaving the block waits for queued calls.
 
-  Also when the block raises: what was submitted is done before the exception
-  goes on.
+  That is so even if the block raises: queued calls finish before the exception
+  propagates.
 
   Args:
-    depth: how many calls may wait.
+    depth: largest number of queued calls.
   """
   with futures.ThreadPoolExecutor(1, 'write') as pool:
     writer = WriteBehind(pool, depth)

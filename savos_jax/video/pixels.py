@@ -1,4 +1,4 @@
-"""From decoded frames to RGB as it is shown."""
+"""Converts decoded frames to RGB as displayed."""
 
 from typing import Any
 
@@ -24,16 +24,16 @@ def _matrix(frame: Any) -> int:
 
 
 def turned(image: np.ndarray, matrix: bytes | None) -> np.ndarray:
-  """Turns and mirrors an image as a file says.
+  """Rotates and mirrors an image as a file specifies.
 
   Args:
     image: [H, W, ...], as stored.
     matrix: of FFmpeg's display matrix, nine int32 (fixed point), of which a, b,
       c, d at 0, 1, 3, 4 take a pixel at x, y to (a x + c y, b x + d y); None:
-      nothing is said. Other angles than quarters are rounded to them.
+      unspecified. Angles are rounded to quarter turns.
 
   Returns:
-    A view, where it can be one.
+    A view if possible.
   """
   if matrix is None:
     return image
@@ -44,30 +44,30 @@ def turned(image: np.ndarray, matrix: bytes | None) -> np.ndarray:
 
 
 def is_turned_aside(matrix: bytes | None) -> bool:
-  """Whether height and width change places; see `turned`."""
+  """Whether height and width are swapped; see `turned`."""
   return turned(np.empty((1, 2)), matrix).shape == (2, 1)
 
 
 def display_matrix(frame: Any) -> bytes | None:
-  """Returns what a frame tells of its turn; None if nothing.
+  """Returns the display matrix of a frame; None if it has none.
 
-  To be asked once: what PyAV makes of it and the frame hold each other.
+  Call it once: in PyAV the matrix and the frame keep each other alive.
   """
   found = frame.side_data.get('DISPLAYMATRIX')
   return None if found is None else bytes(found)
 
 
 class Converter:
-  """Makes RGB of the frames of one video; for one thread at a time.
+  """Converts the frames of one video to RGB, in one thread at a time.
 
-  What is needed for all of them is kept, for a frame like the one before it.
+  Conversion settings are reused while frames are alike.
   """
 
   def __init__(self, turn: bytes | None = None):
-    """Knows nothing of frames yet.
+    """Sets the rotation.
 
     Args:
-      turn: of all frames, as `display_matrix` tells it.
+      turn: of all frames, from `display_matrix`.
     """
     self._turn = turn
     self._reformatter = pyav.get().video.reformatter.VideoReformatter()
@@ -75,7 +75,7 @@ class Converter:
     self._mapper: tone_mapping.Mapper | None = None
 
   def rgb(self, frame: Any) -> np.ndarray:
-    """Returns a frame of PyAV as it is shown, RGB uint8 [H, W, 3]."""
+    """Converts a frame of PyAV to what is displayed, RGB uint8 [H, W, 3]."""
     matrix = _matrix(frame)
     transfer, primaries = frame.color_trc, frame.color_primaries
     high = transfer in (tone_mapping.PQ, tone_mapping.HLG)

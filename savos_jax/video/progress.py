@@ -1,7 +1,7 @@
-"""How far a video is, kept so that an interruption can't harm.
+"""Saves the progress of a video, so that an interruption does no harm.
 
-`progress.npz` in the results' folder tells how many frames are done, what was
-made of them, and until all are, what the tracker needs to know for the next.
+`progress.npz` in the results folder records how many frames are done, what was
+written for them and, until the video is complete, the state of the tracker.
 """
 
 from collections.abc import Iterator
@@ -26,17 +26,17 @@ FILE = 'progress.npz'
 
 @dataclasses.dataclass(frozen=True)
 class Done:
-  """What an earlier run has done.
+  """The progress of an earlier run.
 
   Attributes:
-    frames: so many.
-    sinks: names of those that were told all of them.
-    state: the tracker's after the last; empty before the first mark, and when
-      the whole video is done.
-    whole: whether it is.
+    frames: number of finished frames.
+    sinks: names of the sinks that received all of them.
+    state: of the tracker after the last; empty before the first mark and when
+      the video is complete.
+    whole: whether the video is complete.
     lost: numbers of frames among these that could not be decoded.
-    note: what is to be said of a whole video that is not complete.
-    sure: how sure each object was in each of these frames, by its id, 0..1.
+    note: warning about missing frames of a finished video.
+    sure: for each of these frames, id -> confidence, 0..1.
   """
 
   frames: int = 0
@@ -50,10 +50,10 @@ class Done:
 
 @contextlib.contextmanager
 def reading(path: pathlib.Path) -> Iterator[None]:
-  """Names a file of NumPy's that an earlier run wrote, where it is damaged.
+  """Reports a damaged NumPy file of an earlier run by name.
 
   Raises:
-    SavosError: anything went wrong in the block that is not the system's.
+    SavosError: the block raised anything but an error of the system.
   """
   try:
     yield
@@ -67,27 +67,29 @@ def reading(path: pathlib.Path) -> Iterator[None]:
 
 
 class Progress:
-  """The file."""
+  """The progress file."""
 
   def __init__(self, folder: pathlib.Path, setting: dict[str, Any]):
-    """Nothing is read or written yet.
+    """Sets the path; does not read or write.
 
     Args:
-      folder: of the results.
-      setting: what JSON can hold; a run goes on only where it is the same.
+      folder: the results folder.
+      setting: JSON values, which must be equal to resume a run.
     """
     self._folder, self._setting = folder, setting
     self._path = folder / FILE
 
   def at(self, folder: pathlib.Path) -> 'Progress':
-    """Returns that of another part of the same work, in another folder."""
+    """Returns the progress of another part of the same job, in another
+    folder.
+    """
     return Progress(folder, self._setting)
 
   def save(self, done: Done) -> None:
-    """Replaces the file.
+    """Writes the file.
 
     Raises:
-      SavosError: it can't be written.
+      SavosError: it cannot be written.
     """
     arrays: dict[str, Any] = _flat(done.sure[: done.frames])
     arrays |= {f'state_{i}': np.asarray(x) for i, x in enumerate(done.state)}
@@ -104,10 +106,10 @@ class Progress:
       )
 
   def read(self) -> Done:
-    """Returns what was saved last; nothing is done where there is no file.
+    """Returns the last progress saved; none without a file.
 
     Raises:
-      SavosError: it was made in another way, or the file is damaged.
+      SavosError: the setting differs, or the file is damaged.
     """
     if not self._path.is_file():
       return Done()

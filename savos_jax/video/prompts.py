@@ -1,6 +1,6 @@
-"""What a person points at in a frame, in place of a mask: a box, or points.
+"""Prompts: boxes and points in a frame, instead of a mask.
 
-`grab_cut` makes a mask of it. Nothing here takes long to import.
+`grab_cut` turns them into masks. This module is cheap to import.
 """
 
 from collections.abc import Callable
@@ -27,16 +27,16 @@ _MAX_ID = 254
 
 @dataclasses.dataclass(frozen=True)
 class Prompt:
-  """What says where one object is in a frame; x to the right, y down, from 0.
+  """Where one object is in a frame; x to the right, y down, from 0.
 
   Attributes:
-    box: (left, top, right, bottom), pixels; the last column is right - 1. The
-      object is in it whole. None: only points say.
+    box: (left, top, right, bottom), pixels; the last column is right - 1. It
+      contains the whole object. None: points only.
     inside: points (x, y) of the object.
-    outside: points that are not of it.
+    outside: points outside the object.
 
   Raises:
-    SavosError: a box without an area, or a number that is none.
+    SavosError: the box has no area, or a number is not finite.
   """
 
   box: Box | None = None
@@ -64,7 +64,7 @@ class Prompt:
     return (*self.inside, *self.outside)
 
   def check(self, size: tuple[int, int]) -> None:
-    """Raises SavosError where it does not say what to cut out of a frame.
+    """Raises SavosError if the prompt does not define an object in the frame.
 
     Args:
       size: (height, width) of the frame.
@@ -89,10 +89,10 @@ class Prompt:
         )
 
   def joined(self, other: 'Prompt') -> 'Prompt':
-    """Returns what both say of one object.
+    """Merges two prompts for one object.
 
     Raises:
-      SavosError: each has a box.
+      SavosError: both have a box.
     """
     if self.box and other.box:
       raise errors.SavosError(
@@ -108,12 +108,12 @@ class Prompt:
 
 @dataclasses.dataclass(frozen=True)
 class Given:
-  """A prompt as it is written: see `of_box` and `of_points`.
+  """A prompt as written on the command line: see `of_box` and `of_points`.
 
   Attributes:
     prompt: the box or the points.
-    object_id: 1..254; None: the next, in the order of writing.
-    frame: its name or number; '': none is named.
+    object_id: 1..254; None: the next one, in order.
+    frame: its name or number; '': not given.
   """
 
   prompt: Prompt
@@ -122,7 +122,7 @@ class Given:
 
 
 def shown(numbers: Sequence[float]) -> str:
-  """Returns numbers as they are written in a prompt."""
+  """Formats numbers as in a prompt."""
   return ','.join(f'{number:g}' for number in numbers)
 
 
@@ -138,10 +138,10 @@ def _given(prompt: Prompt, found: re.Match) -> Given:
 def of_box(text: str) -> Given:
   """Reads 'x0,y0,x1,y1', as '120,80,300,260', '2:120,80,300,260@30'.
 
-  Before it the object's number may stand, and behind it the frame's.
+  The number of the object may precede it, and that of the frame follow it.
 
   Raises:
-    SavosError: it is written in another way, or has no area.
+    SavosError: it is malformed, or has no area.
   """
   found = _BOX.fullmatch(text)
   if not found:
@@ -156,11 +156,11 @@ def of_box(text: str) -> Given:
 def of_points(text: str) -> Given:
   """Reads 'x,y+x,y-x,y', as '210,150+230,180-300,90', '2:210,150@30'.
 
-  Points behind - are outside of the object, the first and those behind + in
-  it. Before them the object's number may stand, and behind them the frame's.
+  Points after - are outside the object, the first one and those after + inside.
+  The number of the object may precede them, and that of the frame follow them.
 
   Raises:
-    SavosError: it is written in another way.
+    SavosError: it is malformed.
   """
   found = _POINTS.fullmatch(text)
   if not found:
@@ -182,20 +182,21 @@ def of_points(text: str) -> Given:
 def by_frame(
   given: Sequence[Given], find: Callable[[str], int]
 ) -> dict[int, dict[int, Prompt]]:
-  """Sorts prompts by frame and object.
+  """Groups prompts by frame and object.
 
   Prompts without a number are objects 1, 2, 3, ... in their order; those of one
   object in one frame are joined.
 
   Args:
-    given: as written.
-    find: a frame's name, '' where none is named -> its index, from 0.
+    given: the prompts as written.
+    find: frame name, '' if not given -> frame index, from 0.
 
   Returns:
-    Index of a frame -> object id -> prompt; both ascending.
+    Frame index -> object id -> prompt; both ascending.
 
   Raises:
-    SavosError: two boxes of one object in one frame, or too many objects.
+    SavosError: an object has two boxes in one frame, or there are too many
+      objects.
   """
   frames: dict[int, dict[int, Prompt]] = {}
   unnumbered = 0

@@ -1,17 +1,19 @@
-"""PyAV, imported where a video is read or written."""
+"""PyAV, imported when a video is read or written."""
 
 import functools
 from typing import Any
 
 
 def damage() -> tuple[type[Exception], ...]:
-  """What PyAV raises of a damaged file; OSError where it leads out of it."""
+  """The exceptions of PyAV for a damaged file, and OSError for one that points
+  outside itself.
+  """
   return get().error.FFmpegError, OSError
 
 
 @functools.cache
 def get() -> Any:
-  """Returns the module: who segments data sets alone need not have it."""
+  """Returns the module, which is not needed for data sets."""
   import av
 
   # A damaged file makes FFmpeg write a page of its own words to the console;

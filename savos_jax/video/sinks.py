@@ -1,8 +1,8 @@
-"""Where the masks of a video go, frame by frame, as they are made.
+"""Sinks: write the results of a video, frame by frame.
 
-A sink is told each frame once, in order. After an interruption it is asked from
-which frame on it must be told again: what it has made in the end is, byte for
-byte, what it had made without one.
+A sink receives each frame once, in order. After an interruption it says from
+which frame on it needs them again; its final output is byte for byte that of an
+uninterrupted run.
 """
 
 import abc
@@ -34,13 +34,13 @@ class Segmented:
   """A frame with its masks.
 
   Attributes:
-    shown: the frame, with its number and time.
+    shown: the frame, with its number and timestamp.
     labels: uint8 [H, W], 0 = background.
-    probabilities: each object's, float32 [K, h, w] at the size at which the
-      network saw the frame; None where nobody asks for them (`Sink.soft`),
-      before the first mark, and where labels are told again from their files.
-    confidence: how sure each object's mask is, by its id, 0..1: see
-      `Tracker.confidences`; no object before its first mark.
+    probabilities: of each object, float32 [K, h, w] at the size the network
+      saw; None if no sink needs them (`Sink.soft`), before the first mark, and
+      if labels are read back from files.
+    confidence: id -> confidence of the mask, 0..1, see `Tracker.confidences`;
+      without objects before their first mark.
   """
 
   shown: video_file.Shown
@@ -60,12 +60,12 @@ class Segmented:
 
 
 class Sink(contextlib.AbstractContextManager):
-  """Takes what is made of a video; called from one thread at a time.
+  """Receives the results of a video; called by one thread at a time.
 
-  Leaving its block drops what is half written.
+  Leaving its block discards partial output.
 
   Attributes:
-    name: of what it makes, in its folder: unique among a video's sinks.
+    name: of its output in the folder, unique among the sinks of a video.
     soft: whether it needs the probabilities.
   """
 
@@ -74,35 +74,36 @@ class Sink(contextlib.AbstractContextManager):
 
   @abc.abstractmethod
   def begin(self, done: int) -> int:
-    """Goes on after so many frames; what it made of others is made again.
+    """Resumes after a number of frames; later output is made again.
 
     Args:
-      done: so many frames are segmented; 0: a new video, nothing is trusted.
+      done: number of segmented frames; 0: a new video, ignoring existing
+        output.
 
     Returns:
-      The first frame that it must be told, 0..done.
+      The first frame it needs, 0..done.
 
     Raises:
-      SavosError: it can't be written.
+      SavosError: it cannot be written.
     """
 
   @abc.abstractmethod
   def write(self, segmented: Segmented) -> None:
-    """Takes the next frame.
+    """Receives the next frame.
 
     Raises:
-      SavosError: it can't be written.
+      SavosError: it cannot be written.
     """
 
   def finish(self) -> None:
-    """Completes what it made: there are no more frames."""
+    """Completes its output after the last frame."""
 
   def __exit__(self, kind, error, trace) -> bool | None:
     return None
 
 
 class Record(Sink):
-  """A sink that keeps labels, to be read again after an interruption."""
+  """A sink that stores labels, which can be read back after an interruption."""
 
   @abc.abstractmethod
   def path(self, index: int) -> pathlib.Path:
@@ -110,19 +111,19 @@ class Record(Sink):
 
   @abc.abstractmethod
   def read(self, index: int) -> np.ndarray:
-    """Returns what was written of a frame, uint8 [H, W]."""
+    """Reads back the labels of a frame, uint8 [H, W]."""
 
 
 class Masks(Record):
-  """An indexed PNG a frame."""
+  """Writes an indexed PNG for each frame."""
 
   name = 'masks'
 
   def __init__(self, folder: pathlib.Path, names: Names):
-    """Nothing is written yet.
+    """Sets folder and names; writes nothing yet.
 
     Args:
-      folder: gets the files.
+      folder: receives the files.
       names: of the frames.
     """
     self._folder, self._names = folder, names
@@ -132,11 +133,11 @@ class Masks(Record):
     return self._folder / f'{self._names(index)}.png'
 
   def read(self, index: int) -> np.ndarray:
-    """Returns what was written of a frame, uint8 [H, W]."""
+    """Reads back the labels of a frame, uint8 [H, W]."""
     return masks.read_mask(self.path(index))
 
   def begin(self, done: int) -> int:
-    """Keeps the files of frames that are done."""
+    """Keeps the files of finished frames."""
     if not done:
       manifests.remove_own(list(self._folder.glob('*.png')))
     return done
@@ -147,15 +148,15 @@ class Masks(Record):
 
 
 class Pictures(Sink):
-  """A PNG a frame, drawn from frame and labels."""
+  """Writes a PNG for each frame, drawn from frame and labels."""
 
   def __init__(self, folder: pathlib.Path, names: Names, draw: Draw):
-    """Nothing is written yet.
+    """Sets folder, names and drawing; writes nothing yet.
 
     Args:
-      folder: gets the files.
+      folder: receives the files.
       names: of the frames.
-      draw: makes a picture.
+      draw: returns the picture.
     """
     self.name = folder.name
     self._folder, self._names, self._draw = folder, names, draw
@@ -164,7 +165,7 @@ class Pictures(Sink):
     return self._folder / f'{self._names(index)}.png'
 
   def begin(self, done: int) -> int:
-    """Goes on at the first frame that has no file."""
+    """Resumes at the first frame without a file."""
     there = (self._path(index).is_file() for index in range(done))
     return next((i for i, is_there in enumerate(there) if not is_there), done)
 
@@ -175,11 +176,11 @@ class Pictures(Sink):
 
 
 class Film(Sink):
-  """A video, drawn from frames and labels, with the sound of the one it is of.
+  """Writes a video drawn from frames and labels, with the original sound.
 
-  It is encoded in parts of equal length, each by an encoder of its own, in a
-  hidden folder beside it; in the end they are joined without encoding again.
-  Frames keep their times; where some are missing, the one before stands still.
+  It is encoded in parts of equal length by separate encoders, in a hidden
+  folder beside it, which are finally joined without re-encoding. Frames keep
+  their timestamps; where some are missing, the previous one is held.
   """
 
   def __init__(
@@ -190,17 +191,18 @@ class Film(Sink):
     pixel_aspect: fractions.Fraction = fractions.Fraction(1),
     sound: pathlib.Path | None = None,
   ):
-    """Nothing is written yet.
+    """Checks name and rate; writes nothing yet.
 
     Args:
       path: named .mp4, .mov or .webm (`video_writer.FORMATS`).
-      fps: frames a second, above 0, at most 1000; where frames have no times.
-      draw: makes a picture: RGB, for .mov and .webm RGBA.
+      fps: frames a second, above 0, at most 1000; used if frames have no
+        timestamps.
+      draw: returns the picture: RGB, for .mov and .webm RGBA.
       pixel_aspect: width of a pixel as shown, by its height.
-      sound: the file whose sound it gets, by the clock of the frames' times.
+      sound: the file to take the sound from, on the clock of the timestamps.
 
     Raises:
-      SavosError: another name or rate.
+      SavosError: the name or rate is not supported.
     """
     video_writer.check(path, fps)
     self.name = path.name
@@ -218,7 +220,7 @@ class Film(Sink):
     return sorted(self._parts.glob(f'[0-9]*{self._path.suffix}'))
 
   def begin(self, done: int) -> int:
-    """Keeps the parts that are whole, up to the first that is missing."""
+    """Keeps the complete parts, up to the first missing one."""
     whole = 0
     while whole < done // _PART_FRAMES and self._part(whole).is_file():
       whole += 1

@@ -1,6 +1,7 @@
-"""The sound of a video, for films that are made of it.
+"""Carries the sound of a video over to videos made from it.
 
-Copied where the film's format takes it, else encoded again. One packet is held.
+It is copied if the container allows it, otherwise re-encoded. One packet is
+held in memory.
 """
 
 from collections.abc import Iterable
@@ -29,12 +30,12 @@ _LAYOUTS = ('mono', 'stereo', '5.1', '7.1')
 
 @dataclasses.dataclass(frozen=True)
 class Kinds:
-  """What a kind of film holds.
+  """The audio that a container supports.
 
   Attributes:
-    copied: FFmpeg's names of the codecs that go over as they are.
-    encoder: of all others.
-    preroll: whether it can hold what comes before its begin.
+    copied: FFmpeg's names of the codecs that are copied.
+    encoder: for all others.
+    preroll: whether it can hold packets before its beginning.
   """
 
   copied: tuple[str, ...]
@@ -54,13 +55,13 @@ class _Copied:
   """A stream that goes over as it is."""
 
   def __init__(self, source: Any, film: Any, kinds: Kinds, span: _Span):
-    """Adds a stream to the film.
+    """Adds a stream to the output.
 
     Args:
       source: the stream.
-      film: the container that is written.
-      kinds: that it holds.
-      span: what is shown in it.
+      film: the output container.
+      kinds: of the container.
+      span: of the original that is shown.
     """
     self.source = source
     self._stream = film.add_stream_from_template(source)
@@ -70,7 +71,7 @@ class _Copied:
     self.damaged = 0  # Nothing is looked at.
 
   def packets(self, packet: Any) -> Iterator[Any]:
-    """Yields what becomes of a packet."""
+    """Converts a packet."""
     stamp = self._next if packet.pts is None else packet.pts - self._offset
     if stamp is None or stamp < self._earliest:
       return
@@ -82,7 +83,7 @@ class _Copied:
     yield packet
 
   def end(self) -> Iterator[Any]:
-    """Yields what was kept back."""
+    """Yields the remaining packets."""
     return iter(())
 
 
@@ -90,7 +91,7 @@ class _Encoded:
   """A stream that is encoded again."""
 
   def __init__(self, source: Any, film: Any, kinds: Kinds, span: _Span):
-    """Adds a stream to the film; see `_Copied`."""
+    """Adds a stream to the output; see `_Copied`."""
     codec = pyav.get().codec.Codec(kinds.encoder, 'w')
     rate, layout = source.rate, source.layout.name
     rate = rate if rate in (codec.audio_rates or [rate]) else _RATE
@@ -130,7 +131,7 @@ class _Encoded:
     return graph
 
   def packets(self, packet: Any) -> Iterator[Any]:
-    """Yields what becomes of a packet; silence where it is damaged."""
+    """Converts a packet; a damaged one becomes silence."""
     try:
       frames = packet.decode()
     except pyav.damage():
@@ -139,7 +140,7 @@ class _Encoded:
       yield from self._encode(frames)
 
   def end(self) -> Iterator[Any]:
-    """Yields what was kept back."""
+    """Yields the remaining packets."""
     with contextlib.suppress(*pyav.damage()):
       yield from self._encode(self.source.codec_context.decode(None))
     if self._graph is not None:
@@ -196,22 +197,22 @@ def _timed(packets: Iterable[Any]) -> Iterator[tuple[float, Any]]:
 def added(
   path: pathlib.Path, film: Any, kinds: Kinds, begin: float, end: float
 ) -> Iterator[list[Iterator[tuple[float, Any]]]]:
-  """Adds the streams of a video's sound to a film that is begun.
+  """Adds the audio streams of a video to an output container.
 
-  A stream that can't be had is left out, and told.
+  A stream that cannot be carried over is left out with a warning.
 
   Args:
     path: the video.
-    film: the container that is written.
-    kinds: that it holds.
-    begin: what is shown in the film, seconds by the video's clock.
-    end: of it.
+    film: the output container.
+    kinds: of the container.
+    begin: start of the part shown, seconds on the clock of the video.
+    end: end of the part shown.
 
   Yields:
-    What gives (seconds in the film, packet); nothing where there is no sound.
+    An iterator of (seconds in the output, packet); empty without sound.
 
   Raises:
-    SavosError: the video can't be read.
+    SavosError: the video cannot be read.
   """
   span, tracks = _Span(begin, end), []
   with video_file.opened(path) as (container, _):

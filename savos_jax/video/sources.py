@@ -1,6 +1,6 @@
-"""Own videos: frames out of a video file or a folder of images.
+"""Sources: frames from a video file or a folder of images.
 
-Nothing here holds more than one frame. PyAV reads files (`video_file`), Pillow
+At most one frame is held in memory. PyAV reads files (`video_file`), Pillow
 reads folders.
 """
 
@@ -37,17 +37,17 @@ def _error(path, found: str, hint: str) -> errors.SavosError:
 
 @dataclasses.dataclass(frozen=True)
 class Video(abc.ABC):
-  """A video on disk; iterate over `frames` as often as you like.
+  """A video on disk, whose frames can be iterated any number of times.
 
   Attributes:
     path: the file or the folder.
     name: the path's name without suffix.
-    fps: frames a second as the file states it, 25 where it states nothing
-      believable; None for a folder.
+    fps: frames a second as stated in the file, 25 if implausible; None for a
+      folder.
     height: of every frame as shown (after rotation), pixels.
     width: of every frame as shown, pixels.
-    length: number of frames. A folder's is exact; a file's is what its header
-      claims, which may be wrong, and 0 where it claims nothing.
+    length: number of frames: exact for a folder; for a file the header's claim,
+      which may be wrong, or 0 without one.
   """
 
   path: pathlib.Path
@@ -66,11 +66,11 @@ class Video(abc.ABC):
     return index
 
   def find(self, name: str) -> int:
-    """Returns the frame that is called so: by its name or its number.
+    """Returns the frame with a name or number.
 
     Args:
-      name: as `names` gives it. A number does without zeros in front; in a
-        folder it is the one that the name of one image ends in.
+      name: from `names`. A number needs no leading zeros; in a folder it is the
+        one at the end of an image's name.
 
     Raises:
       SavosError: there is no such frame.
@@ -91,17 +91,17 @@ class Video(abc.ABC):
     )
 
   def count(self) -> int:
-    """Returns how many frames there are, decodable or not: exactly.
+    """Returns the exact number of frames, decodable or not.
 
-    A file may have to be read for it.
+    This may require reading the file.
 
     Raises:
-      SavosError: it can't be read.
+      SavosError: it cannot be read.
     """
     return self.length
 
   def file_name(self, index: int) -> str:
-    """Returns the name of frame `index`'s image; of a file, what it had."""
+    """Returns the name of frame `index`'s image, or the name it would have."""
     return f'{self.names(index)}.jpg'
 
   @property
@@ -111,28 +111,28 @@ class Video(abc.ABC):
 
   @property
   def sound(self) -> pathlib.Path | None:
-    """The file that holds the sound, if there is any, by the frames' clock."""
+    """The file with the sound, if any, on the clock of the frames."""
     return None
 
   @abc.abstractmethod
   def numbered(self, start: int = 0) -> Generator[Shown]:
-    """Yields frame `start` and all after it, with number and time.
+    """Yields frame `start` and all later ones, with number and timestamp.
 
-    Nothing comes of a `start` past the end. Frames of a damaged file that can't
-    be decoded are left out.
+    Yields nothing if `start` is past the end. Undecodable frames of a damaged
+    file are skipped.
 
     Args:
       start: 0 or more.
 
     Raises:
-      Incomplete: after the last frame, if some from `start` on were left out,
-        or a file ends before its header says.
-      SavosError: where it happens, after the frames before: an image is
-        damaged or of another size.
+      Incomplete: after the last frame, if some from `start` on were skipped, or
+        a file is shorter than its header says.
+      SavosError: after the previous frames: an image is damaged or of another
+        size.
     """
 
   def frames(self, start: int = 0) -> Iterator[np.ndarray]:
-    """Yields the images of `numbered` alone, RGB uint8 [H, W, 3]."""
+    """Yields only the images of `numbered`, RGB uint8 [H, W, 3]."""
     for shown in self.numbered(start):
       yield shown.image
 
@@ -143,7 +143,7 @@ class Video(abc.ABC):
       index: of the frame, from 0.
 
     Raises:
-      SavosError: as `numbered`, or there is no such frame.
+      SavosError: as `numbered`, or the frame does not exist.
     """
     with contextlib.closing(self.numbered(index)) as frames:
       for shown in frames:
@@ -200,16 +200,16 @@ def open_video(path: str | os.PathLike) -> Video:
   """Opens a video file or a folder of images and looks at its first frame.
 
   Args:
-    path: what PyAV's FFmpeg can read (mp4, mov, avi, webm, mkv, ...), or a
-      folder with JPEG, PNG, BMP or WebP files, one a frame, ordered by name
-      with numbers as numbers (2 before 10). Other files there are ignored.
+    path: a file that PyAV's FFmpeg can read (mp4, mov, avi, webm, mkv, ...), or
+      a folder with one JPEG, PNG, BMP or WebP file for each frame, sorted by
+      name with numbers by value (2 before 10). Other files there are ignored.
 
   Returns:
     The video.
 
   Raises:
-    SavosError: nothing there, no video, a folder without images, or a first
-      frame that can't be read.
+    SavosError: there is nothing, no video, a folder without images, or an
+      unreadable first frame.
   """
   path = pathlib.Path(path)
   if path.is_dir():
@@ -229,11 +229,11 @@ def open_video(path: str | os.PathLike) -> Video:
 
 
 def read_image(path: str | os.PathLike) -> np.ndarray:
-  """Reads a user's image as it is meant to be seen.
+  """Reads a user's image as it is displayed.
 
-  Beside `masks.read_frame`: turned as its EXIF data say, and 16 bits scaled to
-  8. That function does neither, because the masks of a data set fit the pixels
-  as stored, and its files hold none of this.
+  Unlike `masks.read_frame`, applies the EXIF orientation and scales 16 bits to
+  8. That function does neither, because the masks of a data set match the
+  stored pixels, and its files need neither.
 
   Args:
     path: the file. Grey becomes RGB, an alpha channel is dropped.

@@ -1,8 +1,8 @@
-"""Wide and high dynamic range colours to those of BT.709, by a table.
+"""Maps wide gamut and high dynamic range colours to BT.709, by a table.
 
-What the reference displays of the signal's standard shows is shown on a display
-of SDR: as bright up to about 100 nits, with BT.709's white at 203 (ITU-R
-BT.2408) and the highlights up to 1000 rolled off below it (BT.2390).
+Reproduces on an SDR display what a reference display of the signal's standard
+shows: the same brightness up to about 100 nits, with BT.709's white at 203
+(ITU-R BT.2408) and highlights up to 1000 rolled off below it (BT.2390).
 """
 
 import pathlib
@@ -78,13 +78,13 @@ def _to_xyz(primaries: int) -> np.ndarray:
 
 
 def to_sdr(signal: np.ndarray, transfer: int, primaries: int) -> np.ndarray:
-  """Returns the signal of BT.709 for what a signal shows.
+  """Converts a signal to BT.709.
 
   Args:
     signal: RGB [..., 3], 0..1.
-    transfer: as frames tell it; `PQ`, `HLG`, or any other: SDR.
-    primaries: as frames tell them; those of `WIDE`, or any other: BT.2020 of
-      PQ and HLG, else BT.709.
+    transfer: of the frames: `PQ`, `HLG`, or anything else for SDR.
+    primaries: of the frames: one of `WIDE`, or anything else for BT.2020 with
+      PQ and HLG, otherwise BT.709.
 
   Returns:
     RGB float64 [..., 3], 0..1.
@@ -117,13 +117,13 @@ def _cube(transfer: int, primaries: int) -> str:
 
 
 class Mapper:
-  """Maps the frames of one video, all of one size and kind."""
+  """Maps the frames of one video, which all have the same size and format."""
 
   def __init__(self, frame: Any, transfer: int, primaries: int):
     """Makes the table.
 
     Args:
-      frame: of PyAV, the first.
+      frame: the first frame, from PyAV.
       transfer: see `to_sdr`.
       primaries: see `to_sdr`.
     """
@@ -146,11 +146,11 @@ class Mapper:
     self._graph = graph
 
   def map(self, frame: Any, matrix: int) -> Any:
-    """Returns a frame of PyAV in RGB of BT.709, of more than 8 bits.
+    """Converts a frame of PyAV to BT.709 RGB, with more than 8 bits.
 
     Args:
       frame: of PyAV.
-      matrix: from its RGB to its YUV, as frames tell it.
+      matrix: of the frame, from RGB to YUV.
     """
     deep = frame.reformat(format=_DEEP, src_colorspace=matrix, threads=1)
     self._graph.push(deep)

@@ -1,7 +1,7 @@
-"""Frames out of a video file, by PyAV: FFmpeg's demuxers and decoders.
+"""Reads frames from a video file with PyAV (FFmpeg).
 
-A frame's number is its place among the frames of the file in order of time,
-decoded or not: what is damaged moves nothing that comes after it.
+The number of a frame is its position among all frames of the file in temporal
+order, decodable or not, so damage does not shift later frames.
 """
 
 from collections.abc import Generator
@@ -46,15 +46,15 @@ _MISSING_SHARE = 0.02
 
 @dataclasses.dataclass(frozen=True)
 class Facts:
-  """What a file says of its video.
+  """The properties of a video file.
 
   Attributes:
     height: of its first frame as shown, pixels.
     width: of it, pixels.
-    fps: frames a second as stated, 25 where nothing believable is.
-    length: number of frames as the header claims; 0 where it claims nothing.
+    fps: frames a second as stated; 25 if implausible.
+    length: number of frames according to the header; 0 if unknown.
     pixel_aspect: width of a pixel as shown, by its height.
-    turn: how frames are turned to be shown, see `pixels.turned`.
+    turn: display matrix of the frames, see `pixels.turned`.
   """
 
   height: int
@@ -67,12 +67,12 @@ class Facts:
 
 @dataclasses.dataclass(frozen=True)
 class Index:
-  """Where the frames of a file are.
+  """The positions of the frames in a file.
 
   Attributes:
-    stamps: time stamp of each frame, int64, ascending, in the stream's unit.
-    keys: those of the frames at which a decoder can begin, int64, ascending.
-    seconds: from the first to the last.
+    stamps: timestamp of each frame, int64, ascending, in units of the stream.
+    keys: timestamps of the key frames, int64, ascending.
+    seconds: duration from the first to the last.
   """
 
   stamps: np.ndarray
@@ -86,7 +86,7 @@ class Shown:
 
   Attributes:
     index: its number, from 0.
-    seconds: when it is shown, as its file tells; None where it does not.
+    seconds: its timestamp in the file; None if there is none.
     image: RGB uint8 [H, W, 3].
   """
 
@@ -96,29 +96,29 @@ class Shown:
 
 
 class Order:
-  """Numbers frames by the packets that have come before them.
+  """Numbers decoded frames by the packets read before them.
 
-  A decoder gives a frame after it was given all that are shown earlier.
+  A decoder returns a frame only after all earlier ones were fed to it.
 
   Attributes:
     missing: numbers of frames that were not decoded, ascending.
-    is_cut: whether what comes behind them could not be read at all.
+    is_cut: whether nothing after them could be read.
   """
 
   def __init__(self):
-    """Nothing has come yet."""
+    """Starts before the first packet."""
     self._waiting: list[int] = []  # Time stamps of packets, a heap.
     self._next = 0
     self.missing: list[int] = []
     self.is_cut = False
 
   def packet(self, stamp: int | None) -> None:
-    """Takes a packet, with its time stamp."""
+    """Adds a packet, by its timestamp."""
     if stamp is not None:
       heapq.heappush(self._waiting, stamp)
 
   def frame(self, stamp: int | None) -> int:
-    """Returns a frame's number; those passed over are missing."""
+    """Returns the number of a frame; skipped ones are missing."""
     while self._waiting and stamp is not None and self._waiting[0] < stamp:
       heapq.heappop(self._waiting)
       self.missing.append(self._next)
@@ -129,7 +129,7 @@ class Order:
     return self._next - 1
 
   def end(self) -> int:
-    """Returns the number of all frames; what has not come is missing."""
+    """Returns the total number of frames; undelivered ones are missing."""
     count = self._next + len(self._waiting)
     self.missing += range(self._next, count)
     return count
@@ -137,13 +137,13 @@ class Order:
 
 @contextlib.contextmanager
 def opened(path: pathlib.Path) -> Iterator[Any]:
-  """Lends the container and its first stream of pictures.
+  """Yields the container and its first video stream.
 
   Args:
     path: the file.
 
   Raises:
-    SavosError: it can't be read, or holds no video.
+    SavosError: it cannot be read, or has no video.
   """
   with contextlib.ExitStack() as stack:
     try:
@@ -205,10 +205,10 @@ def _decoded(packet) -> Iterator[Any]:
 
 
 def probe(path: pathlib.Path) -> Facts:
-  """Returns what a file says, and the size of its first frame.
+  """Returns the properties of a file, with the size of its first frame.
 
   Raises:
-    SavosError: it can't be read, holds no video, or no frame can be decoded.
+    SavosError: it cannot be read, has no video, or no frame can be decoded.
   """
   with _reading(path) as (container, stream):
     fps = _stated_fps(stream)
@@ -299,10 +299,10 @@ def _index(path: pathlib.Path, size: int, changed: int) -> Index | None:
 
 
 def index(path: pathlib.Path) -> Index | None:
-  """Returns where the frames of a file are.
+  """Returns the index of a file.
 
   Returns:
-    The index; None where frames have no time stamps of their own.
+    The index; None if frames have no timestamps.
 
   Raises:
     SavosError: as `probe`.
@@ -312,7 +312,7 @@ def index(path: pathlib.Path) -> Index | None:
 
 
 def count(path: pathlib.Path) -> int:
-  """Returns how many frames a file has, decodable or not.
+  """Returns the number of frames of a file, decodable or not.
 
   Raises:
     SavosError: as `probe`.
@@ -358,7 +358,7 @@ def _jump(
 
 
 def frames(path: pathlib.Path, facts: Facts, start: int) -> Generator[Shown]:
-  """Yields frame `start` and all after it that can be decoded.
+  """Yields frame `start` and all later ones that can be decoded.
 
   Args:
     path: the file.
@@ -366,8 +366,8 @@ def frames(path: pathlib.Path, facts: Facts, start: int) -> Generator[Shown]:
     start: 0 or more.
 
   Raises:
-    Incomplete: after the last frame: some are missing, from `start` on.
-    SavosError: it can't be read.
+    Incomplete: after the last frame, if any from `start` on are missing.
+    SavosError: it cannot be read.
   """
   found = index(path) if start else None
   converter = pixels.Converter(facts.turn)
@@ -443,7 +443,7 @@ def _check_whole(
 def incomplete(
   path: pathlib.Path, count: int, missing: Sequence[int], cut: str = ''
 ) -> errors.Incomplete:
-  """Returns the error that tells which frames are missing.
+  """Returns the error that lists the missing frames.
 
   Args:
     path: the file.

@@ -1,7 +1,7 @@
-"""Videos written so that other programs play them; whole or not at all.
+"""Writes videos that other programs can play, atomically.
 
-By PyAV: OpenCV's wheels encode no H.264, know no alpha channel, and their VP9
-takes twenty times as long.
+Uses PyAV, because OpenCV's wheels cannot encode H.264 or alpha channels, and
+their VP9 is twenty times slower.
 """
 
 from collections.abc import Iterable
@@ -41,14 +41,14 @@ class Format:
   Attributes:
     encoder: FFmpeg's name.
     options: of the encoder.
-    pixels: FFmpeg's name of what is encoded.
+    pixels: FFmpeg's name of the pixel format.
     muxer: options of the container.
-    unit: time stamps a second.
-    delay: by how many frames decoding runs ahead of showing.
+    unit: timestamps a second.
+    delay: number of frames by which decoding precedes display.
     alpha: whether frames are RGBA.
     even: whether sides must be even.
-    tells_aspect: whether pixels may be other than square.
-    sounds: what the container holds and its players play.
+    tells_aspect: whether it can store a pixel aspect ratio.
+    sounds: the audio that the container and its players support.
   """
 
   encoder: str
@@ -131,14 +131,14 @@ def _format(path: str | os.PathLike) -> Format:
 
 
 def check(path: str | os.PathLike, fps: float) -> None:
-  """Refuses a name or a rate, before any frame is made.
+  """Checks a name and a rate before any frame is made.
 
   Args:
     path: named .mp4, .mov or .webm.
     fps: frames a second, above 0, at most 1000.
 
   Raises:
-    SavosError: another name or rate.
+    SavosError: the name or rate is not supported.
   """
   suffix = pathlib.Path(path).suffix
   if suffix.lower() not in FORMATS:
@@ -173,8 +173,8 @@ class VideoWriter:
     with VideoWriter('out.mp4', fps=25) as writer:
       writer.write(frame)
 
-  The file appears when the block ends, and not at all when it raises. Colours
-  are those of BT.709, of limited range, and tagged so.
+  The file appears when the block ends, and not at all if it raises. Colours are
+  BT.709 with limited range, and tagged as such.
 
   Attributes:
     path: the file.
@@ -190,14 +190,14 @@ class VideoWriter:
     """Checks the name and the rate; nothing is written yet.
 
     Args:
-      path: named .mp4 (H.264), .mov (ProRes 4444) or .webm (VP9); the folder
-        is made if need be.
+      path: named .mp4 (H.264), .mov (ProRes 4444) or .webm (VP9); its folder is
+        created if necessary.
       fps: frames a second, above 0, at most 1000.
-      pixel_aspect: width of a pixel as shown, by its height. WebM, which can't
-        tell it here, gets frames of other width.
+      pixel_aspect: displayed width of a pixel by its height. WebM, which cannot
+        store it here, gets frames of another width.
 
     Raises:
-      SavosError: another name or rate.
+      SavosError: the name or rate is not supported.
     """
     check(path, fps)
     self.path = pathlib.Path(path)
@@ -220,16 +220,15 @@ class VideoWriter:
     """Appends a frame.
 
     Args:
-      frame: RGB uint8 [H, W, 3], with alpha channel, not premultiplied, in a
-        .mov or .webm: RGBA [H, W, 4]. All of one size; an odd side grows by a
-        pixel in an .mp4.
-      seconds: when it is shown, 0 or more, and later than the one before it;
-        None, or not later, or by more than an hour: as the rate says.
+      frame: RGB uint8 [H, W, 3] or, in a .mov or .webm, RGBA [H, W, 4], not
+        premultiplied. All of one size; in an .mp4 an odd side grows by a pixel.
+      seconds: its timestamp, 0 or more and later than the previous one. If
+        None, not later, or more than an hour later, the rate determines it.
 
     Raises:
-      SavosError: the file can't be written.
-      ValueError: a frame of another size than the first, or of other channels
-        than the format's.
+      SavosError: the file cannot be written.
+      ValueError: the frame differs in size from the first, or in channels from
+        the format.
     """
     if self._shape is None:
       self._shape = frame.shape
@@ -313,7 +312,7 @@ class VideoWriter:
 def write_video(
   path: str | os.PathLike, frames: Iterable[np.ndarray], fps: float
 ) -> None:
-  """Writes a video, atomically; makes the folder if needed.
+  """Writes a video atomically, creating its folder if necessary.
 
   Args:
     path: the file, named .mp4, .mov or .webm.
@@ -321,8 +320,8 @@ def write_video(
     fps: frames a second.
 
   Raises:
-    SavosError: the file can't be written.
-    ValueError: no frame, or a frame of another size than the first.
+    SavosError: the file cannot be written.
+    ValueError: there is no frame, or one differs in size from the first.
   """
   with VideoWriter(path, fps) as writer:
     for frame in frames:
@@ -401,21 +400,21 @@ def join(
   fps: float,
   sound: pathlib.Path | None = None,
 ) -> None:
-  """Joins videos one behind the other, without encoding again, atomically.
+  """Concatenates videos without re-encoding, atomically.
 
-  Each keeps its times; where they don't follow on those of the part before,
-  the rate says when it begins. Sound goes along: what the file holds of it
-  while the frames are shown, by the same clock.
+  Each keeps its timestamps; where these do not follow those of the previous
+  part, the rate determines its start. Sound is the part of the file's sound
+  that belongs to the frames, on the same clock.
 
   Args:
     parts: of `VideoWriter`, at least one, all of one size and kind.
-    path: the file, named as they are.
-    fps: frames a second, as each was written.
-    sound: the video whose sound it gets; sound that can't be had is left out,
-      and told.
+    path: the file, with the same suffix.
+    fps: frames a second of the parts.
+    sound: the video to take the sound from; sound that cannot be carried over
+      is left out with a warning.
 
   Raises:
-    SavosError: the file can't be written.
+    SavosError: the file cannot be written.
   """
   with files.replacing(path) as partial:
     try:
