@@ -28,7 +28,9 @@ def _folders() -> list[pathlib.Path]:
   return [
     folder
     for folder in found
-    if _modules(folder) and folder != tools and tools not in folder.parents
+    if (folder / '__init__.py').exists()
+    and _modules(folder)
+    and tools not in (folder, *folder.parents)
   ]
 
 
