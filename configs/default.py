@@ -288,8 +288,8 @@ def get_config() -> config_dict.ConfigDict:
   # --- Evaluation on data.val_split. ----------------------------------------
   config.eval = evaluation = config_dict.ConfigDict()
   # File of tools.export_checkpoint, or the workdir of another training, either
-  # of which sets the architecture; 'default': the shipped network; '': this
-  # workdir.
+  # of which sets the architecture; or a folder of tools.export --format=onnx,
+  # which ONNX Runtime runs. 'default': the shipped network; '': this workdir.
   evaluation.checkpoint = ''
   evaluation.checkpoint_step = -1  # Of a workdir; -1: the newest.
   # Evaluate the checkpoint that validated best instead of the newest.

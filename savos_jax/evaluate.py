@@ -4,6 +4,7 @@ import contextlib
 import dataclasses
 import logging
 import pathlib
+from typing import Any
 
 import jax
 from ml_collections import config_dict
@@ -21,10 +22,12 @@ from savos_jax.evaluation import protocol
 from savos_jax.evaluation import results_folder
 from savos_jax.evaluation import tables
 from savos_jax.foundation import distributed
+from savos_jax.foundation import errors
 from savos_jax.foundation import files
 from savos_jax.foundation import memory
 from savos_jax.foundation import provenance
 from savos_jax.inference import tracker as tracker_lib
+from savos_jax.inference import with_onnx
 from savos_jax.models import savos
 from savos_jax.pictures import overlay
 from savos_jax.report import html_report
@@ -39,9 +42,30 @@ logger = logging.getLogger(__name__)
 _LOGGED_STRIPS = 6  # Enough to look at; all are in results/strips.
 
 
-def _restore(config, workdir: pathlib.Path) -> network.Trained:
+@dataclasses.dataclass(frozen=True)
+class _Evaluated:
+  """A network that is evaluated.
+
+  Attributes:
+    model: what `tracker.Tracker` takes.
+    params: what it takes besides.
+    checksum: of the parameters.
+    step: of the training.
+    averaged: whether the parameters are the averaged ones.
+  """
+
+  model: Any
+  params: Any
+  checksum: str
+  step: int
+  averaged: bool
+
+
+def _restore(config, workdir: pathlib.Path) -> _Evaluated:
   """Returns the network that the configuration names, workdir's by default."""
   path, step = config.eval.checkpoint or workdir, config.eval.checkpoint_step
+  if with_onnx.is_exported(path):
+    return _exported(config, path)
   trained = network.load(
     path,
     None if step < 0 else step,
@@ -55,15 +79,36 @@ def _restore(config, workdir: pathlib.Path) -> network.Trained:
     trained.step,
     ', averaged weights' if trained.averaged else '',
   )
-  return dataclasses.replace(trained, model=savos.SAVOS(used))
+  return _Evaluated(
+    savos.SAVOS(used),
+    trained.params,
+    fingerprints.fingerprint(trained.params),
+    trained.step,
+    trained.averaged,
+  )
 
 
-def _learner(config, trained: network.Trained) -> learning.Learner | None:
+def _exported(config, path) -> _Evaluated:
+  """Returns an exported network, which ONNX Runtime runs."""
+  found = with_onnx.read(path)
+  if settings.online_config(config).steps:
+    raise errors.SavosError(
+      f'config.online.steps is {config.online.steps}, and {path} an exported '
+      'network, which cannot learn.\n  Expected 0, or a file of '
+      'savos_jax.tools.export_checkpoint.'
+    )
+  logger.info('evaluating %s, step %d, by ONNX Runtime', path, found.step)
+  return _Evaluated(
+    with_onnx.Onnx(found), None, found.checksum, found.step, found.averaged
+  )
+
+
+def _learner(config, evaluated: _Evaluated) -> learning.Learner | None:
   """Returns what teaches the network, if it is to learn."""
   how = settings.online_config(config)
   if not how.steps:
     return None
-  return learning.Learner(trained.model, how, config.seed)
+  return learning.Learner(evaluated.model, how, config.seed)
 
 
 def _films(config, video, results: pathlib.Path) -> tuple[sinks.Sink, ...]:
@@ -174,12 +219,12 @@ def evaluate(
   described = (
     opening.sequence_attributes(config), opening.object_categories(config),
   )  # fmt: skip
-  trained = _restore(config, workdir)
+  evaluated = _restore(config, workdir)
   results = workdir / 'results'
-  learner = _learner(config, trained)
+  learner = _learner(config, evaluated)
   trackers = [
     tracker_lib.Tracker(
-      trained.model, trained.params, inference, learner=learner
+      evaluated.model, evaluated.params, inference, learner=learner
     )
     for _ in range(min(config.eval.videos, len(videos)))
   ]
@@ -195,28 +240,28 @@ def evaluate(
     distributed.wait_for_all('segmented')
     if not distributed.is_first():
       return None
-    return _score(config, workdir, videos, trained, *described)
+    return _score(config, workdir, videos, evaluated, *described)
 
 
-def _write_run(config, results: pathlib.Path, trained, baselines) -> None:
+def _write_run(config, results: pathlib.Path, evaluated, baselines) -> None:
   facts = {
     'revision': provenance.revision(),
     'device': provenance.device(),
     'checkpoint': str(config.eval.checkpoint or results.parent),
-    'weights': fingerprints.fingerprint(trained.params),
-    'step': trained.step,
-    'averaged': trained.averaged,
+    'weights': evaluated.checksum,
+    'step': evaluated.step,
+    'averaged': evaluated.averaged,
   }
   results_folder.write_run(results, config.to_dict(), facts, baselines)
 
 
 def _score(
-  config, workdir: pathlib.Path, videos, trained, attributes, kinds
+  config, workdir: pathlib.Path, videos, evaluated, attributes, kinds
 ) -> protocol.Scores | None:
   """Scores the masks and writes the report."""
   results, split = workdir / 'results', config.data.val_split
   if not any(map(protocol.scored_frames, videos)):
-    _write_run(config, results, trained, {})
+    _write_run(config, results, evaluated, {})
     if config.eval.strips:
       _write_strips(videos, results)
     reasons = '; '.join(protocol.unscored(videos))
@@ -230,9 +275,9 @@ def _score(
   divided = categories.divide(scores, kinds)
   tables.write_json(results / 'scores.json', scores, attributes, divided)
   tables.write_csv(results, scores, split)
-  _write_run(config, results, trained, baselines)
+  _write_run(config, results, evaluated, baselines)
   strips = _write_strips(videos, results) if config.eval.strips else {}
-  _log_scores(workdir, trained.step, scores, strips)
+  _log_scores(workdir, evaluated.step, scores, strips)
   if config.eval.report:
     html_report.write(
       results / 'report.html', results_folder.load(results), videos

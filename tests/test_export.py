@@ -1,12 +1,17 @@
 """The program that exports a network."""
 
+import collections
 import json
 import warnings
 
 import jax
+import onnx
 import pytest
 
+from configs import default
+from savos_jax import evaluate
 from savos_jax import network
+from savos_jax.foundation import errors
 from savos_jax.tools import export
 from tests import tiny_resnets
 
@@ -136,3 +141,43 @@ def test_stablehlo_that_can_not_be_is_said_first(
     )
   assert said in capsys.readouterr().err
   assert not out.exists()
+
+
+def test_int8(davis_folder, tmp_path, capsys):
+  checkpoint = written(tmp_path / 'savos.safetensors')
+  out = tmp_path / 'out'
+  call = [f'--checkpoint={checkpoint}', f'--out={out}']
+  export.main(call)
+  call.append('--dtype=int8')
+  with pytest.raises(SystemExit):
+    export.main(call)
+  assert '--calibrate is missing' in capsys.readouterr().err
+  export.main([*call, f'--calibrate={davis_folder(splits={"train": 2})}'])
+  assert 'largest difference' in capsys.readouterr().out
+  # Those of the export before are not left.
+  assert not (out / 'weights.safetensors').exists()
+  nodes = onnx.load(out / 'step.onnx').graph.node
+  kinds = collections.Counter(node.op_type for node in nodes)
+  assert kinds['QuantizeLinear'] >= kinds['Conv'] - 2 > 10
+  with pytest.raises(SystemExit):
+    export.main([*call, '--format=stablehlo'])
+
+
+def test_an_exported_network_is_evaluated(davis_folder, tmp_path):
+  root, out = davis_folder(splits={'val': 1}), tmp_path / 'out'
+  checkpoint = written(tmp_path / 'savos.safetensors')
+  export.main([f'--checkpoint={checkpoint}', f'--out={out}'])
+  config = default.get_config()
+  config.data.root, config.data.val_split = str(root), 'val'
+  config.eval.strips = config.eval.report = False
+  scores = []
+  for path in (checkpoint, out):
+    config.eval.checkpoint = str(path)
+    found = evaluate.evaluate(config, tmp_path / path.stem)
+    scores.append(found.j.mean)
+    told = json.loads((tmp_path / path.stem / 'results/run.json').read_text())
+    assert told['step'] == 7
+  assert scores[0] == pytest.approx(scores[1], abs=0.01)
+  config.online.steps = 3
+  with pytest.raises(errors.SavosError, match='cannot learn'):
+    evaluate.evaluate(config, tmp_path / 'other')

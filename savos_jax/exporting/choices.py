@@ -15,6 +15,8 @@ class Choices:
     dtype: of the weights in their file: 'float32', 'float16' or 'int8'.
     objects: how many are segmented at once; None: any number.
     size: height and width in pixels; None: any.
+    calibration: the folder of DAVIS, of which frames tell what enters each
+      convolution; for 'int8'.
     npm: folder of npm's archives for a page; None: they are fetched.
   """
 
@@ -22,6 +24,7 @@ class Choices:
   objects: int | None = None
   size: tuple[int, int] | None = None
   npm: pathlib.Path | None = None
+  calibration: pathlib.Path | None = None
 
 
 def check_multiples(size: tuple[int, int] | None) -> None:

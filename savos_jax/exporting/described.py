@@ -36,6 +36,15 @@ def check(trained: network_lib.Trained, choices: choices_lib.Choices) -> None:
     )
 
 
+def config(trained: network_lib.Trained) -> options.InferenceConfig:
+  """Returns how the network is used: as it was evaluated."""
+  evaluated = trained.config.get('eval', {})
+  plain = options.InferenceConfig()
+  known = {name: evaluated[name] for name in vars(plain) if name in evaluated}
+  known['scales'] = tuple(known.get('scales', plain.scales))
+  return options.InferenceConfig(**known)
+
+
 def arrays(structs: Mapping[str, Any]) -> dict[str, Any]:
   """Returns shapes, in which sizes may be symbols, and dtypes by name."""
   return {
@@ -80,7 +89,7 @@ def network(
   """
   known = {field.name for field in dataclasses.fields(options.InferenceConfig)}
   evaluated = trained.config.get('eval', {})
-  config = trained.model.config
+  model = trained.model.config
   return {
     'format': kind,
     **more,
@@ -91,11 +100,12 @@ def network(
       'colours': 'RGB',
       'range': [0, 1],
       'multiple': savos_config.SIZE_MULTIPLE,
-      'mean': list(config.rgb_mean),
-      'std': list(config.rgb_std),
+      'mean': list(model.rgb_mean),
+      'std': list(model.rgb_std),
     },
     'inference': {k: v for k, v in evaluated.items() if k in known},
     'step': trained.step,
+    'averaged': trained.averaged,
     'checksum': fingerprints.fingerprint(trained.params),
     'licence': _LICENCE,
   }

@@ -14,6 +14,7 @@ from collections.abc import Mapping
 import json
 import pathlib
 import struct
+import tempfile
 from typing import Any
 
 import jax
@@ -26,14 +27,15 @@ from savos_jax.exporting import described
 from savos_jax.exporting import functions
 from savos_jax.exporting import onnx_graph
 from savos_jax.exporting import parity
+from savos_jax.exporting import quantised
+from savos_jax.foundation import errors
+from savos_jax.foundation import extras
 from savos_jax.foundation import files
 from savos_jax.inference import with_onnx
 from savos_jax.models import savos
 from savos_jax.models import savos_config
 
 WEIGHTS = 'weights.safetensors'
-check = described.check
-DTYPES = ('float32', 'float16')
 FILES = (described.FILE, 'reference.onnx', 'step.onnx', WEIGHTS)
 _DTYPES = {'F32': np.float32, 'F16': np.float16}
 
@@ -85,6 +87,28 @@ def _graphs(
   }
 
 
+def check(trained: network.Trained, choices: choices_lib.Choices) -> None:
+  """Refuses what can't be exported.
+
+  Raises:
+    SavosError: as `described.check`; or the frames for 8 bits are missing.
+  """
+  described.check(trained, choices)
+  if choices.dtype == 'int8':
+    if choices.calibration is None:
+      raise errors.SavosError(
+        '--dtype=int8 needs frames, to see what enters the convolutions, and '
+        '--calibrate is missing.\n  Expected the folder of DAVIS.'
+      )
+    if choices.size or choices.objects:
+      raise errors.SavosError(
+        '--dtype=int8 with --size or --objects.\n  Expected any: the frames '
+        'that it is calibrated with are of several sizes.'
+      )
+    quantised.chosen(choices.calibration)
+    extras.require('onnxruntime', 'export', '--dtype=int8')
+
+
 def write(
   out: pathlib.Path, trained: network.Trained, choices: choices_lib.Choices
 ) -> None:
@@ -99,8 +123,24 @@ def write(
     SavosError: a value is beyond float16, or the disk is full.
   """
   out.mkdir(parents=True, exist_ok=True)
+  if choices.dtype == 'int8':
+    _write_quantised(out, trained, choices)
+    return
   network.write(out / WEIGHTS, trained, choices.dtype)
   _write_graphs(out, trained, WEIGHTS, choices.objects, choices.size)
+
+
+def _write_quantised(out, trained, choices) -> None:
+  config = described.config(trained)
+  with tempfile.TemporaryDirectory() as folder:
+    plain = pathlib.Path(folder)
+    write(plain, trained, choices_lib.Choices())
+    noted = quantised.seen(
+      with_onnx.read(plain), config, quantised.chosen(choices.calibration)
+    )
+  for name, model in folded(trained).items():
+    quantised.write(model, noted[name], out / f'{name}.onnx')
+  _describe(out, trained, None, None, weights='inside')
 
 
 def measure(
@@ -126,13 +166,17 @@ def _write_graphs(out, trained, weights, count, size) -> None:
     with files.replacing(out / f'{name}.onnx') as partial:
       partial.write_bytes(model.SerializeToString(deterministic=True))
     onnx.checker.check_model(out / f'{name}.onnx', full_check=True)
+  _describe(out, trained, count, size, weights)
+
+
+def _describe(out, trained, count, size, weights: str) -> None:
   inputs = functions.inputs(trained.model, *sizes(count, size))
   told = described.network(
     with_onnx.FORMAT,
     trained,
     {
       name: described.function(f'{name}.onnx', inputs[name], trained)
-      for name in graphs
+      for name in functions.FUNCTIONS
     },
     weights=weights,
   )
@@ -140,9 +184,7 @@ def _write_graphs(out, trained, weights, count, size) -> None:
     partial.write_text(json.dumps(told, indent=2) + '\n', 'utf-8')
 
 
-def folded(
-  trained: network.Trained,
-) -> dict[str, onnx.ModelProto]:
+def folded(trained: network.Trained) -> dict[str, onnx.ModelProto]:
   """Returns the graphs with float32 weights inside, for tools that need it."""
   flat = functions.flat(trained.params)
   params = {name: np.asarray(array) for name, array in flat.items()}

@@ -37,12 +37,10 @@ from savos_jax.foundation import files
 from savos_jax.inference import aggregation
 from savos_jax.inference import compiled
 from savos_jax.inference import geometry as geometry_lib
-from savos_jax.inference import options
 from savos_jax.models import forms
 from savos_jax.models import savos_config
 
 FORMAT = 'savos_jax.stablehlo'
-DTYPES = ('float32', 'float16')
 PLATFORMS = ('cpu', 'cuda', 'tpu')
 WEIGHTS = 'weights.safetensors'
 _NAMES = ('reference', 'step')
@@ -52,15 +50,6 @@ FILES = (
 )  # fmt: skip
 
 
-def _config(trained: network.Trained) -> options.InferenceConfig:
-  """Returns how the network is used: as it was evaluated."""
-  evaluated = trained.config.get('eval', {})
-  config = options.InferenceConfig()
-  known = {name: evaluated[name] for name in vars(config) if name in evaluated}
-  known['scales'] = tuple(known.get('scales', config.scales))
-  return options.InferenceConfig(**known)
-
-
 def check(trained: network.Trained, choices: choices_lib.Choices) -> None:
   """Refuses what can't be exported.
 
@@ -68,7 +57,7 @@ def check(trained: network.Trained, choices: choices_lib.Choices) -> None:
     SavosError: no size, which the windows or views of this network need; or no
       number of objects where frames are remembered.
   """
-  config = _config(trained)
+  config = described.config(trained)
   if choices.size is None and (config.zoom or config.scales != (1.0,)):
     raise errors.SavosError(
       'this network sees windows with the proportions of the frame, or several '
@@ -215,7 +204,7 @@ def write(
     SavosError: a value is beyond float16, or the disk is full.
   """
   out.mkdir(parents=True, exist_ok=True)
-  config = _config(trained)
+  config = described.config(trained)
   geometry = _geometry(config, choices)
   network.write(out / WEIGHTS, trained, choices.dtype)
   dtype = jnp.dtype(choices.dtype)
@@ -264,7 +253,7 @@ def measure(
   out: pathlib.Path, trained: network.Trained, choices: choices_lib.Choices
 ) -> parity.Parity:
   """Runs what was written, beside what the tracker compiles."""
-  config = _config(trained)
+  config = described.config(trained)
   geometry = _geometry(config, choices)
   shape = choices.size or parity.SIZE
   geometry = geometry_lib.of(shape, config)

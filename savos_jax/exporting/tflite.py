@@ -27,7 +27,6 @@ from savos_jax.foundation import extras
 from savos_jax.foundation import files
 
 FORMAT = 'savos_jax.tflite'
-DTYPES = ('float32', 'float16')
 FILES = (described.FILE, 'reference.tflite', 'step.tflite')
 
 

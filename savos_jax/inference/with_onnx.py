@@ -47,6 +47,8 @@ class Exported:
     mean: colour of what pads a frame, RGB in [0, 1].
     size: height and width of what the network sees; None: any.
     objects: how many it takes at once; None: any number.
+    step: of the training.
+    averaged: whether the parameters are the averaged ones.
   """
 
   folder: pathlib.Path
@@ -55,6 +57,13 @@ class Exported:
   mean: tuple[float, ...]
   size: tuple[int, int] | None
   objects: int | None
+  step: int
+  averaged: bool
+
+
+def is_exported(path: str | os.PathLike) -> bool:
+  """Whether there is the folder of an exported network."""
+  return (pathlib.Path(path) / DESCRIPTION).is_file()
 
 
 def read(folder: str | os.PathLike) -> Exported:
@@ -79,6 +88,8 @@ def read(folder: str | os.PathLike) -> Exported:
       tuple(float(value) for value in told['frame']['mean']),
       (size[0], size[1]) if fixed else None,
       count if isinstance(count, int) else None,
+      int(told['step']),
+      bool(told['averaged']),
     )
   except (KeyError, TypeError, ValueError, IndexError) as error:
     raise errors.SavosError(

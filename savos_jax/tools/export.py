@@ -92,10 +92,18 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
   )
   add(
     '--dtype',
-    choices=('float32', 'float16'),
+    choices=('float32', 'float16', 'int8'),
     default='float32',
     help='of the weights in their file; float16 halves it, and what computes '
-    'is float32 again; default: float32',
+    'is float32 again; int8 (onnx) computes in 8 bits, and needs --calibrate; '
+    'default: float32',
+  )
+  add(
+    '--calibrate',
+    type=command.path,
+    metavar='DAVIS',
+    help='for int8: frames of the train split of this folder tell what enters '
+    'each convolution',
   )
   add(
     '--npm',
@@ -104,7 +112,10 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     help='for a page without the net: the folder in which "npm pack" put the '
     'libraries that it needs; default: they are fetched from npm, and kept',
   )
-  return parser.parse_args(argv)
+  arguments = parser.parse_args(argv)
+  if arguments.dtype == 'int8' and arguments.format != 'onnx':
+    parser.error('--dtype=int8 is of ONNX. Expected --format=onnx with it')
+  return arguments
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -122,15 +133,23 @@ def run(arguments: argparse.Namespace) -> None:
   )
   trained = network.load(arguments.checkpoint)
   chosen = choices.Choices(
-    arguments.dtype, arguments.objects, arguments.size, arguments.npm
+    arguments.dtype,
+    arguments.objects,
+    arguments.size,
+    arguments.npm,
+    arguments.calibrate,
   )
   module.check(trained, chosen)
-  with files.claimed(arguments.out, [arguments.checkpoint]) as manifest:
+  inputs = filter(None, (arguments.checkpoint, arguments.calibrate))
+  with files.claimed(arguments.out, inputs) as manifest:
     manifest.check(arguments.out / name for name in module.FILES)
+    manifest.clear()  # What this export has not.
     module.write(arguments.out, trained, chosen)
   sizes: dict[pathlib.Path, int] = {}
   for name in module.FILES:  # Those in a folder together.
     path = arguments.out / pathlib.Path(name).parts[0]
+    if not path.exists():  # Weights that are inside the graphs.
+      continue
     size = (arguments.out / name).stat().st_size
     sizes[path] = sizes.get(path, 0) + size
   for path, size in sizes.items():

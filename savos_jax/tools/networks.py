@@ -4,7 +4,6 @@ import argparse
 from collections.abc import Iterable
 import dataclasses
 import importlib.util
-import os
 import pathlib
 from typing import Any
 
@@ -61,7 +60,7 @@ def _runtime(arguments, videos) -> str:
   """Returns which runtime is asked for, or is the better one."""
   if arguments.runtime != 'auto':
     return arguments.runtime
-  if _is_exported(arguments.checkpoint):
+  if with_onnx.is_exported(arguments.checkpoint):
     return 'onnx'
   if str(arguments.checkpoint) != checkpoints.DEFAULT:
     return 'jax'
@@ -83,16 +82,11 @@ def _needs_jax(arguments) -> bool:
   )
 
 
-def _is_exported(checkpoint: str | os.PathLike) -> bool:
-  path = pathlib.Path(checkpoint)
-  return (path / with_onnx.DESCRIPTION).is_file()
-
-
 def _exported(arguments) -> Network:
   folder = pathlib.Path(arguments.checkpoint)
   if str(arguments.checkpoint) == checkpoints.DEFAULT:
     folder = checkpoints.find(arguments.checkpoint).parent
-  elif folder.exists() and not _is_exported(folder):
+  elif folder.exists() and not with_onnx.is_exported(folder):
     raise errors.SavosError(
       f'{folder}: holds no {with_onnx.DESCRIPTION}, so ONNX Runtime cannot run '
       'it.\n  Expected a folder of savos_jax.tools.export: export this '
@@ -105,7 +99,7 @@ def _exported(arguments) -> Network:
 
 
 def _trained(arguments) -> Network:
-  if _is_exported(arguments.checkpoint):
+  if with_onnx.is_exported(arguments.checkpoint):
     raise errors.SavosError(
       f'{arguments.checkpoint}: is an exported network.\n  Expected '
       '--runtime=onnx; JAX runs files of savos_jax.tools.export_checkpoint and '
