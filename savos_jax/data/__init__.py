@@ -1,1 +1,1 @@
-"""Training examples: sampling, augmentation, loaders. No jax but in scenes/."""
+"""Training examples: sampling, augmentation, loaders. Only scenes/ uses JAX."""

@@ -1,14 +1,14 @@
-"""Inpainted backgrounds, made once and kept in a folder.
+"""Inpainted backgrounds, computed once and kept in a folder.
 
-A background is found by the content of all that it is made from: the frame,
-the labels, the objects that are removed and the settings. So what is found is
-never out of date, whatever happened to the data set in the meantime, and two
-data sets that share frames share backgrounds. Damaged files are made again,
-if they are of this program: each subfolder has a manifest (`manifests`), and a
-file of our name that it does not know is refused.
+A background's key is a hash of everything it depends on: the frame, the labels,
+the objects to remove and the settings. A cached background is therefore never
+stale, whatever happens to the data set, and data sets that share frames share
+backgrounds. A damaged file is recomputed if this program wrote it: each
+subfolder has a manifest (`manifests`), and a file with a name of ours that the
+manifest does not list is refused.
 
-A file holds only what differs from the frame: a checksum, the corner of the
-box that changed, and the box as PNG.
+A file stores only the difference from the frame: a checksum, the corner of the
+changed box, and the box as PNG.
 """
 
 from collections.abc import Iterable
@@ -37,7 +37,7 @@ from savos_jax.foundation import threads
 
 logger = logging.getLogger(__name__)
 
-# Of the files' layout: files of another layout are not found.
+# Version of the file layout: files with another layout are not found.
 _LAYOUT = 1
 _NAME_BYTES = 20
 _CHECKSUM_BYTES = 16
@@ -46,11 +46,11 @@ _PNG_LEVEL = 3  # Higher ones take several times as long for some per cent.
 
 
 class Task(Protocol):
-  """A frame whose backgrounds are wanted."""
+  """A frame that needs backgrounds."""
 
   @property
   def name(self) -> str:
-    """Says which it is, for the progress bar."""
+    """Names the frame in the progress bar."""
 
   def load(
     self,
@@ -59,12 +59,12 @@ class Task(Protocol):
 
     Returns:
       The frame, RGB uint8 [H, W, 3]; its labels, uint8 [H, W]; the sets of ids
-      to remove, one a background.
+      to remove, one set per background.
     """
 
 
 def _content(frame: np.ndarray, labels: np.ndarray):
-  """Returns the hash object that has taken in a frame and its labels."""
+  """Returns a hash object updated with a frame and its labels."""
   content = hashlib.blake2b(digest_size=_NAME_BYTES)
   # The shape tells the arrays' bytes apart.
   content.update(repr((_LAYOUT, frame.shape)).encode())
@@ -74,20 +74,20 @@ def _content(frame: np.ndarray, labels: np.ndarray):
 
 
 def _present(labels: np.ndarray, moving: Iterable[int]) -> tuple[int, ...]:
-  """Returns those of the ids that the labels hold, ascending, each once."""
+  """Returns the ids that occur in the labels, ascending and without repeats."""
   ids = sorted({int(i) for i in moving})
   return tuple(i for i in ids if i > 0 and (labels == i).any())
 
 
 def _checksum(name: str, payload: bytes) -> bytes:
-  """Keyed with the name: a whole file of another name is damage, too."""
+  """Hashes a payload, keyed with its name: a renamed file counts as damaged."""
   return hashlib.blake2b(
     payload, digest_size=_CHECKSUM_BYTES, key=bytes.fromhex(name)
   ).digest()
 
 
 def _pack(name: str, frame: np.ndarray, background: np.ndarray) -> bytes:
-  """Returns a file's content: what turns the frame into the background."""
+  """Returns a file's content: the difference between frame and background."""
   changed = (frame != background).any(axis=-1)
   left, top, width, height = cv2.boundingRect(changed.view(np.uint8))
   # PNG has no empty pictures: where nothing changed, a pixel is kept.
@@ -99,17 +99,17 @@ def _pack(name: str, frame: np.ndarray, background: np.ndarray) -> bytes:
 
 
 def _read(path: pathlib.Path) -> bytes | None:
-  """Returns a file's content after the checksum; None if absent or damaged."""
+  """Returns a file's payload after the checksum; None if absent or damaged."""
   try:
     content = path.read_bytes()
   except FileNotFoundError:
     return None
   except OSError as error:
-    logger.info('%s: unreadable (%s), made again', path, error)
+    logger.info('%s: unreadable (%s), recomputed', path, error)
     return None
   checksum, payload = content[:_CHECKSUM_BYTES], content[_CHECKSUM_BYTES:]
   if checksum != _checksum(path.stem, payload):
-    logger.info('%s: damaged, made again', path)
+    logger.info('%s: damaged, recomputed', path)
     return None
   return payload
 
@@ -127,9 +127,9 @@ def _unpack(path, payload: bytes, frame: np.ndarray) -> np.ndarray:
 
 
 def _keep(path: pathlib.Path, content: bytes) -> None:
-  """Writes a file, in place of a damaged one that this program made."""
+  """Writes a file; a damaged one that this program wrote is replaced."""
   try:
-    # An error tells more where the file itself is written.
+    # Writing the file itself gives a better error message.
     with contextlib.suppress(OSError):
       manifests.share(path.parent)
     with files.replacing(path, even_changed=True) as partial:
@@ -143,11 +143,11 @@ def _keep(path: pathlib.Path, content: bytes) -> None:
 class BackgroundCache:
   """A folder of inpainted backgrounds.
 
-  Any number of threads and processes may use one folder at the same time.
+  Any number of threads and processes may use the same folder at once.
 
   Args:
-    folder: made when the first background is kept; may be shared by data sets
-      and settings.
+    folder: created with the first background; data sets and settings may share
+      it.
     config: the settings of `lucid.inpaint`.
   """
 
@@ -163,7 +163,7 @@ class BackgroundCache:
     return self.folder / digits[:2] / f'{digits}.background'
 
   def _make(self, path, frame, labels, moving) -> np.ndarray:
-    """Computes a background and keeps it."""
+    """Computes a background and stores it."""
     background = lucid.inpaint(frame, labels, moving, self._config)
     _keep(path, _pack(path.stem, frame, background))
     return background
@@ -171,19 +171,19 @@ class BackgroundCache:
   def get(
     self, frame: np.ndarray, labels: np.ndarray, moving: Iterable[int]
   ) -> np.ndarray:
-    """Reads a background, or computes and keeps it.
+    """Reads a background, or computes and stores it.
 
     Args:
       frame: RGB uint8 [H, W, 3].
       labels: uint8 [H, W].
-      moving: ids to remove, in any order; absent ones are passed over.
+      moving: ids to remove, in any order; ids that do not occur are ignored.
 
     Returns:
-      What `lucid.inpaint` returns, RGB uint8 [H, W, 3].
+      The result of `lucid.inpaint`, RGB uint8 [H, W, 3].
 
     Raises:
-      SavosError: the folder can't be written, or a damaged file is in the way
-        that this program did not make.
+      SavosError: the folder can't be written to, or a damaged file of that name
+        was not written by this program.
     """
     moving = _present(labels, moving)
     if not moving:
@@ -197,7 +197,7 @@ class BackgroundCache:
   def has(
     self, frame: np.ndarray, labels: np.ndarray, moving: Iterable[int]
   ) -> bool:
-    """Returns whether `get` would only read: the file is there and whole."""
+    """Returns whether the background is cached and intact."""
     moving = _present(labels, moving)
     if not moving:
       return True
@@ -209,20 +209,19 @@ class BackgroundCache:
     labels: np.ndarray,
     subsets: Iterable[Iterable[int]],
   ) -> int:
-    """Computes and keeps those of a frame's backgrounds that are missing.
+    """Computes and stores a frame's missing backgrounds.
 
     Args:
       frame: RGB uint8 [H, W, 3].
       labels: uint8 [H, W].
-      subsets: the ids to remove, one set a background; the next is asked for
-        when the last one is done.
+      subsets: the ids to remove, one set per background; consumed lazily.
 
     Returns:
       How many were computed.
 
     Raises:
-      SavosError: the folder can't be written, or a damaged file is in the way
-        that this program did not make.
+      SavosError: the folder can't be written to, or a damaged file of that name
+        was not written by this program.
     """
     content = _content(frame, labels)
     made = 0
@@ -236,29 +235,29 @@ class BackgroundCache:
 
 
 def _prepare_one(cache, task, stop) -> tuple[str, int]:
-  """Makes a frame's backgrounds until `stop` is set; counts them."""
+  """Computes a frame's backgrounds until `stop` is set; counts them."""
   frame, labels, subsets = task.load()
   wanted = itertools.takewhile(lambda _: not stop.is_set(), subsets)
   return task.name, cache.fill(frame, labels, wanted)
 
 
 def prepare(cache: BackgroundCache, tasks: Sequence[Task], workers: int) -> int:
-  """Makes all backgrounds that are missing, with a progress bar.
+  """Computes all missing backgrounds, with a progress bar.
 
-  Interrupted, it goes on where it stopped when called again. At most `workers`
-  frames are in memory.
+  After an interruption, calling it again continues where it stopped. At most
+  `workers` frames are in memory.
 
   Args:
-    cache: where they are kept.
+    cache: where backgrounds are stored.
     tasks: the frames.
-    workers: threads; decoding and OpenCV release the interpreter's lock.
+    workers: threads; decoding and OpenCV release the GIL.
 
   Returns:
     How many were computed.
 
   Raises:
-    SavosError: from `Task.load`; as `BackgroundCache.fill`. Whatever is
-      raised, the frames after that are not begun.
+    SavosError: from `Task.load` or `BackgroundCache.fill`. After any exception
+      no further frames are started.
   """
   stop = threading.Event()
   made = 0
@@ -268,7 +267,7 @@ def prepare(cache: BackgroundCache, tasks: Sequence[Task], workers: int) -> int:
   pool = futures.ThreadPoolExecutor(workers)
   with bar, threads.one_opencv_thread():
     try:
-      # Tasks are small: what they load lives in the workers alone.
+      # Tasks are small: only the workers hold what they load.
       pending = [pool.submit(_prepare_one, cache, task, stop) for task in tasks]
       for done in futures.as_completed(pending):
         name, count = done.result()
@@ -276,13 +275,13 @@ def prepare(cache: BackgroundCache, tasks: Sequence[Task], workers: int) -> int:
         bar.set_postfix_str(name, refresh=False)
         bar.update()
     finally:
-      # What is under way ends with the background that it is at.
+      # Each running task stops after its current background.
       stop.set()
       pool.shutdown(cancel_futures=True)
   logger.info(
-    'backgrounds of %d frames: %d made, the others were there; in %s',
+    'backgrounds of %d frames in %s: %d computed, the rest cached',
     len(tasks),
-    made,
     cache.folder,
+    made,
   )
   return made

@@ -1,7 +1,7 @@
-"""All training images as one array of pixels, and tables of what is where.
+"""All training images as one array of pixels, with tables that index it.
 
-What `data.scenes` makes examples of: it lies in the memory of the device that
-trains, where any pixel of any image can be taken by its number.
+`data.scenes` makes examples from it. It lives in the memory of the training
+device, where any pixel of any image can be gathered by its index.
 """
 
 from collections.abc import Iterable
@@ -17,9 +17,9 @@ from savos_jax.datasets import training_images
 from savos_jax.foundation import errors
 from savos_jax.foundation import threads
 
-_SMALLEST = 0.002  # Of an image's area: an object below it is background.
+_SMALLEST = 0.002  # Share of an image: smaller objects become background.
 _VOID = 255
-# What can be pasted covers so much of its photo.
+# Objects that can be pasted cover between these shares of their photo.
 _PASTED = (0.02, 0.7)
 # Pixels are numbered in 32 bits.
 _MOST_PIXELS = 2**31 - 1
@@ -32,20 +32,21 @@ class Bank:
   Attributes:
     pixels: uint32 [P], image after image, row after row: red, green << 8, blue
       << 16, label << 24.
-    images: int32 [N, 6]: number of its first pixel; height; width; the first
-      image of its sequence; length of that; group: photos of one folder, or
-      the videos.
+    images: int32 [N, 6]: index of its first pixel; height; width; the first
+      image of its sequence; length of that sequence; group (one per folder of
+      photos, and one for all videos).
     objects: int32 [M, 8]: image; label; top, left, bottom, right of its box,
-      the last two not included; area, pixels; 1 where it touches the border.
-      Those of an image follow each other.
-    first_object: int32 [N], an image's first.
-    object_count: int32 [N].
+      the last two exclusive; area, pixels; 1 if it touches the border. The
+      objects of an image are consecutive.
+    first_object: int32 [N]: index of an image's first object.
+    object_count: int32 [N]: objects in an image.
     image_boxes: int32 [N, 4]: top, left, bottom, right of the box around all
-      objects of an image; the whole image where it has none.
-    video_objects: int32 [...]: those of videos.
-    photo_objects: int32 [...]: those of photos.
-    paste_objects: int32 [...]: those that can be cut out whole, by group.
-    group_paste: int32 [G, 2]: where a group's begin among these; how many.
+      objects of an image; the whole image if it has none.
+    video_objects: int32 [...]: indices of the objects in videos.
+    photo_objects: int32 [...]: indices of the objects in photos.
+    paste_objects: int32 [...]: indices of the objects that can be cut out
+      whole, sorted by group.
+    group_paste: int32 [G, 2]: a group's start in `paste_objects`; its length.
   """
 
   pixels: np.ndarray
@@ -65,7 +66,7 @@ class Bank:
 
 
 def _find_objects(labels: np.ndarray) -> list[tuple[int, ...]]:
-  """Returns label, box, area and whether it touches the border of each."""
+  """Returns each object's label, box, area, and if it touches the border."""
   height, width = labels.shape
   found = []
   areas = np.bincount(labels.ravel(), minlength=256)
@@ -82,7 +83,7 @@ def _find_objects(labels: np.ndarray) -> list[tuple[int, ...]]:
 
 
 def _read(record: sequences.Sequence, index: int, pixels: np.ndarray):
-  """Puts a frame into its place, uint32 [H * W]; returns its objects."""
+  """Writes a frame into `pixels`, uint32 [H * W]; returns its objects."""
   frame, labels = shrinking.shrink(
     record.frame(index), record.labels(index), training_images.BOX
   )
@@ -109,7 +110,7 @@ def build(records: Iterable[sequences.Sequence], workers: int = 2) -> Bank:
 
   Raises:
     SavosError: an image is damaged; there is no object; or there are more
-      pixels than numbers for them.
+      pixels than 32-bit indices.
   """
   records = list(records)
   images, size = _place(records)

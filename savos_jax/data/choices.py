@@ -1,6 +1,6 @@
-"""The choices that make an example: frames, objects, what moves in a dream.
+"""The random choices behind an example: frames, objects, what moves in a dream.
 
-Pure functions; what they draw comes from the generator that they are given.
+Pure functions: all randomness comes from the generator passed in.
 """
 
 import zlib
@@ -11,12 +11,12 @@ from savos_jax.data import lucid
 
 
 def curriculum_limit(full: int, step: int, steps: int) -> int:
-  """Returns how large a distance may be at a step: from 1 to `full`, linearly.
+  """Returns the largest distance at a step: it grows linearly from 1 to `full`.
 
   Args:
     full: the limit at the end, frames.
-    step: since the start of the curriculum.
-    steps: of the curriculum; 0: `full` at once.
+    step: counted from the start of the curriculum.
+    steps: length of the curriculum; 0: `full` from the start.
 
   Returns:
     The limit, frames.
@@ -36,10 +36,10 @@ def draw_times(
 ) -> tuple[int, list[int]]:
   """Draws the target frames of a clip, and the frame of the previous mask.
 
-  The clip goes from the reference forwards or backwards in time: a coin where
-  there is room for all targets on both sides, else the side with more room.
-  Distances are cut to what is left for the targets after them; where even
-  neighbouring frames don't suffice, the last one is repeated.
+  The clip runs from the reference forwards or backwards in time: at random if
+  all targets fit on both sides, else towards the side with more frames.
+  Distances are shortened to leave room for the remaining targets; if even
+  consecutive frames do not fit, the last one is repeated.
 
   Args:
     length: of the video, at least 2 frames.
@@ -48,14 +48,14 @@ def draw_times(
     max_skip: largest distance from the reference to the first target, frames.
     max_gap: largest distance from target to target, and from the previous mask
       to the first target, frames.
-    rng: where the randomness comes from.
+    rng: source of randomness.
 
   Returns:
-    The previous mask's frame index, between reference (included) and first
-    target; T frame indices.
+    The frame index of the previous mask, from the reference (inclusive) up to
+    the first target; T frame indices.
   """
   rooms = {1: length - 1 - reference, -1: reference}
-  # All sides with room for the targets count the same.
+  # Every side with enough room is equally likely.
   enough = min(count, max(rooms.values()))
   directions = [d for d, room in rooms.items() if room >= enough]
   direction = directions[rng.integers(len(directions))]
@@ -83,7 +83,7 @@ def object_areas(labels: np.ndarray) -> np.ndarray:
   """Returns the share of the frame that each id covers, float64 [256].
 
   Args:
-    labels: uint8 [H, W]. The background, id 0, counts 0.
+    labels: uint8 [H, W]. The share of the background, id 0, is given as 0.
   """
   areas = np.bincount(labels.ravel(), minlength=256) / labels.size
   areas[0] = 0.0
@@ -98,10 +98,10 @@ def draw_object(
   Args:
     areas: from `object_areas`.
     min_fraction: smallest share of the frame.
-    rng: where the randomness comes from.
+    rng: source of randomness.
 
   Returns:
-    An id; None where all objects are too small.
+    An id; None if all objects are too small.
   """
   large = np.flatnonzero((areas >= min_fraction) & (areas > 0))
   return int(large[rng.integers(large.size)]) if large.size else None
@@ -112,26 +112,26 @@ def moving_subsets(
 ) -> list[tuple[int, ...]]:
   """Returns the sets of objects that may move in dreams of a frame.
 
-  All non-empty ones of one or two objects. Of more objects, so many at most as
-  are asked for, always the same: each needs an inpainted background.
+  With one or two objects, every non-empty set. With more, at most `count` sets,
+  the same ones each time, because each needs an inpainted background.
 
   Args:
     labels: uint8 [H, W].
-    seed: of the random sets.
-    name: of the frame, so that the sets of frames differ.
-    count: at most so many sets for three objects or more, at least 1.
+    seed: seeds the random sets.
+    name: of the frame, so that different frames get different sets.
+    count: largest number of sets for three or more objects, at least 1.
 
   Returns:
-    Sets of ascending ids, each set once; none for a frame without objects.
+    Distinct sets of ascending ids; none for a frame without objects.
   """
   ids = [int(i) for i in np.flatnonzero(object_areas(labels))]
   if len(ids) <= 2:
     singles: list[tuple[int, ...]] = [(i,) for i in ids]
     return [*singles, tuple(ids)] if len(ids) == 2 else singles
-  # Python's hash() of a string is another one in every process.
+  # Python's hash() of a string differs from process to process.
   rng = np.random.default_rng((seed, zlib.crc32(name.encode())))
   drawn: set[tuple[int, ...]] = set()
-  # Some come twice; of few objects there may be fewer sets than wanted.
+  # Sets repeat; few objects may have fewer distinct sets than `count`.
   for _ in range(4 * count):
     if len(drawn) == count:
       break

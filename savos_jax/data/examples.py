@@ -1,4 +1,4 @@
-"""What an example is made of: frames of a video, or a frame to dream of."""
+"""The source of an example: frames of a video, or one frame to dream from."""
 
 import dataclasses
 
@@ -10,14 +10,14 @@ from savos_jax.datasets import sequences
 
 @dataclasses.dataclass(frozen=True)
 class Clip:
-  """What an example from a video is made of; frames are indices.
+  """The source of an example from a video; frames are indices.
 
   Attributes:
     sequence: the video.
-    reference: the frame that shows what to segment.
+    reference: the frame whose mask says what to segment.
     targets: the T frames to segment.
     previous: the frame of the previous mask.
-    object_id: the foreground.
+    object_id: the object that is the foreground.
   """
 
   sequence: sequences.Sequence
@@ -37,13 +37,13 @@ class Clip:
 
 @dataclasses.dataclass(frozen=True)
 class DreamSource:
-  """What a lucid dream is made of.
+  """The source of a lucid dream.
 
   Attributes:
     sequence: the video or photo.
     frame: index of the frame.
     moving: the objects that are cut out and moved.
-    object_id: the foreground.
+    object_id: the object that is the foreground.
   """
 
   sequence: sequences.Sequence
@@ -62,13 +62,13 @@ class DreamSource:
 
 @dataclasses.dataclass(frozen=True)
 class Still:
-  """A frame to dream of; a `backgrounds.Task`.
+  """A frame to dream from; a `backgrounds.Task`.
 
   Attributes:
     sequence: the video or photo.
     frame: index of the frame.
-    seed: of the moving objects.
-    subsets: how many sets of them, see `choices.moving_subsets`.
+    seed: seeds the choice of moving objects.
+    subsets: largest number of sets, see `choices.moving_subsets`.
   """
 
   sequence: sequences.Sequence
@@ -78,14 +78,14 @@ class Still:
 
   @property
   def name(self) -> str:
-    """Says which frame it is."""
+    """Identifies the frame in messages."""
     return f'{self.sequence.name}/{self.frame}'
 
   def moving(self, labels: np.ndarray) -> list[tuple[int, ...]]:
     """Returns the sets of objects that may move.
 
     Args:
-      labels: of the frame, uint8 [H, W].
+      labels: the frame's labels, uint8 [H, W].
     """
     return choices.moving_subsets(labels, self.seed, self.name, self.subsets)
 

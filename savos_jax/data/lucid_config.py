@@ -16,38 +16,38 @@ _PIXELS = ranges.whole(0, 1000, of='pixels')
 
 @dataclasses.dataclass(frozen=True)
 class LucidConfig:
-  """Ranges of the random choices; +-x stands for a range from -x to x.
+  """Ranges of the random choices; +-x stands for the range from -x to x.
 
-  An object's size is the square root of its bounding box's area.
+  An object's size is the square root of the area of its bounding box.
 
   Attributes:
-    illumination_probability: of a change to the background, and to each frame.
-    illumination_gain: a of x' = a x^b + c, for saturation and value in [0, 1].
+    illumination_probability: of changing the background, and each frame.
+    illumination_gain: a in x' = a x^b + c, for saturation and value in [0, 1].
     illumination_exponent: b.
-    illumination_offset: c is +-this.
-    hole_dilation: radius by which a mask grows before it is filled, pixels.
-    mirror_probability: of a background seen left-right.
-    spline_probability: of a bent object in the reference frame.
-    spline_points: points of the outline that the bending moves.
-    spline: they move by +-this share of the object's size, along each axis.
-    scale: (smallest, largest) factor of an object's size.
+    illumination_offset: c is within +-this.
+    hole_dilation: radius by which a mask is dilated before filling, pixels.
+    mirror_probability: of mirroring the background left to right.
+    spline_probability: of warping an object in the reference frame.
+    spline_points: control points on the outline.
+    spline: they move by +-this share of the object's size along each axis.
+    scale: (smallest, largest) scale factor of an object.
     rotation: of an object, +- degrees.
-    next_shift: from frame to frame an object moves by +-this share of its size.
-    next_spline: from frame to frame the outline's points move by +-this share.
+    next_shift: motion of an object between frames, +- share of its size.
+    next_spline: motion of its control points between frames, +- share.
     camera_rotation: between frames, +- degrees.
     camera_scale: (smallest, largest) factor between frames.
     camera_shift: between frames, +- share of the frame's height and width.
-    turn_probability: of a background that is turned in all frames.
+    turn_probability: of rotating the background in all frames.
     turn: by +- degrees.
-    merge: 'poisson' (colours of a thin band solved for) or 'feather' (mixed
-      along the outline; several times as fast).
+    merge: 'poisson' (solves for the colours of a thin band) or 'feather'
+      (blends along the outline; several times as fast).
     band: radius of the Poisson band, pixels.
     feather: sigma of the softened mask, pixels.
-    mask_spline: the previous mask's outline points move by +-this share.
-    mask_dilation: radius by which the previous mask grows, pixels.
+    mask_spline: motion of the previous mask's control points, +- share.
+    mask_dilation: radius by which the previous mask is dilated, pixels.
 
   Raises:
-    ValueError: a field is out of its range.
+    ValueError: a field is out of range.
   """
 
   illumination_probability: float = ranges.field(0.5, ranges.SHARE)
@@ -77,5 +77,5 @@ class LucidConfig:
   mask_dilation: int = ranges.field(5, _PIXELS)
 
   def __post_init__(self):
-    """Refuses what no dream can be made from."""
+    """Checks every field against its range."""
     ranges.check_fields(self)

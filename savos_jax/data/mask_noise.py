@@ -1,4 +1,4 @@
-"""The ranges of a mask's perturbation."""
+"""The ranges by which a mask is perturbed."""
 
 import dataclasses
 
@@ -10,15 +10,15 @@ class MaskNoise:
   """Ranges of the perturbation.
 
   Attributes:
-    shift: largest displacement, share of the object's size.
-    scale: (smallest, largest) scale about the object's centre.
-    spline: largest displacement of 5 outline points, share of the size.
+    shift: largest displacement, as a share of the object's size.
+    scale: (smallest, largest) scale factor about the object's centre.
+    spline: largest displacement of 5 outline points, as a share of the size.
     dilation: largest erosion or dilation, pixels.
     blur: largest sigma of the soft edge, pixels.
-    drop_probability: of an empty mask, as after losing the object.
+    drop_probability: of an empty mask, as if the object had been lost.
 
   Raises:
-    ValueError: a field is out of its range.
+    ValueError: a field is out of range.
   """
 
   shift: float = ranges.field(0.05, ranges.number(0, 10))
@@ -31,5 +31,5 @@ class MaskNoise:
   drop_probability: float = ranges.field(0.02, ranges.SHARE)
 
   def __post_init__(self):
-    """Refuses what no mask can be made with."""
+    """Checks every field against its range."""
     ranges.check_fields(self)

@@ -1,4 +1,4 @@
-"""Makes a true mask as wrong as a tracker's own previous mask would be."""
+"""Perturbs a true mask to resemble a tracker's own previous prediction."""
 
 import cv2
 import numpy as np
@@ -12,12 +12,12 @@ _OUTLINE_POINTS = 5
 def perturb_mask(
   mask: np.ndarray, noise: mask_noise.MaskNoise, rng: np.random.Generator
 ) -> np.ndarray:
-  """Moves, bends, grows or shrinks and softens a mask.
+  """Shifts, warps, dilates or erodes, and softens a mask.
 
   Args:
-    mask: uint8 [H, W], 0 or 1; may be empty (stays empty).
+    mask: uint8 [H, W], 0 or 1; an empty mask stays empty.
     noise: the ranges.
-    rng: where the randomness comes from.
+    rng: source of randomness.
 
   Returns:
     A soft mask, uint8 [H, W], 0..255 = probability 0..1.
@@ -43,7 +43,7 @@ def perturb_mask(
       cv2.MORPH_ELLIPSE, (2 * abs(radius) + 1,) * 2
     )
     changed = (cv2.dilate if radius > 0 else cv2.erode)(moved, kernel)
-    # An erosion must not swallow a small object whole.
+    # Erosion must not remove a small object altogether.
     moved = changed if changed.any() else moved
 
   soft = moved * np.uint8(255)

@@ -1,7 +1,7 @@
-"""Examples made in parallel, batched, ready before they are asked for.
+"""Examples made in parallel, batched and prefetched.
 
-By tf.data, by threads, or by processes of Grain: the same examples in the same
-order.
+With tf.data, threads or Grain's worker processes; all give the same examples in
+the same order.
 """
 
 from collections.abc import Callable
@@ -15,7 +15,7 @@ from savos_jax.data.loaders import tf as tf_loader
 from savos_jax.data.loaders import threads as threads_loader
 from savos_jax.foundation import errors
 
-# Name -> the function that yields the batches, and the library it needs.
+# Name -> the function that yields batches, and the library that it needs.
 _LOADERS = {
   'tf': (tf_loader.batches, 'tensorflow'),
   'threads': (threads_loader.batches, None),
@@ -25,7 +25,7 @@ LOADERS = ('auto', *_LOADERS)
 
 
 def installed_loaders() -> list[str]:
-  """Returns the loaders that are to be had here, that of 'auto' first."""
+  """Returns the loaders available here, the one that 'auto' picks first."""
   return [
     name
     for name, (_, library) in _LOADERS.items()
@@ -52,37 +52,37 @@ def batches(
   - 1, so starting at a later step gives the batches that an uninterrupted run
   would have seen. Host h has the h-th of host_count equal slices of each.
 
-  Where examples are made OpenCV computes on one thread a call: the workers are
-  what runs in parallel. Close the iterator (`contextlib.closing`) if it is left
-  early: then OpenCV's threads are as they were, and worker processes end.
+  OpenCV uses a single thread per call while examples are made, because the
+  workers already run in parallel. Close the iterator (`contextlib.closing`) if
+  you leave it early: that restores OpenCV's threads and ends worker processes.
 
-  At most workers + prefetch * batch_size / host_count examples are in the
-  making or waiting at any time, beside the batch that was given last; of
-  'grain' never fewer than four a worker.
+  At most workers + prefetch * batch_size / host_count examples are in progress
+  or waiting at any time, besides the batch last yielded; with 'grain', at least
+  four per worker.
 
   Args:
-    make_example: index -> example, as `sampling.Sampler.example`; for 'grain'
-      one that can be pickled.
+    make_example: index -> example, as `sampling.Sampler.example`; picklable for
+      'grain'.
     crop_size: (height, width) of the examples, pixels.
     clip_frames: T, frames to segment in an example.
-    batch_size: examples a batch, of all hosts together.
+    batch_size: examples per batch, over all hosts.
     start_step: the first step.
     stop_step: one past the last.
-    workers: examples made at once, at least 1.
-    prefetch: batches kept ready, at least 1.
+    workers: examples made in parallel, at least 1.
+    prefetch: batches to keep ready, at least 1.
     host_index: which host this is, from 0.
     host_count: number of hosts.
     loader: 'tf' (tf.data), 'threads', 'grain' (processes), or 'auto': 'tf'
-      where TensorFlow is installed, else 'threads'.
+      if TensorFlow is installed, else 'threads'.
 
   Returns:
     An iterator of the examples' arrays with a leading axis of batch_size /
     host_count.
 
   Raises:
-    SavosError: the hosts can't share a batch equally; while iterating, from
-      `make_example`, as it was raised, or the loader's library is not
-      installed.
+    SavosError: a batch can't be divided equally among the hosts. While
+      iterating: whatever `make_example` raised, unchanged, or the loader's
+      library is not installed.
   """
   if batch_size % host_count:
     raise errors.SavosError(
@@ -93,7 +93,7 @@ def batches(
   first = host_index * share
 
   def make(number: int) -> dict[str, np.ndarray]:
-    """Makes an example of this host by its number among them."""
+    """Makes this host's example with the given number."""
     return make_example(number // share * batch_size + first + number % share)
 
   if loader == 'auto':
@@ -110,7 +110,7 @@ def batches(
 
 
 def _shapes(crop_size, clip_frames) -> dict[str, tuple[int, ...]]:
-  """Returns an example's arrays' shapes; all are uint8 but `index`, int64."""
+  """Returns the shapes of an example's arrays: uint8, except `index`, int64."""
   mask, clip = tuple(crop_size), (clip_frames, *crop_size)
   return {
     'index': (),

@@ -1,11 +1,11 @@
-"""What a training example is: a pure function of (seed, index).
+"""A training example as a pure function of (seed, index).
 
-Example `index` is the same whatever was drawn before it, on any host, so a
-resumed run sees exactly the examples that it would have seen.
+Example `index` is the same on any host, whatever was drawn before it, so a
+resumed run sees exactly the examples of an uninterrupted one.
 
-An example is a clip of a video, or a lucid dream of one frame of a video or of
-a photo. Either way: a reference frame with its mask, T frames to segment, and a
-guess at the mask before the first of them.
+An example is a clip of a video, or a lucid dream of a photo or a video frame.
+Either way it has a reference frame with its mask, T frames to segment, and an
+imperfect mask of the frame before the first of them.
 """
 
 from collections.abc import Sequence
@@ -24,10 +24,9 @@ from savos_jax.datasets import sequences
 from savos_jax.foundation import errors
 from savos_jax.foundation import ranges
 
-# How often another frame is drawn before one is accepted in which all objects
-# are small.
+# Draws before a frame is accepted in which all objects are small.
 _FRAME_ATTEMPTS = 20
-# The same for a dream whose reference shows no object; dreams are dear.
+# The same for a dream whose reference shows no object; dreams are expensive.
 _DREAM_ATTEMPTS = 5
 
 _DISTANCE = ranges.whole(1, 10_000, of='frames')
@@ -40,25 +39,27 @@ class SamplingConfig:
 
   Attributes:
     crop_size: (height, width) of an example, pixels.
-    zoom_range: the window is 1/zoom of the largest one of the crop's shape.
-    flip_probability: of a left-right mirror.
+    zoom_range: the window is 1/zoom of the largest one with the crop's aspect
+      ratio.
+    flip_probability: of mirroring left to right.
     clip_frames: T, the frames to segment.
     max_skip: largest distance between reference and first target, frames.
     max_gap: largest distance between targets, frames.
-    curriculum_steps: max_skip and max_gap grow from 1 for that many steps,
-      counted from the first step with clips; 0: they are full at once.
-    min_object_fraction: of the reference frame's area that the object covers.
-    noise: of the previous mask.
+    curriculum_steps: max_skip and max_gap grow from 1 over this many steps,
+      counted from the first step with clips; 0: no curriculum.
+    min_object_fraction: smallest share of the reference frame that the object
+      covers.
+    noise: perturbation of the previous mask.
     dream_fraction: probability that an example is a lucid dream.
-    dream_only_steps: in so many first steps all examples are dreams.
-    stills_fraction: probability that a dream is of a photo, where there are
+    dream_only_steps: all examples are dreams in this many initial steps.
+    stills_fraction: probability that a dream is of a photo, if there are both
       photos and videos.
-    dream_subsets: sets of moving objects in dreams of a frame, at most, where
-      it has more than two objects.
-    lucid: the dreams' ranges.
+    dream_subsets: largest number of sets of moving objects per frame, for
+      frames with more than two objects.
+    lucid: ranges of the dreams.
 
   Raises:
-    ValueError: a field is out of its range.
+    ValueError: a field is out of range.
   """
 
   crop_size: tuple[int, int] = ranges.field(
@@ -87,7 +88,7 @@ class SamplingConfig:
   )
 
   def __post_init__(self):
-    """Refuses what no example can be made from."""
+    """Checks every field against its range."""
     ranges.check_fields(self)
 
   @property
@@ -108,20 +109,19 @@ class Sampler:
     stills: Sequence[sequences.Sequence] = (),
     backgrounds: backgrounds_lib.BackgroundCache | None = None,
   ):
-    """Keeps the records; reads nothing.
+    """Stores the records; reads no files.
 
     Args:
-      videos: of any length; clips are made of those of two frames or more.
+      videos: of any length; clips come from those with at least two frames.
       config: the ranges.
       seed: of every random choice, at least 0.
-      examples_per_step: of all hosts together; says which step an example
-        belongs to.
-      stills: photos, records of one frame each.
-      backgrounds: where inpainted backgrounds are kept; None computes each
-        when it is needed, with the same result.
+      examples_per_step: over all hosts; determines the step of an example.
+      stills: photos, as sequences of one frame each.
+      backgrounds: cache of inpainted backgrounds; None: each is computed when
+        it is needed, with the same result.
 
     Raises:
-      SavosError: nothing to make the examples of.
+      SavosError: there is nothing to make examples from.
     """
     self._clips = [video for video in videos if len(video) > 1]
     self._videos, self._stills = list(videos), list(stills)
@@ -132,18 +132,18 @@ class Sampler:
     if config.dream_fraction < 1 and not self._clips:
       raise errors.SavosError(
         f'none of {len(videos)} training sequences has two annotated frames.\n'
-        '  Expected videos: a clip is a pair of frames or more. From photos '
-        'alone come lucid dreams alone: config.sampling.dream_fraction=1.'
+        '  Expected videos: a clip has at least two frames. To train on photos '
+        'only, use only lucid dreams: config.sampling.dream_fraction=1.'
       )
     if not videos and not stills:
       raise errors.SavosError(
         'nothing to train on: no videos and no photos.\n'
-        '  Expected config.data.root to name videos, or config.data.stills '
-        'folders of photos.'
+        '  Expected videos in config.data.root, or folders of photos in '
+        'config.data.stills.'
       )
 
   def describe(self, index: int) -> examples.Clip | examples.DreamSource:
-    """Returns what example `index` is made of; dreams are dreamt for it."""
+    """Returns the source of example `index`; a dream is made to find out."""
     rng = self._generator(index)
     if self._draw_kind(index, rng) == 'dream':
       return self._draw_dream(rng)[0]
@@ -154,9 +154,9 @@ class Sampler:
     return [str(self.describe(int(index))) for index in indices]
 
   def prepare_backgrounds(self, workers: int) -> None:
-    """Makes the backgrounds of all dreams there may be, those that lack.
+    """Computes all missing backgrounds that any dream may need.
 
-    Does nothing when there are no dreams, or nowhere to keep backgrounds.
+    Does nothing if there are no dreams, or no cache for backgrounds.
 
     Args:
       workers: threads.
@@ -186,10 +186,10 @@ class Sampler:
 
     Returns:
       'index' int64; 'reference_frame' RGB uint8 [H, W, 3] and 'reference_mask'
-      uint8 [H, W] of 0 and 1; 'frames' RGB uint8 [T, H, W, 3] and 'masks' uint8
-      [T, H, W] of 0 and 1; 'guidance', the perturbed mask before the first of
-      them, uint8 [H, W], 0..255 = probability 0..1. The object may be out of
-      sight in any of the T frames: then its mask is all 0.
+      uint8 [H, W], 0 or 1; 'frames' RGB uint8 [T, H, W, 3] and 'masks' uint8
+      [T, H, W], 0 or 1; 'guidance', the perturbed mask of the frame before,
+      uint8 [H, W], 0..255 = probability 0..1. The object may be out of sight
+      in any of the T frames; its mask is then all 0.
 
     Raises:
       SavosError: a file is damaged or malformed.
@@ -224,9 +224,9 @@ class Sampler:
     return 'dream' if is_dream or first_stage else 'clip'
 
   def _draw_frame(self, records, rng):
-    """Draws a frame that shows an object large enough.
+    """Draws a frame that shows a large enough object.
 
-    Where none is found, the frame with the largest object seen is taken.
+    If none is found, takes the frame with the largest object seen.
 
     Returns:
       The record, the frame's index, its labels, the object's id.
@@ -234,7 +234,7 @@ class Sampler:
     largest = 0.0
     for attempt in range(_FRAME_ATTEMPTS):
       record = records[rng.integers(len(records))]
-      # The first frame of each shows an object: better than none at all.
+      # First frames always show an object.
       last = attempt == _FRAME_ATTEMPTS - 1
       frame = 0 if last else int(rng.integers(len(record)))
       labels = record.labels(frame)
@@ -247,13 +247,13 @@ class Sampler:
         best = record, frame, labels, int(areas.argmax())
     if not largest:
       raise errors.SavosError(
-        f'{record.masks[0]}: empty, as were the other {_FRAME_ATTEMPTS - 1} '
-        'training masks looked at.\n  Expected objects: values other than 0.'
+        f'{record.masks[0]}: empty, like the other {_FRAME_ATTEMPTS - 1} '
+        'training masks tried.\n  Expected objects: values other than 0.'
       )
     return best
 
   def _draw_clip(self, index, rng) -> tuple[examples.Clip, np.ndarray]:
-    """Draws frames and object; returns the reference's labels with them."""
+    """Draws frames and an object; returns the reference's labels as well."""
     config = self._config
     video, reference, labels, object_id = self._draw_frame(self._clips, rng)
     step = self._step(index) - config.dream_only_steps
@@ -302,11 +302,11 @@ class Sampler:
     }
 
   def _dream(self, still, labels, moving, rng) -> lucid_lib.Dream:
-    """Dreams of a frame once."""
+    """Makes one dream of a frame."""
     config = self._config
     frame = still.sequence.frame(still.frame)
-    # Before the mirror, as the cache keeps it: what fills a mirrored hole is
-    # not the mirror image of what fills the hole.
+    # Inpaint before mirroring, as the cache does: filling a mirrored hole does
+    # not give the mirror image of the filled hole.
     if self._backgrounds is None:
       background = lucid_lib.inpaint(frame, labels, moving, config.lucid)
     else:
@@ -329,9 +329,9 @@ class Sampler:
     )
 
   def _draw_dream(self, rng) -> tuple[examples.DreamSource, lucid_lib.Dream]:
-    """Dreams until an object large enough is in sight in the reference.
+    """Makes dreams until the reference shows a large enough object.
 
-    Where none is after some attempts, the dream with the largest is taken.
+    After some attempts, takes the dream with the largest one.
     """
     of_still = rng.random() < self._stills_share()
     records = self._stills if of_still else self._videos

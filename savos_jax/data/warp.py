@@ -1,11 +1,11 @@
 """Geometry of images and masks: affine and thin-plate-spline warps.
 
 Points are (x, y) in pixels: (0, 0) is the centre of the top left pixel, x
-goes right, y goes down. A warp comes in one of two forms:
+points right, y down. A warp takes one of two forms:
 
-  matrix  float64 [2, 3], forward: carries input points to output points;
-  map     float32 [H, W, 2], backward: for each output pixel the input point
-          that is sampled there.
+  matrix  float64 [2, 3], forward: maps input points to output points;
+  map     float32 [H, W, 2], backward: for each output pixel, the input point
+          to sample.
 """
 
 import cv2
@@ -18,8 +18,8 @@ _BORDERS = {
 }
 
 # Pixels between the points at which a spline is evaluated; in between it is
-# interpolated, at 1/16 of the cost. Right at a point that moves by 15 % of the
-# distance to the next, that is off by 0.1 pixel; on average by 0.01.
+# interpolated, at 1/16 of the cost. Next to a control point that moves by 15 %
+# of the distance to the next, the error is 0.1 pixel; on average 0.01.
 _STEP = 4
 
 
@@ -29,12 +29,12 @@ def affine_matrix(
   rotation_degrees: float,
   shift: tuple[float, float] | np.ndarray,
 ) -> np.ndarray:
-  """Makes the matrix that scales and turns about a point, then shifts.
+  """Makes the matrix that scales and rotates about a point, then shifts.
 
   Args:
-    center: (x, y), the point that only `shift` moves.
+    center: (x, y), the fixed point of scale and rotation.
     scale: factor, > 0.
-    rotation_degrees: positive turns clockwise on the screen.
+    rotation_degrees: positive is clockwise on the screen.
     shift: (x, y), pixels.
 
   Returns:
@@ -49,7 +49,7 @@ def affine_matrix(
 
 
 def apply(matrix: np.ndarray, points: np.ndarray) -> np.ndarray:
-  """Carries points through a matrix.
+  """Maps points through a matrix.
 
   Args:
     matrix: forward, float64 [2, 3].
@@ -62,7 +62,7 @@ def apply(matrix: np.ndarray, points: np.ndarray) -> np.ndarray:
 
 
 def _kernel(points: np.ndarray, centers: np.ndarray) -> np.ndarray:
-  """Returns r^2 log r^2 of each pair, float64 [M, N]; 0 at r = 0."""
+  """Returns r^2 log r^2 for each pair, float64 [M, N]; 0 at r = 0."""
   squared = np.square(points[:, None, 0] - centers[None, :, 0]) + np.square(
     points[:, None, 1] - centers[None, :, 1]
   )
@@ -78,7 +78,7 @@ def _fit_spline(points: np.ndarray, values: np.ndarray) -> np.ndarray:
 
   Args:
     points: float64 [N, 2], near the unit square for a well-posed system.
-    values: float64 [N, 2], the spline's values there.
+    values: float64 [N, 2], the spline's values at these points.
   """
   count = len(points)
   system = np.zeros((count + 3, count + 3))
@@ -86,13 +86,13 @@ def _fit_spline(points: np.ndarray, values: np.ndarray) -> np.ndarray:
   system[:count, count:] = _with_affine(points)
   system[count:, :count] = system[:count, count:].T
   right = np.concatenate([values, np.zeros((3, 2))])
-  # Least squares, not `solve`: coinciding points or points on one line leave
-  # the system singular, and the smallest solution is then the gentlest warp.
+  # Least squares, not `solve`: coincident or collinear points make the system
+  # singular, and the smallest solution is then the gentlest warp.
   return np.linalg.lstsq(system, right, rcond=None)[0]
 
 
 def _coarse_axis(size: int, step: int) -> np.ndarray:
-  """Returns centres of cells of `step` pixels, one cell over at either end."""
+  """Returns centres of cells of `step` pixels, with one extra at each end."""
   return (np.arange(-1, -(-size // step) + 1) + 0.5) * step - 0.5
 
 
@@ -103,15 +103,15 @@ def thin_plate_spline_map(
   width: int,
   step: int = _STEP,
 ) -> np.ndarray:
-  """Makes the map that carries each source point to its target point.
+  """Makes the map that takes each source point to its target point.
 
-  Between the points the warp bends as little as it can; far from them it goes
-  on almost as an affine warp. Where points coincide or lie on one line the
-  warp is the least-squares fit.
+  Between the points the warp bends as little as possible; far from them it is
+  almost affine. If points coincide or are collinear, the warp is the
+  least-squares fit.
 
   Args:
     source_points: [N, 2], (x, y) in the input, N >= 3.
-    target_points: [N, 2], where they are to come in the output.
+    target_points: [N, 2], their positions in the output.
     height: of the output, pixels.
     width: of the output, pixels.
     step: pixels between the points where the spline itself is evaluated; 1
@@ -121,7 +121,7 @@ def thin_plate_spline_map(
     Backward map, float32 [height, width, 2], for `warp_image`.
 
   Raises:
-    ValueError: the points are not two equal [N, 2] arrays with N >= 3.
+    ValueError: the points are not two [N, 2] arrays with the same N >= 3.
   """
   source = np.asarray(source_points, np.float64)
   target = np.asarray(target_points, np.float64)
@@ -149,7 +149,7 @@ def _warp(image, warp, size, interpolation, border, value):
   warp = np.asarray(warp)
   if warp.ndim == 3:
     grid = np.ascontiguousarray(warp, np.float32)
-    # Its types do not know that a map of two channels stands alone.
+    # OpenCV's types do not know that a two-channel map needs no second one.
     return cv2.remap(  # type: ignore[call-overload]
       image, grid, None, interpolation, None, _BORDERS[border], value
     )
@@ -171,15 +171,15 @@ def warp_image(
   border: str = 'reflect',
   value: float | tuple[float, ...] = 0,
 ) -> np.ndarray:
-  """Warps an image, bilinear.
+  """Warps an image with bilinear interpolation.
 
   Args:
     image: uint8 or float32, [H, W] or [H, W, C] with C <= 4.
     warp: matrix float64 [2, 3] or map float32 [H', W', 2], see the module.
-    size: (height, width) of the output for a matrix, default the image's; a
-      map brings its own.
-    border: what lies outside the image: 'reflect', 'replicate' or 'constant'.
-    value: the constant; a number sets the first channel alone.
+    size: (height, width) of the output for a matrix, by default the image's; a
+      map has its own.
+    border: how to extend the image: 'reflect', 'replicate' or 'constant'.
+    value: the constant; a single number sets only the first channel.
 
   Returns:
     The output, [H', W'] or [H', W', C], of the image's dtype.
@@ -193,13 +193,13 @@ def warp_labels(
   size: tuple[int, int] | None = None,
   value: int = 0,
 ) -> np.ndarray:
-  """Warps labels to the nearest pixel, so that no new ids arise.
+  """Warps labels with nearest-neighbour sampling, so that no new ids arise.
 
   Args:
     labels: uint8 or float32 [H, W].
     warp: matrix or map, as in `warp_image`.
     size: as in `warp_image`.
-    value: the id outside.
+    value: the id outside the image.
 
   Returns:
     The output, [H', W'], of the labels' dtype.
@@ -210,15 +210,15 @@ def warp_labels(
 def outline_points(
   mask: np.ndarray, count: int, rng: np.random.Generator
 ) -> np.ndarray:
-  """Picks points of a mask's longest outline, far from each other.
+  """Picks points on a mask's longest outline, far from each other.
 
-  The first is random, each next the farthest from those before: a spline that
-  moves them by less than half their distances doesn't fold.
+  The first is random, each following one the farthest from those before: a
+  spline that moves them by less than half their distances does not fold.
 
   Args:
     mask: uint8 [H, W], 0 or 1, not empty.
     count: how many.
-    rng: where the randomness comes from.
+    rng: source of randomness.
 
   Returns:
     (x, y), float64 [N, 2]; fewer than `count` where the outline has fewer.
@@ -239,15 +239,15 @@ def outline_points(
 def bend_mask(
   mask: np.ndarray, count: int, strength: float, rng: np.random.Generator
 ) -> np.ndarray:
-  """Bends a mask by moving points of its outline.
+  """Warps a mask by moving points of its outline.
 
   Args:
-    mask: uint8 [H, W], 0 or 1; empty ones and those of one or two pixels come
-      back as they are.
-    count: points that move.
-    strength: they move by +- this share of the object's size, the root of its
-      bounding box's area, along each axis.
-    rng: where the randomness comes from.
+    mask: uint8 [H, W], 0 or 1; an empty mask, or one of one or two pixels, is
+      returned unchanged.
+    count: number of points to move.
+    strength: they move by +- this share of the object's size, the square root
+      of the area of its bounding box, along each axis.
+    rng: source of randomness.
 
   Returns:
     uint8 [H, W], 0 or 1.
@@ -260,8 +260,8 @@ def bend_mask(
   if len(points) < 3:
     return mask
   moved = points + rng.uniform(-strength, strength, points.shape) * size
-  # The corners stay, so that the bend is local to the object; but for one
-  # that the object itself reaches: a point can't both stay and move.
+  # The corners are fixed so that the warp stays local to the object, except
+  # for one that the object reaches: a point can't both stay and move.
   right, bottom = mask.shape[1] - 1, mask.shape[0] - 1
   corners = np.array([(0, 0), (right, 0), (0, bottom), (right, bottom)], float)
   apart = np.linalg.norm(corners[:, None] - points[None], axis=-1).min(axis=1)

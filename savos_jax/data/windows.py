@@ -1,4 +1,4 @@
-"""The window of a frame that an example shows."""
+"""The window of a frame that is cropped for an example."""
 
 from collections.abc import Sequence
 import dataclasses
@@ -9,7 +9,7 @@ import numpy as np
 
 @dataclasses.dataclass(frozen=True)
 class Window:
-  """A rectangle of a frame, and whether it is seen in a mirror; pixels."""
+  """A rectangle of a frame, in pixels, and whether it is mirrored."""
 
   top: int
   left: int
@@ -27,15 +27,15 @@ def draw_window(
 ) -> Window:
   """Draws a window that shows the object.
 
-  It holds one random pixel of the first mask and, where that fits, one of each
-  of the others, the first ones first.
+  It contains a random pixel of the first mask and, where possible, one of each
+  further mask, in order.
 
   Args:
-    masks: uint8 [H, W], 0 or 1, the more important first; any may be empty.
-    crop_size: (height, width), whose shape the window has.
+    masks: uint8 [H, W], 0 or 1, the most important first; any may be empty.
+    crop_size: (height, width); the window has the same aspect ratio.
     zoom: the window is 1/zoom of the largest one of that shape; at least 1.
-    flip_probability: of a left-right mirror.
-    rng: where the randomness comes from.
+    flip_probability: of mirroring left to right.
+    rng: source of randomness.
 
   Returns:
     The window, inside the frame.
@@ -59,7 +59,7 @@ def draw_window(
 
 
 def _random_point(mask, rng) -> np.ndarray | None:
-  """Returns (row, column) of a random pixel of the mask, None if empty."""
+  """Returns (row, column) of a random pixel of the mask; None if empty."""
   pixels = np.flatnonzero(mask)
   if not pixels.size:
     return None
@@ -70,11 +70,11 @@ def _random_point(mask, rng) -> np.ndarray | None:
 def cut_image(
   image: np.ndarray, window: Window, crop_size: tuple[int, int]
 ) -> np.ndarray:
-  """Cuts a window out and resizes it.
+  """Crops an image to a window and resizes it.
 
   Args:
     image: uint8 [h, w] or [h, w, C].
-    window: what is cut out.
+    window: the rectangle to crop.
     crop_size: (H, W) of the result.
 
   Returns:
@@ -96,15 +96,15 @@ def cut_image(
 def cut_mask(
   mask: np.ndarray, window: Window, crop_size: tuple[int, int]
 ) -> np.ndarray:
-  """Cuts a window of a mask out and resizes it.
+  """Crops a mask to a window and resizes it.
 
   Args:
     mask: uint8 [h, w], 0 or 1.
-    window: what is cut out.
+    window: the rectangle to crop.
     crop_size: (H, W) of the result.
 
   Returns:
-    uint8 [H, W], 0 or 1: 1 where the object covers half of the pixel.
+    uint8 [H, W], 0 or 1: 1 where the object covers at least half of the pixel.
   """
   return (cut_image(mask * np.uint8(255), window, crop_size) > 127).astype(
     np.uint8

@@ -181,7 +181,7 @@ def steps(
     moving: ids that are cut out.
     config: the ranges; the illumination changes whatever its coin says.
     size: (height, width) of the dream, pixels.
-    rng: where the randomness comes from.
+    rng: source of randomness.
 
   Returns:
     RGB uint8.

@@ -1,14 +1,14 @@
-"""Ways to make examples in parallel, a file each: the same batches from all.
+"""Ways to make examples in parallel, one module each, with the same batches.
 
-Each has a function `batches` of the same parameters:
+Each has a function `batches` with the same parameters:
 
-  make: number -> example; errors it raises as SavosError come out as they are.
-  shapes: name -> shape of an example's array; all are uint8 but `index`, int64.
-  numbers: what to make examples of, in this order: range of step 1.
-  batch_size: examples a batch; the number of numbers is a multiple of it.
-  workers: examples made at once.
-  prefetch: batches kept ready.
+  make: number -> example; a SavosError that it raises is passed on unchanged.
+  shapes: name -> shape of an example's array; uint8, except `index`, int64.
+  numbers: the examples to make, in this order: a range of step 1.
+  batch_size: examples per batch; divides the length of `numbers`.
+  workers: examples made in parallel.
+  prefetch: batches to keep ready.
 
-It yields a dictionary of arrays with a leading axis of batch_size. Closed
-early, it leaves no worker behind.
+It yields dictionaries of arrays with a leading axis of batch_size. Closing it
+early leaves no worker behind.
 """

@@ -1,9 +1,9 @@
-"""Examples made by worker processes of Grain: each has a Python of its own.
+"""Examples made by Grain's worker processes, each with its own interpreter.
 
-So what is Python in an example runs in as many of them as there are cores, and
-no lock is shared with the training. A process takes seconds to start, and
-memory: for its libraries, and for its copy of what `make` holds, which must be
-such that cloudpickle can send it.
+Python code in an example thus runs on as many cores as there are workers, and
+shares no lock with the training. A process takes seconds to start, and memory
+for its libraries and its copy of what `make` holds, which cloudpickle must be
+able to send.
 """
 
 from collections.abc import Iterator
@@ -33,10 +33,10 @@ def batches(
     'grain', 'grain', "config.data.loader='grain' (not 'threads')"
   )
   if not flags.FLAGS.is_parsed():
-    # Grain reads a flag of absl's, which not every program parses.
+    # Grain reads an absl flag, which not every program parses.
     flags.FLAGS.mark_as_parsed()
-  # So many examples of each worker wait there, and as many here, besides one in
-  # hand on each side.
+  # Examples waiting per worker, in the worker and again here, besides the one
+  # being processed on each side.
   waiting = max(1, (prefetch * batch_size // workers - 1) // 2)
   examples = iter(
     grain.MapDataset.range(numbers.start, numbers.stop)
@@ -56,10 +56,10 @@ def batches(
 
 
 def _outcome(make, number: int) -> np.ndarray:
-  """Returns an example, or the error: Grain would add its own words to it.
+  """Returns an example, or its error, which Grain would otherwise wrap.
 
-  Pickled, uint8 [...]: so it goes through one piece of shared memory. A pipe
-  would hold up the end of a worker that has put more into it than is fetched.
+  It is pickled, uint8 [...], to pass through a single block of shared memory:
+  with a pipe, a worker could not end before everything in it was fetched.
   """
   try:
     outcome = make(number)
@@ -72,7 +72,7 @@ def _next_example(examples: Iterator[np.ndarray]) -> dict[str, np.ndarray]:
   try:
     outcome = next(examples)
   except RuntimeError as error:
-    # The first line of Grain's message; what `make` raises is another one.
+    # From the first line of Grain's message; errors of `make` differ.
     what, _, _ = str(error).partition('. ')
     if 'was terminated unexpectedly' not in what:
       raise
@@ -89,14 +89,14 @@ def _next_example(examples: Iterator[np.ndarray]) -> dict[str, np.ndarray]:
 
 
 def _begin_worker(index: int, count: int) -> None:
-  """Is called first in each worker."""
+  """Runs first in each worker."""
   del index, count
   cv2.setNumThreads(1)
   threading.Thread(target=_end_with_parent, daemon=True).start()
 
 
 def _end_with_parent() -> None:
-  """Ends this process when the one that started it was killed."""
+  """Ends this process when its parent has been killed."""
   parent = multiprocessing.parent_process()
   assert parent is not None  # A worker has one.
   parent.join()
@@ -105,12 +105,12 @@ def _end_with_parent() -> None:
 
 @contextlib.contextmanager
 def _signals_held() -> Iterator[None]:
-  """Keeps Ctrl-C and SIGTERM from processes that are begun in the block.
+  """Shields processes started in the block from Ctrl-C and SIGTERM.
 
-  They go to all processes of a terminal or of a cluster's job, and a training
-  takes a whole step more, with examples. This process gets them afterwards.
+  These reach all processes of a terminal or a cluster job, but a training still
+  finishes its step, which needs examples. This process gets them afterwards.
   """
-  # If it was begun in the block, it would let both signals through.
+  # A process started inside the block would not be shielded.
   resource_tracker.ensure_running()
   before = signal.pthread_sigmask(
     signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM)

@@ -1,4 +1,4 @@
-"""Examples into a batch."""
+"""Stacks examples into a batch."""
 
 from collections.abc import Mapping
 from collections.abc import Sequence
@@ -13,14 +13,14 @@ def stack(
   """Stacks the arrays of each name.
 
   Args:
-    examples: of a batch.
-    shapes: name -> what an example's array must have.
+    examples: those of a batch.
+    shapes: name -> the shape that an example's array must have.
 
   Returns:
     Name -> array with a leading axis of len(examples).
 
   Raises:
-    ValueError: an array of another shape.
+    ValueError: an array has another shape.
   """
   return {name: _stack(name, s, examples) for name, s in shapes.items()}
 

@@ -1,6 +1,6 @@
 """Examples made by tf.data's threads.
 
-TensorFlow is imported here and nowhere else in `data`.
+Nothing else in `data` imports TensorFlow.
 """
 
 from collections.abc import Iterator
@@ -15,14 +15,14 @@ from savos_jax.foundation import threads
 
 
 def _tensorflow():
-  """Returns the module: slow to import, and not needed by everybody."""
+  """Returns the module, which is slow to import and often not needed."""
   return extras.require(
     'tensorflow', 'tf', "config.data.loader='tf' (not 'threads')"
   )
 
 
 def hide_accelerators() -> None:
-  """Keeps TensorFlow off the accelerators, whose memory it would take."""
+  """Hides accelerators from TensorFlow, which would reserve their memory."""
   if importlib.util.find_spec('tensorflow') is None:
     return
   tf = _tensorflow()
@@ -33,12 +33,12 @@ def hide_accelerators() -> None:
 def _options(workers: int) -> Any:
   tf = _tensorflow()
   options = tf.data.Options()
-  # Nothing is left to tune, and the tuner's thread, once it sleeps, holds up
-  # the end of the iteration for as much as a minute.
+  # There is nothing to tune, and the sleeping tuner thread can delay the end of
+  # the iteration by up to a minute.
   options.autotune.enabled = False
-  # Fused, they run ahead by several times what `prefetch` says.
+  # When fused, they run ahead by several times `prefetch`.
   options.experimental_optimization.map_and_batch_fusion = False
-  # Otherwise no more run at once than there are cores.
+  # Otherwise parallelism is limited to the number of cores.
   options.threading.private_threadpool_size = workers
   return options
 
@@ -54,7 +54,7 @@ def batches(
     try:
       example = make(int(number))
     except errors.SavosError as error:
-      # tf.data would wrap it into an error of its own, traceback and all.
+      # tf.data would wrap it in an error of its own, with a traceback.
       failures.append(error)
       raise
     return tuple(example[name] for name in shapes)

@@ -1,7 +1,7 @@
-"""Examples made by threads of the standard library.
+"""Examples made by the standard library's threads.
 
-NumPy, OpenCV and the decoders let go of Python's lock while they compute; what
-is Python itself runs in one thread at a time.
+NumPy, OpenCV and the decoders release the GIL while they compute; Python code
+itself runs in one thread at a time.
 """
 
 import collections

@@ -2,8 +2,8 @@
 
 After Khoreva et al., "Lucid Data Dreaming for Video Object Segmentation"
 (2017): objects are cut out of a frame, the hole is filled, and objects and
-background are put together again as they might look a moment later. Five steps,
-each a function, and `dream`, which takes them all:
+background are recombined as they might look a moment later. Each of the five
+steps is a function; `dream` runs them all:
 
   1. change_illumination
   2. split              objects, and the background without them
@@ -11,9 +11,10 @@ each a function, and `dream`, which takes them all:
   4. move_camera        what the camera sees of the background
   5. merge
 
-Every function is pure: what it draws comes from the generator it is given.
-NumPy and OpenCV alone. Images are RGB uint8 [H, W, 3]; labels are uint8 [H, W],
-0 is the background, 1..255 are objects. A size is (height, width) in pixels.
+Every function is pure: all randomness comes from the generator passed in. Only
+NumPy and OpenCV are used. Images are RGB uint8 [H, W, 3]; labels are uint8
+[H, W], 0 is the background, 1..255 are objects. A size is (height, width) in
+pixels.
 """
 
 from savos_jax.data.lucid.camera import camera_path as camera_path

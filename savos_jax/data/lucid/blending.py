@@ -1,13 +1,13 @@
-"""Pastes an object into a picture so that its outline does not show.
+"""Pastes an object into a picture without a visible seam.
 
-Two ways: `feather` mixes along the outline, `poisson_band` solves for the
-colours of a thin band around it. NumPy and OpenCV alone.
+`feather` blends along the outline; `poisson_band` solves for the colours of a
+thin band around it. Only NumPy and OpenCV are used.
 """
 
 import cv2
 import numpy as np
 
-# The correction is a few grey levels and smooth: further rounds change none.
+# The correction is smooth and a few grey levels: more rounds change nothing.
 _ROUNDS = 40
 _TOLERANCE = 0.05  # Grey levels, root mean square of the residual.
 
@@ -23,13 +23,13 @@ def feather(
   alpha: np.ndarray,
   sigma: float,
 ) -> np.ndarray:
-  """Mixes both pictures by a softened mask.
+  """Blends two pictures with a softened mask.
 
   Args:
     background: uint8 [H, W, 3].
-    foreground: uint8 [H, W, 3], defined some pixels beyond the mask too.
+    foreground: uint8 [H, W, 3], defined a few pixels beyond the mask as well.
     alpha: uint8 [H, W], 0..255 = share 0..1 of the foreground.
-    sigma: of the Gaussian that softens the mask, pixels; 0 leaves it.
+    sigma: of the Gaussian that softens the mask, pixels; 0: no softening.
 
   Returns:
     uint8 [H, W, 3].
@@ -41,7 +41,7 @@ def feather(
 
 
 def thin_parts(mask: np.ndarray, radius: int) -> np.ndarray:
-  """Returns what is within `radius` of parts no thicker than twice that.
+  """Returns the pixels within `radius` of parts no thicker than twice that.
 
   Args:
     mask: uint8 [H, W], 0 or 1.
@@ -58,25 +58,26 @@ def thin_parts(mask: np.ndarray, radius: int) -> np.ndarray:
 def outline_band(mask: np.ndarray, radius: int) -> np.ndarray:
   """Returns the pixels within `radius` of the mask's outline, bool [H, W].
 
-  The picture's border is no outline: a mask that reaches it goes on beyond.
+  The picture's border is not an outline: a mask that reaches it is taken to
+  continue beyond.
 
   Args:
     mask: uint8 [H, W], 0 or 1.
-    radius: pixels to either side, >= 1.
+    radius: pixels on either side, >= 1.
   """
   kernel = disk(radius)
   return cv2.dilate(mask, kernel) != cv2.erode(mask, kernel)
 
 
 def _neighbours(band: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-  """Returns numbers and existence of each band pixel's four neighbours.
+  """Returns the four neighbours of each band pixel, and whether they exist.
 
   Args:
     band: bool [H, W] with N pixels set.
 
   Returns:
-    Number in the band of each neighbour, int [4, N], N for those out of it;
-    whether that neighbour is in the picture at all, bool [4, N].
+    The index in the band of each neighbour, int [4, N], or N outside the band;
+    whether the neighbour is inside the picture, bool [4, N].
   """
   count = np.count_nonzero(band)
   number = np.full((band.shape[0] + 2, band.shape[1] + 2), -1)
@@ -96,19 +97,19 @@ def _neighbours(band: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _dot(a, b) -> np.ndarray:
-  """Inner products of the rows, float32 [3, 1]."""
+  """Returns the inner products of the rows, float32 [3, 1]."""
   return np.einsum('cn,cn->c', a, b)[:, None]
 
 
 def _solve(source, neighbours, degree) -> np.ndarray:
-  """Solves degree * e - (sum of e's neighbours) = source, 0 out of the band.
+  """Solves degree * e - (sum of e's neighbours) = source; e = 0 off the band.
 
-  By conjugate gradients, the colours side by side.
+  Uses conjugate gradients on the three colours in parallel.
 
   Args:
     source: float32 [3, N].
     neighbours: int [4, N], as from `_neighbours`.
-    degree: float32 [N], neighbours that exist.
+    degree: float32 [N], number of neighbours inside the picture.
 
   Returns:
     e, float32 [3, N].
@@ -116,7 +117,7 @@ def _solve(source, neighbours, degree) -> np.ndarray:
   count = source.shape[1]
   solution = np.zeros_like(source)
   residual = source.copy()
-  # One column more than pixels: the zero that stands for all others.
+  # One extra column: the zero that stands for all pixels off the band.
   direction = np.zeros((3, count + 1), np.float32)
   direction[:, :count] = residual
   power = _dot(residual, residual)
@@ -139,21 +140,21 @@ def _solve(source, neighbours, degree) -> np.ndarray:
 def poisson_band(
   background: np.ndarray, foreground: np.ndarray, alpha: np.ndarray, radius: int
 ) -> np.ndarray:
-  """Pastes the foreground and smooths the step at its outline alone.
+  """Pastes the foreground and smooths only the step at its outline.
 
-  Poisson image editing (Perez et al., SIGGRAPH 2003) whose unknowns are the
-  pixels within `radius` of the outline. On the band's two rims the colours are
-  those of the foreground and of the background, so the object keeps its own
-  colours. Wanted are the gradients of the pasted picture; across the outline,
-  where it jumps, the mean of the foreground's and the background's gradient.
+  This is Poisson image editing (Perez et al., SIGGRAPH 2003) whose unknowns are
+  the pixels within `radius` of the outline. On the two edges of the band the
+  colours are fixed to the foreground and the background, so the object keeps
+  its own colours. The target gradients are those of the pasted picture, and
+  across the outline the mean of the foreground's and the background's.
 
-  Parts too thin to have an inside beyond the band would dissolve: they are
-  mixed along the outline instead, and the band leaves them out.
+  Parts too thin to have an interior beyond the band would dissolve; they are
+  blended along the outline instead and left out of the band.
 
   Args:
     background: uint8 [H, W, 3].
-    foreground: uint8 [H, W, 3], defined a pixel beyond the mask too.
-    alpha: uint8 [H, W], 0..255; where it is 128 or more the foreground goes.
+    foreground: uint8 [H, W, 3], defined a pixel beyond the mask as well.
+    alpha: uint8 [H, W], 0..255; the foreground is pasted where it is >= 128.
     radius: of the band, pixels, >= 1.
 
   Returns:
@@ -169,9 +170,9 @@ def poisson_band(
   if not band.any():
     return pasted
   neighbours, exists = _neighbours(band)
-  # With e = colours - pasted colours, only pairs of neighbours on either side
-  # of the outline have a source: where both are on one side the pasted picture
-  # has the wanted gradient already. They are all in the band.
+  # With e = colours - pasted colours, only pairs of neighbours on opposite
+  # sides of the outline have a source: elsewhere the pasted picture already has
+  # the target gradient. All such pairs are in the band.
   count = neighbours.shape[1]
   sides = np.append(inside[band], False)
   crosses = (neighbours < count) & (sides[neighbours] != sides[:-1])

@@ -7,7 +7,7 @@ from savos_jax.data import warp
 
 
 def _half_extent(size, angle) -> np.ndarray:
-  """Returns half the box (x, y) around a turned picture, to pixel centres."""
+  """Returns half the extent (x, y) of a rotated picture, to pixel centres."""
   cos, sin = abs(np.cos(angle)), abs(np.sin(angle))
   height, width = size[0] - 1, size[1] - 1
   return np.array([width * cos + height * sin, width * sin + height * cos]) / 2
@@ -21,26 +21,26 @@ def camera_path(
   rng: np.random.Generator,
   targets: int = 1,
 ) -> list[np.ndarray]:
-  """Draws what the camera sees in each frame; nothing beyond the background.
+  """Draws the camera's view in each frame, always inside the background.
 
-  Where the views would reach over the background's border, all are enlarged by
-  one factor until none does.
+  If a view would extend beyond the border, all views are zoomed in by a common
+  factor until none does.
 
   Args:
     frame_size: of the background.
     size: of the output.
-    scale: pixels of the output to a pixel of the background, at least.
+    scale: smallest number of output pixels per background pixel.
     config: turn*, camera_*.
-    rng: where the randomness comes from.
+    rng: source of randomness.
     targets: T, the frames after the reference.
 
   Returns:
-    Forward matrices, float64 [2, 3], background to output, of the reference
-    frame and the T frames after it.
+    Forward matrices, float64 [2, 3], from background to output, for the
+    reference frame and the T frames after it.
   """
   turned = rng.random() < config.turn_probability
   turn = rng.uniform(-1, 1) * config.turn * turned
-  # The views: degrees, scale and centre, the last two in units of the first.
+  # The views: degrees, scale and centre; the last two relative to the first.
   turns, scales, centers = [turn], [1.0], [np.zeros(2)]
   for _ in range(targets):
     turns.append(turns[-1] + rng.uniform(-1, 1) * config.camera_rotation)
@@ -76,20 +76,20 @@ def move_camera(
   rng: np.random.Generator,
   targets: int = 1,
 ) -> list[tuple[np.ndarray, np.ndarray]]:
-  """Moves the camera over the background; no border of it is ever seen.
+  """Moves the camera over the background; its border never comes into view.
 
   Args:
     background: RGB uint8 [h, w, 3].
     labels: uint8 [h, w], the objects that are part of the background.
     size: of the output.
-    scale: pixels of the output to a pixel of the background, at least.
+    scale: smallest number of output pixels per background pixel.
     config: turn*, camera_*.
-    rng: where the randomness comes from.
+    rng: source of randomness.
     targets: T, the frames after the reference.
 
   Returns:
-    (picture RGB uint8 [H, W, 3], labels uint8 [H, W]) of the reference frame
-    and of the T frames after it.
+    (picture RGB uint8 [H, W, 3], labels uint8 [H, W]) for the reference frame
+    and the T frames after it.
   """
   path = camera_path(labels.shape, size, scale, config, rng, targets)
   seen = []

@@ -15,22 +15,22 @@ from savos_jax.data.lucid import merging
 from savos_jax.data.lucid import motion
 from savos_jax.data.lucid import splitting
 
-# Frames shown at a smaller scale are first shrunk by averaging pixels: bilinear
-# sampling would skip some.
+# Frames shown at a smaller scale are first downsampled by averaging: bilinear
+# sampling would skip pixels.
 _SMALLEST_SCALE = 0.6
 
 
 @dataclasses.dataclass(frozen=True)
 class Dream:
-  """A reference frame and what came after it, T frames.
+  """A reference frame and the T frames after it.
 
   Attributes:
     reference_frame: RGB uint8 [H, W, 3].
     reference_labels: uint8 [H, W], the ids of the input.
     frames: RGB uint8 [T, H, W, 3].
     labels: uint8 [T, H, W].
-    previous_labels: uint8 [H, W], the first of `labels` made wrong: the mask
-      that a tracker would have of the frame before.
+    previous_labels: uint8 [H, W], a perturbed version of the first of `labels`:
+      like a tracker's mask of the frame before.
   """
 
   reference_frame: np.ndarray
@@ -43,14 +43,14 @@ class Dream:
 def previous_labels(
   labels: np.ndarray, config: config_lib.LucidConfig, rng: np.random.Generator
 ) -> np.ndarray:
-  """Bends and grows every object's mask, as a tracker's last masks would be.
+  """Warps and dilates every mask, to resemble a tracker's previous masks.
 
-  Where grown masks meet, the objects keep their own bent masks.
+  Where dilated masks overlap, the objects keep their warped masks.
 
   Args:
     labels: uint8 [H, W].
     config: spline_points, mask_spline, mask_dilation.
-    rng: where the randomness comes from.
+    rng: source of randomness.
 
   Returns:
     uint8 [H, W], with the ids of the input.
@@ -77,11 +77,11 @@ def draw_moving(
   """Draws which objects move: a random non-empty subset.
 
   Args:
-    ids: of the objects that are there.
-    rng: where the randomness comes from.
+    ids: of the objects in the frame.
+    rng: source of randomness.
 
   Returns:
-    Ascending ids; none where there are none.
+    Ascending ids; empty if there are no objects.
   """
   if not len(ids):
     return ()
@@ -101,28 +101,27 @@ def dream(
   zoom: float = 1.0,
   targets: int = 1,
 ) -> Dream:
-  """Dreams up a reference frame and the T frames after it.
+  """Makes a reference frame and the T frames after it.
 
-  Objects that don't move stay in the background and move with the camera. An
-  empty mask gives a dream of the background alone. With a mask that fills the
-  frame the background is its mean colour.
+  Objects that do not move stay in the background and move with the camera. An
+  empty mask gives a dream of the background alone. If a mask fills the frame,
+  the background is its mean colour.
 
   Args:
     frame: RGB uint8 [h, w, 3], of any size.
     labels: uint8 [h, w].
-    rng: where the randomness comes from; the same state gives the same bytes.
-    config: the ranges, default `LucidConfig()`.
-    moving: ids of the objects that are cut out, each pasted in its own place;
-      None draws a non-empty subset. Those that aren't there are passed over.
+    rng: source of randomness; the same state gives the same bytes.
+    config: the ranges, by default `LucidConfig()`.
+    moving: ids of the objects to cut out and move independently; None draws a
+      non-empty subset. Ids that do not occur are ignored.
     background: from `inpaint`, for the same `moving`; None computes it.
-    size: of the output, default the frame's.
-    zoom: 1 shows the largest part of the frame that has the output's shape, 2
-      half of its height and width.
+    size: of the output, by default the frame's.
+    zoom: 1 shows the largest part of the frame with the output's aspect ratio,
+      2 half its height and width.
     targets: T, at least 1.
 
   Returns:
-    The dream. An object may be out of sight or hidden by another in any of its
-    frames.
+    The dream. An object may be out of sight or occluded in any of its frames.
 
   Raises:
     ValueError: frame, labels and background differ in size, or zoom or
@@ -146,7 +145,7 @@ def dream(
   size = size or shape
   scale = zoom * max(size[0] / shape[0], size[1] / shape[1])
   if scale < _SMALLEST_SCALE:
-    # Not down to 1: the camera enlarges the background by up to its double.
+    # Not down to 1: the camera may enlarge the background up to twofold.
     factor = 1.5 * scale
     frame = _shrink(frame, factor, cv2.INTER_AREA)
     background = _shrink(background, factor, cv2.INTER_AREA)

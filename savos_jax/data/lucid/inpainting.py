@@ -1,28 +1,28 @@
-"""Fills a hole in a picture with texture from around it.
+"""Fills a hole in a picture with texture from its surroundings.
 
-Exemplar-based, after Criminisi et al. (2004), but with large patches that are
-sought in a small copy of the picture: some tens of milliseconds. Diffusion
-alone (cv2.inpaint) leaves smears that tell where an object was.
+Exemplar-based, after Criminisi et al. (2004), but with large patches matched in
+a small copy of the picture, which takes tens of milliseconds. Diffusion alone
+(cv2.inpaint) leaves smears that give away where an object was.
 """
 
 import cv2
 import numpy as np
 
-# Of the algorithm: results that were kept under another number are stale.
+# Version of the algorithm: results cached under another number are stale.
 VERSION = 2
 
-_SMALL = 160  # Pixels, long side of the copy in which patches are sought.
+_SMALL = 160  # Pixels, long side of the copy in which patches are matched.
 _PATCH = 16  # Pixels of that copy, side of a patch.
-_RADIUS = 3.0  # Pixels that a diffused one is made from.
-# Widths of the colour correction towards the rim, quarters of the picture's
-# pixels: the narrowest that reaches a pixel counts.
+_RADIUS = 3.0  # Pixels, neighbourhood for diffusion.
+# Widths of the colour correction from the edge of the hole, in pixels of the
+# quarter-size picture: the narrowest that reaches a pixel is used.
 _MEMBRANE = (0.5, 2, 8)
-# Grey levels, largest correction: more is a wrong match, not a shade.
+# Grey levels, largest correction: a larger one means a wrong match.
 _CORRECTION = 40
 
 
 def _next_patch(known: np.ndarray, hole: np.ndarray) -> tuple[int, int]:
-  """Returns (top, left) of the patch over the hole of which most is known."""
+  """Returns (top, left) of the patch on the hole with most known pixels."""
   height, width = known.shape
   side = (min(_PATCH, height), min(_PATCH, width))
   share = cv2.boxFilter(
@@ -38,14 +38,14 @@ def _next_patch(known: np.ndarray, hole: np.ndarray) -> tuple[int, int]:
 
 
 def _find_match(image, known, usable, top, left) -> tuple[int, int] | None:
-  """Returns (top, left) of the patch most like one, where that is known.
+  """Returns (top, left) of the patch most similar in the known pixels.
 
   Args:
     image: float32 [h, w, 3].
     known: bool [h, w], pixels to compare.
     usable: bool [h - side + 1, w - side + 1], where patches may come from.
     top: row of the patch.
-    left: column of it.
+    left: column of the patch.
   """
   height = image.shape[0] - usable.shape[0] + 1
   width = image.shape[1] - usable.shape[1] + 1
@@ -63,7 +63,7 @@ def _find_match(image, known, usable, top, left) -> tuple[int, int] | None:
 
 
 def _patch_sums(mask: np.ndarray, side: tuple[int, int]) -> np.ndarray:
-  """Returns how much of a mask each patch holds, by (top, left), int."""
+  """Returns the number of mask pixels in each patch, by (top, left), int."""
   table = cv2.integral(mask.astype(np.uint8))
   return (
     table[side[0] :, side[1] :]
@@ -81,11 +81,11 @@ def _plan(
   Args:
     image: float32 [h, w, 3].
     hole: bool [h, w].
-    avoid: bool [h, w], of which as little as can be is copied.
+    avoid: bool [h, w], pixels to copy from as little as possible.
 
   Returns:
-    (top, left, from top, from left, height, width) in the order of pasting;
-    None where no patch is free of the hole.
+    (top, left, from top, from left, height, width) in pasting order; None if
+    every patch overlaps the hole.
   """
   side = (min(_PATCH, hole.shape[0]), min(_PATCH, hole.shape[1]))
   usable = _patch_sums(hole, side) == 0
@@ -118,15 +118,15 @@ def _tent(count: int) -> np.ndarray:
 
 
 def _paste(image, plan, factor) -> tuple[np.ndarray, np.ndarray]:
-  """Pastes the planned patches at full size, mixed where they overlap.
+  """Pastes the planned patches at full size, blended where they overlap.
 
   Args:
     image: float32 [H, W, 3].
     plan: from `_plan`.
-    factor: (rows, columns), pixels to a pixel of the small picture.
+    factor: (rows, columns), pixels per pixel of the small picture.
 
   Returns:
-    Colours, float32 [H, W, 3], and where there are any, bool [H, W].
+    Colours, float32 [H, W, 3], and where they are defined, bool [H, W].
   """
   height, width = image.shape[:2]
   total = np.zeros_like(image)
@@ -136,7 +136,7 @@ def _paste(image, plan, factor) -> tuple[np.ndarray, np.ndarray]:
     top, left, row, column, tall, wide = np.rint(place).astype(int)
     tall = min(tall + 1, height - max(top, row))
     wide = min(wide + 1, width - max(left, column))
-    # What lies in the middle of a patch counts most, by far: no double vision.
+    # The middle of a patch weighs by far the most, which avoids ghosting.
     weight = np.outer(_tent(tall), _tent(wide))
     into = (slice(top, top + tall), slice(left, left + wide))
     source = image[row : row + tall, column : column + wide]
@@ -148,14 +148,14 @@ def _paste(image, plan, factor) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _membrane(difference, there) -> np.ndarray:
-  """Spreads differences smoothly from where they are known.
+  """Extrapolates differences smoothly from where they are known.
 
   Args:
     difference: float32 [H, W, 3].
     there: bool [H, W].
   """
   height, width = there.shape
-  # It is smooth: a quarter of the size holds it, at a sixteenth of the cost.
+  # It is smooth, so a quarter of the size is enough, at 1/16 of the cost.
   small = (-(-width // 4), -(-height // 4))
   weight = there.astype(np.float32)
   total = difference * weight[..., None]
@@ -176,12 +176,11 @@ def fill(image: np.ndarray, hole: np.ndarray, avoid: np.ndarray) -> np.ndarray:
   Args:
     image: RGB uint8 [H, W, 3].
     hole: uint8 [H, W], 1 where the picture is unknown.
-    avoid: uint8 [H, W], 1 for what is not to be copied, as far as there is
-      anything else.
+    avoid: uint8 [H, W], 1 for pixels to copy from only as a last resort.
 
   Returns:
-    RGB uint8 [H, W, 3], the image outside of the hole. A picture that is all
-    hole comes back as its mean colour.
+    RGB uint8 [H, W, 3], unchanged outside the hole. If the hole is the whole
+    picture, its mean colour.
   """
   if not hole.any():
     return image.copy()

@@ -15,14 +15,14 @@ def merge(
   layers: Sequence[splitting.Layer],
   config: config_lib.LucidConfig,
 ) -> tuple[np.ndarray, np.ndarray]:
-  """Pastes objects, each over those before it.
+  """Pastes objects, each over the ones before it.
 
-  A pixel is an object's where that is at least half opaque.
+  A pixel belongs to an object where the object is at least half opaque.
 
   Args:
     background: RGB uint8 [H, W, 3].
     labels: uint8 [H, W], the objects that are part of the background.
-    layers: from `move_object`; all within the picture.
+    layers: from `move_object`; all inside the picture.
     config: merge, band, feather.
 
   Returns:

@@ -8,17 +8,17 @@ from savos_jax.data.lucid import splitting
 
 
 def _limits(cuts, center, matrix, size) -> tuple[np.ndarray, np.ndarray]:
-  """Returns where the centre may come so that no cut comes into the frame.
+  """Returns the positions of the centre that keep every cut outside the frame.
 
   Args:
     cuts: as in `splitting.Cutout`.
-    center: (x, y) in the frame, as the cuts.
-    matrix: float64 [2, 3], the motion but for its shift.
+    center: (x, y) in the frame, like the cuts.
+    matrix: float64 [2, 3], the motion without its shift.
     size: of the output.
 
   Returns:
-    Smallest and largest (x, y) in the output; infinite without a cut. Where
-    opposite cuts can't both stay out, the middle.
+    Smallest and largest (x, y) in the output; infinite without a cut. If
+    opposite cuts can't both stay outside, the middle.
   """
   lower, upper = np.full(2, -np.inf), np.full(2, np.inf)
   last = np.array([size[1] - 1, size[0] - 1], np.float64)
@@ -38,12 +38,12 @@ def _limits(cuts, center, matrix, size) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _render(cutout, matrix, knots, bent, size, margin) -> splitting.Layer:
-  """Draws a layer at its place in the output, no larger than need be.
+  """Renders a layer at its place in the output, no larger than necessary.
 
   Args:
     cutout: the object, in the frame.
     matrix: float64 [2, 3], frame to output.
-    knots: float64 [N, 2], points of the frame, or None for no bending.
+    knots: float64 [N, 2], control points in the frame, or None for no warp.
     bent: float64 [N, 2], the same points in the output.
     size: of the output.
     margin: pixels around the object, output.
@@ -78,22 +78,22 @@ def move_object(
   rng: np.random.Generator,
   targets: int = 1,
 ) -> list[splitting.Layer]:
-  """Puts an object anywhere, scaled, turned and bent, and moves it on.
+  """Places an object at random, scaled, rotated and warped, and moves it.
 
-  Its centre comes to any pixel of the output. An object that the frame's border
-  cuts stays cut by that border. No object is too small: one of a few pixels
-  only isn't bent, and of one pixel nothing may be left.
+  Its centre may be at any pixel of the output. An object that is cut by the
+  frame's border stays cut by that border. Objects may be arbitrarily small: one
+  of a few pixels is not warped, and one of a single pixel may vanish.
 
   Args:
     cutout: the object, from `split`.
     size: of the output.
-    scale: pixels of the output to a pixel of the frame.
+    scale: output pixels per pixel of the frame.
     config: scale, rotation, spline*, next_*.
-    rng: where the randomness comes from.
+    rng: source of randomness.
     targets: T, the frames after the reference.
 
   Returns:
-    The object in the reference frame and in T frames after it.
+    The object in the reference frame and in the T frames after it.
   """
   x, y, width, height = cutout.box
   corner = np.array([cutout.left + x, cutout.top + y], np.float64)

@@ -10,24 +10,24 @@ from savos_jax.data import lucid_config as config_lib
 from savos_jax.data.lucid import blending
 from savos_jax.data.lucid import inpainting
 
-# Where the frame's border cuts an object, it goes on beyond by its mirror image
-# for this share of its size, so that no small motion shows the cut.
+# An object cut by the frame's border is extended with its mirror image by this
+# share of its size, so that small motions do not expose the cut.
 _BEYOND_CUT = 0.2
-# An object's colours are spread this far beyond its mask, pixels, or soft edges
-# would hold some of the background that it was cut from.
+# An object's colours are extended this far beyond its mask, pixels, so that
+# soft edges do not contain its old background.
 _SPREAD = 4
 
 
 @dataclasses.dataclass(frozen=True)
 class Layer:
-  """A picture of one object, some of it transparent, at a place in a frame.
+  """A partly transparent picture of one object, placed in a frame.
 
   Attributes:
     object_id: 1..255.
-    image: RGB and opacity (255: the object), uint8 [h, w, 4]. Defined beyond
-      the object too.
-    left: column of the frame where the picture begins, may be negative.
-    top: row of the frame.
+    image: RGB and opacity (255: the object), uint8 [h, w, 4]. The colours are
+      defined beyond the object as well.
+    left: column of the frame where the picture begins; may be negative.
+    top: row of the frame; may be negative.
   """
 
   object_id: int
@@ -42,8 +42,9 @@ class Cutout(Layer):
 
   Attributes:
     box: (left, top, width, height) of the object itself in the picture.
-    cuts: (left, top, right, bottom): where the frame's border cuts the object,
-      the two ends (x, y) of that line, float64 [2, 2]; else None.
+    cuts: for the (left, top, right, bottom) border of the frame, the two ends
+      (x, y) of the line along which it cuts the object, float64 [2, 2]; None
+      where it does not.
   """
 
   box: tuple[int, int, int, int]
@@ -57,9 +58,9 @@ def _moving_mask(labels, moving) -> np.ndarray:
 def hole(
   labels: np.ndarray, moving: Sequence[int], config: config_lib.LucidConfig
 ) -> np.ndarray:
-  """Returns what has to be filled once the objects `moving` are cut out.
+  """Returns the region to fill once the objects `moving` are cut out.
 
-  Their masks, grown by `hole_dilation`, but not into other objects.
+  It is their masks, dilated by `hole_dilation`, but not into other objects.
 
   Args:
     labels: uint8 [H, W].
@@ -80,11 +81,11 @@ def inpaint(
   moving: Sequence[int],
   config: config_lib.LucidConfig,
 ) -> np.ndarray:
-  """Makes the frame without the objects `moving`; the slow part of a dream.
+  """Removes the objects `moving` from a frame; the slow part of a dream.
 
-  The hole is filled with what is around it, but not with other objects: they
-  would be there without a label. A function of its arguments alone, so the
-  result can be kept.
+  The hole is filled from its surroundings, but not with other objects, which
+  would then appear without a label. The result depends only on the arguments,
+  so it can be cached.
 
   Args:
     frame: RGB uint8 [H, W, 3].
@@ -93,7 +94,7 @@ def inpaint(
     config: hole_dilation.
 
   Returns:
-    RGB uint8 [H, W, 3]. Where nothing but the hole is left: its mean colour.
+    RGB uint8 [H, W, 3]; the mean colour if the hole is the whole frame.
   """
   others = (labels > 0) & (_moving_mask(labels, moving) == 0)
   return inpainting.fill(
@@ -102,12 +103,12 @@ def inpaint(
 
 
 def inpaint_settings(config: config_lib.LucidConfig) -> tuple:
-  """Returns all that `inpaint` depends on besides its pictures."""
+  """Returns everything that `inpaint` depends on besides its pictures."""
   return (inpainting.VERSION, config.hole_dilation)
 
 
 def _cut_out(frame, labels, object_id) -> Cutout | None:
-  """Cuts one object out; None if it isn't there."""
+  """Cuts one object out; returns None if it does not occur."""
   mask = (labels == object_id).astype(np.uint8)
   if not mask.any():
     return None
@@ -131,7 +132,7 @@ def _cut_out(frame, labels, object_id) -> Cutout | None:
 
 
 def _find_cuts(mask) -> tuple[np.ndarray | None, ...]:
-  """Returns the lines on which the picture's border cuts a mask."""
+  """Returns the lines along which the picture's border cuts a mask."""
   right, bottom = mask.shape[1] - 1, mask.shape[0] - 1
   cuts: list[np.ndarray | None] = []
   for vertical, at in ((True, 0), (False, 0), (True, right), (False, bottom)):
@@ -145,7 +146,7 @@ def _find_cuts(mask) -> tuple[np.ndarray | None, ...]:
 
 
 def _spread(image, mask) -> np.ndarray:
-  """Spreads an object's colours over the pixels around it."""
+  """Extends an object's colours to the pixels around it."""
   window = (2 * _SPREAD + 1,) * 2
   weight = cv2.boxFilter(mask.astype(np.float32), -1, window)
   colours = cv2.boxFilter(
@@ -167,15 +168,15 @@ def split(
 ) -> tuple[np.ndarray, np.ndarray, list[Cutout]]:
   """Splits a frame into the background and the objects `moving`.
 
-  The coin may mirror the background, and with it the objects that stay in it.
+  At random, the background is mirrored with the objects that stay in it.
 
   Args:
     frame: RGB uint8 [H, W, 3].
     labels: uint8 [H, W].
-    moving: ids; those that are not in the labels are passed over.
+    moving: ids; those that do not occur are ignored.
     config: hole_dilation, mirror_probability.
-    rng: where the randomness comes from.
-    background: from `inpaint`, if it is there already.
+    rng: source of randomness.
+    background: from `inpaint`; None computes it.
 
   Returns:
     The background, RGB uint8 [H, W, 3]; its labels, uint8 [H, W]; the objects.

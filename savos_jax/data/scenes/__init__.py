@@ -1,5 +1,5 @@
-"""Scenes with rivals: training examples that are made where training runs.
+"""Scenes with rivals: training examples made on the training device.
 
 `generate.batch` makes examples of several objects from photos and videos, as a
-compiled function of (seed, index): on an accelerator thousands a second.
+compiled function of (seed, index): thousands a second on an accelerator.
 """

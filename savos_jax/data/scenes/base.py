@@ -1,4 +1,4 @@
-"""What is behind everything in a scene: a photo, or frames of a video."""
+"""The base layer of a scene: a photo, or frames of a video."""
 
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -9,23 +9,23 @@ import jax.numpy as jnp
 from savos_jax.data.scenes import config as config_lib
 from savos_jax.data.scenes import sampling
 
-# The smallest window, of the frame's sides: as `inference.zoom` has it.
+# The smallest window, as a share of the frame's sides; as in `inference.zoom`.
 _SMALLEST = 0.25
-# A frame's objects that are looked through for one.
+# Number of a frame's objects that are searched.
 _MOST_OBJECTS = 8
 _HEIGHT, _WIDTH, _FIRST, _LENGTH = 1, 2, 3, 4
 
 
 class Base(NamedTuple):
-  """A photo or a video's frames, and where they are seen.
+  """A photo or a video's frames, and the windows that show them.
 
   Attributes:
-    images: the frames' rows in the bank, int32 [T + 1], the reference in front.
-    object_id: the label of the object that the scene is about.
-    other_id: of another one in the reference, 0 where there is none.
-    is_video: whether the frames are a video's.
-    placements: each [T + 1].
-    fraction: the object's longer side in the reference's window.
+    images: the frames' rows in the bank, int32 [T + 1], the reference first.
+    object_id: label of the scene's main object.
+    other_id: label of another object in the reference; 0 if there is none.
+    is_video: whether the frames come from a video.
+    placements: one per frame, arrays of [T + 1].
+    fraction: the object's longer side as a share of the reference's window.
   """
 
   images: jax.Array
@@ -37,7 +37,7 @@ class Base(NamedTuple):
 
 
 def _draw_object(key, bank, video_fraction):
-  """Returns the row of an object, and whether it is a video's."""
+  """Returns the row of an object, and whether it is from a video."""
   which, video_key, photo_key = jax.random.split(key, 3)
   videos, photos = bank['video_objects'], bank['photo_objects']
   if not videos.size or not photos.size:
@@ -54,13 +54,14 @@ def _draw_object(key, bank, video_fraction):
 
 
 def _draw_frames(key, image, reference, config):
-  """Returns the bank's image numbers of reference and T frames, [T + 1].
+  """Returns the bank's indices of the reference and T frames, [T + 1].
 
-  Forwards or backwards in time, where there is more room or by a coin; what
-  would be beyond the video's end is its end. Of a photo it is always the photo.
+  Time runs forwards or backwards, towards the side with more frames or at
+  random. Frames beyond the video's end are clamped to its last. For a photo,
+  all frames are that photo.
   """
   skip_key, gap_key, side_key = jax.random.split(key, 3)
-  # Every scale of distance as often.
+  # Log-uniform: every scale of distance is equally likely.
   skip = jnp.exp(
     jax.random.uniform(skip_key, maxval=jnp.log(float(config.max_skip)))
   )
@@ -77,7 +78,7 @@ def _draw_frames(key, image, reference, config):
   forwards = jnp.where(
     (before >= enough) == (after >= enough), coin, after >= enough
   )
-  # Where neither side has the room.
+  # If neither side has enough frames.
   forwards = jnp.where(
     (before < enough) & (after < enough), after >= before, forwards
   )
@@ -87,7 +88,7 @@ def _draw_frames(key, image, reference, config):
 
 
 def _rows_of(bank, image):
-  """Returns the rows of an image's first objects, and which are there."""
+  """Returns the rows of an image's first objects, and which of them exist."""
   first, count = bank['first_object'][image], bank['object_count'][image]
   numbers = jnp.arange(_MOST_OBJECTS)
   rows = jnp.clip(first + numbers, 0, bank['objects'].shape[0] - 1)
@@ -95,7 +96,7 @@ def _rows_of(bank, image):
 
 
 def _box_of(bank, image, object_id):
-  """Returns an object's box, float32 [4], and whether the image has it."""
+  """Returns an object's box, float32 [4], and whether it is in the image."""
   rows, there = _rows_of(bank, image)
   found = there & (bank['objects'][rows, 1] == object_id)
   row = bank['objects'][rows[found.argmax()]]
@@ -117,17 +118,17 @@ def _draw_other(key, bank, image, object_id):
 
 
 def _inside(center, reach, length):
-  """Keeps a window that reaches so far from its centre inside, if it can be."""
+  """Keeps a window with this half-extent inside the image, if it fits."""
   low, high = reach, length - 1.0 - reach
   middle = (length - 1.0) / 2.0
   return jnp.where(low > high, middle, jnp.clip(center, low, high))
 
 
 def _window(key, image, box, found, close, config):
-  """Draws the window in which an image is seen.
+  """Draws the window that shows an image.
 
   Returns:
-    Its centre (y, x) and the image's pixels a pixel of the example.
+    Its centre (y, x) and the number of image pixels per example pixel.
   """
   height, width = config.size
   fraction_key, share_key, jitter_key = jax.random.split(key, 3)
@@ -159,7 +160,7 @@ def draw(
   bank: Mapping[str, jax.Array],
   config: config_lib.SceneConfig,
 ) -> Base:
-  """Draws a photo or a video's frames, and how they are seen.
+  """Draws a photo or a video's frames, and the windows that show them.
 
   Args:
     key: of the random choices.
@@ -167,8 +168,8 @@ def draw(
     config: the ranges.
 
   Returns:
-    The base. In one window the reference, in another all other frames are seen:
-    close to the object, or most of the frame.
+    The base. One window is drawn for the reference and another for all other
+    frames: close to the object, or most of the frame.
   """
   keys = iter(jax.random.split(key, 12))
   row, is_video = _draw_object(next(keys), bank, config.video_fraction)
@@ -186,11 +187,11 @@ def draw(
   (center, step, fraction), (later, later_step, _) = windows
 
   def per_frame(first, later, change=0.0):
-    """The reference's, and the others', that change from frame to frame."""
+    """Joins the reference's value and the others', which drift over time."""
     others = later + change * jnp.arange(config.frames, dtype=jnp.float32)
     return jnp.concatenate([jnp.asarray(first, jnp.float32)[None], others])
 
-  # A photo's camera moves on a little from frame to frame; a video's has moved.
+  # Photos get a slowly moving camera; in a video it moves already.
   drift = 0.02 * jax.random.normal(next(keys), (4,))
   drift = jnp.where(is_video, 0.0, drift)
   most = jnp.deg2rad(jnp.where(is_video, config.rotation / 3, config.rotation))

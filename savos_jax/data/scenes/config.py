@@ -1,4 +1,4 @@
-"""What a scene is: every range of the random choices."""
+"""The ranges of a scene's random choices."""
 
 import dataclasses
 
@@ -10,44 +10,45 @@ _OF_EXAMPLES = ranges.rules_of(sampling.SamplingConfig)
 
 @dataclasses.dataclass(frozen=True)
 class SceneConfig:
-  """Ranges of the random choices; all are ours.
+  """Ranges of the random choices; all are ours, not the paper's.
 
-  A scene is a photo or frames of a video, with the objects that are labelled in
-  it, and objects that are cut out of other photos and pasted in. Sizes and
-  distances are shares of the example's height and width, where no unit is said.
+  A scene is a photo or frames of a video with its labelled objects, and with
+  objects cut out of other photos and pasted in. Sizes and distances without a
+  unit are shares of the example's height and width.
 
   Attributes:
     size: height and width of an example, pixels.
     frames: T, frames to segment.
-    objects: K, objects to segment in an example, at most. Others are rivals.
-    single_probability: that all but one are rivals.
-    video_fraction: of the examples, from videos; the others are from photos.
+    objects: K, largest number of objects to segment in an example; all other
+      objects are rivals.
+    single_probability: that all objects but one are rivals.
+    video_fraction: share of the examples from videos; the rest use photos.
     max_skip: largest distance from the reference to the first frame, frames.
     max_gap: largest distance from one frame to the next, frames.
-    close_probability: that the window follows the object, as `eval.zoom` has
-      it; otherwise it shows most of the frame.
-    close_range: of the object's longer side in the window then.
-    rivals: objects that are pasted, at most.
-    rival_probability: that each of them is.
-    rival_size: factor of the size of the object that the scene is about.
-    same_folder_probability: that one is from a photo of the same folder, where
-      like objects are.
-    absent_probability: that one enters after the reference.
-    gone_probability: that one has left after the reference.
-    behind_probability: that one is behind the objects of the scene.
-    min_area: of an object in the reference; smaller ones are rivals.
+    close_probability: that the window follows the object, as with `eval.zoom`;
+      otherwise it shows most of the frame.
+    close_range: of the object's longer side in such a window.
+    rivals: largest number of pasted objects.
+    rival_probability: that each of them appears.
+    rival_size: factor relative to the size of the scene's main object.
+    same_folder_probability: that a rival is from a photo in the same folder,
+      which holds similar objects.
+    absent_probability: that a rival enters after the reference.
+    gone_probability: that a rival has left after the reference.
+    behind_probability: that a rival is behind the objects of the scene.
+    min_area: of an object in the reference; smaller ones become rivals.
     rotation: of photos, ± degrees.
-    bend: of photos and what is pasted, standard deviation.
-    flip_probability: that a scene, or what is pasted, is mirrored.
-    guidance_shift: of the previous mask, standard deviation, of the object's
-      size.
-    guidance_scale: of it, standard deviation of the factor's logarithm.
-    guidance_rival_probability: that it has a part of a rival.
-    guidance_part_probability: that a part of it lacks.
+    bend: warp of photos and pasted objects, standard deviation.
+    flip_probability: of mirroring a scene, or a pasted object.
+    guidance_shift: shift of the previous mask, standard deviation as a share of
+      the object's size.
+    guidance_scale: standard deviation of the logarithm of its scale factor.
+    guidance_rival_probability: that it includes part of a rival.
+    guidance_part_probability: that part of it is missing.
     guidance_drop_probability: that it is empty.
 
   Raises:
-    ValueError: a field is out of its range.
+    ValueError: a field is out of range.
   """
 
   size: tuple[int, int]
@@ -83,5 +84,5 @@ class SceneConfig:
   guidance_drop_probability: float = ranges.field(0.03, ranges.SHARE)
 
   def __post_init__(self):
-    """Refuses what no scene can be made from."""
+    """Checks every field against its range."""
     ranges.check_fields(self)

@@ -1,8 +1,7 @@
 """Examples of scenes: pure functions of (seed, index), compiled with JAX.
 
-Made where training runs: of images that lie in its memory, `bank.Bank`, each
-example takes pixels. The host does nothing, and an accelerator is not kept
-waiting.
+They are made on the training device, whose memory holds the images as a
+`bank.Bank`. The host does no work, so an accelerator never waits for it.
 """
 
 from collections.abc import Mapping
@@ -18,14 +17,14 @@ from savos_jax.data.scenes import guidance as guidance_lib
 from savos_jax.data.scenes import rivals as rivals_lib
 from savos_jax.data.scenes import sampling
 
-# Labels of what is pasted; those of images are below.
+# Labels of pasted objects; those in images are smaller.
 _PASTED = 256
 _GROUP = 5
 
 
 def _bent(key, deviation, config, count):
-  """Draws displacements [count, H, W, 2]: one for the reference, one for all
-  others, which change a little from frame to frame.
+  """Draws displacements [count, H, W, 2]: one field for the reference, and one
+  for all other frames, which drifts from frame to frame.
   """
   keys = jax.random.split(key, 3)
   first, then, change = (sampling.bend(k, config.size) for k in keys)
@@ -55,12 +54,12 @@ def _scene(key, bank, config):
     for k in jax.random.split(rivals_key, config.rivals)
   ]
   count = config.frames + 1
-  # A video moves by itself.
+  # A video has motion of its own.
   base_bend = _bent(
     bend_key, jnp.where(base.is_video, 0.0, config.bend), config, count
   )
   bends = [
-    # A small object bends by a small part of the frame.
+    # The warp scales with the size of the object.
     _bent(k, config.bend * base.fraction, config, count)
     for k in jax.random.split(pasted_bend_key, config.rivals)
   ]
@@ -102,11 +101,11 @@ def _scene(key, bank, config):
 
 
 def _chosen(key, reference_labels, candidates, config):
-  """Draws the objects to segment of those that the reference shows.
+  """Draws the objects to segment from those visible in the reference.
 
   Returns:
-    Labels int32 [K], -1 for none. The first is most often what the scene is
-    about.
+    Labels, int32 [K], -1 for none. The first is usually the scene's main
+    object.
   """
   single_key, score_key = jax.random.split(key)
   areas = jnp.stack([(reference_labels == c).mean() for c in candidates])
@@ -121,7 +120,7 @@ def _chosen(key, reference_labels, candidates, config):
 
 
 def _lit(key, frames):
-  """Changes the light: once for all frames, and a little for each."""
+  """Changes the illumination: once for all frames, and slightly for each."""
   keys = iter(jax.random.split(key, 6))
   count = frames.shape[0]
 
@@ -152,11 +151,11 @@ def example(
     config: the ranges.
 
   Returns:
-    As `data.sampling.Sampler.example`, of K objects: 'reference_frame' RGB
+    As `data.sampling.Sampler.example`, for K objects: 'reference_frame' RGB
     uint8 [H, W, 3] and 'reference_mask' uint8 [H, W] of ids 0..K; 'frames' RGB
     uint8 [T, H, W, 3] and 'masks' uint8 [T, H, W] of ids; 'guidance', uint8
-    [K, H, W], 0..255 = probability 0..1. An id that the reference lacks is an
-    object fewer.
+    [K, H, W], 0..255 = probability 0..1. Ids missing from the reference are
+    not used: the example has fewer objects.
   """
   scene_key, choice_key, light_key, guidance_key = jax.random.split(key, 4)
   frames, labels, candidates = _scene(scene_key, bank, config)
@@ -204,7 +203,7 @@ def batch(
   Returns:
     What `example` returns, with a leading axis of `count`.
   """
-  # The one generator that draws the same in a batch as alone.
+  # The only generator that draws the same numbers in a batch as alone.
   root = jax.random.key(seed, impl='threefry2x32')
   keys = jax.vmap(lambda i: jax.random.fold_in(root, i))(
     first + jnp.arange(count, dtype=jnp.int32)

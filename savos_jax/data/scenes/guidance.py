@@ -1,4 +1,4 @@
-"""A guess at the mask before a frame, as wrong as a tracker's own."""
+"""Perturbed previous masks that resemble a tracker's own predictions."""
 
 import jax
 import jax.numpy as jnp
@@ -11,12 +11,12 @@ _BLUR_CELL = 8  # Pixels.
 
 
 def _blob(key, size) -> jax.Array:
-  """Draws a smooth part of the frame, about half of it: bool [H, W]."""
+  """Draws a smooth region covering about half the frame, bool [H, W]."""
   return sampling.bend(key, size)[..., 0] > 0
 
 
 def _moved(key, mask, config):
-  """Moves, enlarges and bends a mask by what suits its size."""
+  """Shifts, scales and warps a mask in proportion to its size."""
   shift_key, scale_key, bend_key = jax.random.split(key, 3)
   height, width = mask.shape
   total = jnp.maximum(mask.sum(), 1.0)
@@ -33,7 +33,7 @@ def _moved(key, mask, config):
 
 
 def _softened(key, mask):
-  """Blurs, and shrinks or grows a mask at its outline."""
+  """Blurs a mask, and erodes or dilates its outline."""
   level_key, sharp_key = jax.random.split(key)
   height, width = mask.shape
   cells = -(-height // _BLUR_CELL), -(-width // _BLUR_CELL)
@@ -50,12 +50,12 @@ def perturb(
   others: jax.Array,
   config: config_lib.SceneConfig,
 ) -> jax.Array:
-  """Makes masks worse.
+  """Perturbs masks.
 
   Args:
     key: of the random choices.
-    masks: each object's, float32 [K, H, W] of 0 and 1.
-    others: all objects', rivals included, the same.
+    masks: one per object, float32 [K, H, W], 0 or 1.
+    others: the union of all objects, rivals included, float32 [H, W], 0 or 1.
     config: the ranges.
 
   Returns:

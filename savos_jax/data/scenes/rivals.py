@@ -1,4 +1,4 @@
-"""Objects of other photos, pasted into a scene and moving on their own."""
+"""Objects from other photos, pasted into a scene with motion of their own."""
 
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from savos_jax.data.scenes import config as config_lib
 from savos_jax.data.scenes import sampling
 
-# Somewhere out of sight, in heights of an example.
+# A position out of sight, in multiples of an example's height.
 _FAR_AWAY = 10.0
 
 
@@ -17,11 +17,11 @@ class Rival(NamedTuple):
   """A pasted object.
 
   Attributes:
-    image: its row in the bank.
+    image: row of its image in the bank.
     object_id: its label there.
-    placements: each [T + 1]; out of sight where it is not in the scene.
+    placements: arrays of [T + 1]; out of sight in frames without it.
     behind: whether it is behind the objects of the base.
-    gain: of its brightness.
+    gain: brightness factor.
   """
 
   image: jax.Array
@@ -49,17 +49,17 @@ def draw(
   fraction: jax.Array,
   config: config_lib.SceneConfig,
 ) -> Rival:
-  """Draws an object and its way through the frames.
+  """Draws an object and its path through the frames.
 
   Args:
     key: of the random choices.
     bank: arrays of a `bank.Bank`.
-    group: of the photos that are like the base.
-    fraction: longer side of the object that the scene is about.
+    group: group of photos similar to the base.
+    fraction: longer side of the scene's main object.
     config: the ranges.
 
   Returns:
-    The rival; out of sight in all frames where the scene has none.
+    The rival; out of sight in all frames if the scene has none.
   """
   keys = iter(jax.random.split(key, 20))
 
@@ -72,7 +72,7 @@ def draw(
   steps = jnp.arange(config.frames, dtype=jnp.float32)
 
   def course(first, jump, drift):
-    """From the reference a jump, then from frame to frame evenly on."""
+    """Jumps once after the reference, then drifts evenly."""
     first = jnp.asarray(first, jnp.float32)
     return jnp.concatenate([first[None], first + jump + drift * steps])
 
@@ -86,7 +86,7 @@ def draw(
   step = extent / sizes
   aspect = jnp.exp(course(0.1 * normal(), 0.06 * normal(), 0.0))
 
-  # It may come from anywhere, or stay about where it was.
+  # It may enter from anywhere, or stay roughly in place.
   place = uniform(-0.05, 1.05, (2,))
   anywhere = uniform(-0.05, 1.05, (2,)) - place
   jump = jnp.where(uniform() < 0.5, 0.12 * normal((2,)), anywhere)

@@ -1,23 +1,23 @@
-"""Takes images out of a `bank.Bank`'s pixels: where, turned, bent."""
+"""Samples images from a `bank.Bank`, with a placement, rotation and warp."""
 
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 
-# Rows and columns of random displacements that bend an image.
+# Rows and columns of the random displacements that warp an image.
 _BEND_GRID = (4, 6)
 
 
 class Placement(NamedTuple):
-  """Where an image appears in an example; each a scalar or of one shape.
+  """Where an image appears in an example; scalars, or arrays of one shape.
 
   Attributes:
-    source_y: the image's pixel that comes to `y`, `x`.
-    source_x: see there.
-    y: in the example, pixels.
-    x: see there.
-    step: pixels of the image for one of the example, downwards.
+    source_y: row of the image pixel that is shown at (`y`, `x`).
+    source_x: its column.
+    y: row in the example, pixels.
+    x: column in the example, pixels.
+    step: image pixels per example pixel, downwards.
     step_x: the same to the right; negative: mirrored.
     angle: radians.
   """
@@ -32,7 +32,7 @@ class Placement(NamedTuple):
 
 
 def bend(key: jax.Array, size: tuple[int, int]) -> jax.Array:
-  """Draws a smooth field of displacements, float32 [H, W, 2], deviation 1."""
+  """Draws smooth displacements, float32 [H, W, 2], standard deviation 1."""
   coarse = jax.random.normal(key, (*_BEND_GRID, 2))
   return jax.image.resize(coarse, (*size, 2), 'cubic')
 
@@ -44,10 +44,10 @@ def coordinates(
 
   Args:
     placement: of the image.
-    displacements: by which the example's pixels are moved, float32 [H, W, 2].
+    displacements: of the example's pixels, float32 [H, W, 2].
 
   Returns:
-    Float32 [H, W] each.
+    Two arrays, float32 [H, W].
   """
   height, width = displacements.shape[:2]
   rows = jnp.arange(height, dtype=jnp.float32)[:, None]
@@ -62,25 +62,25 @@ def coordinates(
 
 
 def _reflected(index: jax.Array, length: jax.Array) -> jax.Array:
-  """Mirrors an index at both borders of 0..length - 1."""
+  """Reflects an index at both ends of 0..length - 1."""
   index = index % (2 * length)
   return jnp.where(index >= length, 2 * length - 1 - index, index)
 
 
 def unpack(pixels: jax.Array) -> tuple[jax.Array, jax.Array]:
-  """Returns RGB, float32 [..., 3] of 0..255, and labels, int32 [...]."""
+  """Returns RGB, float32 [..., 3] in 0..255, and labels, int32 [...]."""
   channels = [(pixels >> shift) & 0xFF for shift in (0, 8, 16)]
   rgb = jnp.stack(channels, axis=-1).astype(jnp.float32)
   return rgb, (pixels >> 24).astype(jnp.int32)
 
 
 class Taken(NamedTuple):
-  """An image as an example has it.
+  """An image as it appears in an example.
 
   Attributes:
     rgb: float32 [H, W, 3], 0..255.
     label: of the nearest pixel, int32 [H, W].
-    share: of `only` in the pixel, float32 [H, W].
+    share: coverage of the pixel by the label `only`, float32 [H, W].
   """
 
   rgb: jax.Array
@@ -95,15 +95,15 @@ def take(
   xs: jax.Array,
   only: jax.Array,
 ) -> Taken:
-  """Takes an image's pixels, bilinearly; beyond its borders its mirror image.
+  """Samples an image bilinearly, reflected beyond its borders.
 
   Args:
     pixels: of the bank, uint32 [P].
     image: its row in the bank's images: offset, height, width, ....
     ys: rows, float32 [H, W].
     xs: columns, float32 [H, W].
-    only: a label whose share is wanted, a scalar. Beyond the image's borders
-      there is nothing of it.
+    only: the label whose coverage to compute, a scalar; it is 0 beyond the
+      image's borders.
 
   Returns:
     The image.

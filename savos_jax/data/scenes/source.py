@@ -14,12 +14,12 @@ from savos_jax.data.scenes import generate
 
 
 class Scenes:
-  """Makes examples on the device that trains; the bank lies there."""
+  """Makes examples on the training device, which holds the bank."""
 
   def __init__(
     self, bank: bank_lib.Bank, config: config_lib.SceneConfig, seed: int
   ):
-    """Puts the bank on the device.
+    """Copies the bank to the device.
 
     Args:
       bank: the images.
@@ -39,16 +39,16 @@ class Scenes:
   ) -> Iterator[dict[str, jax.Array | np.ndarray]]:
     """Iterates over the batches of steps start_step .. stop_step - 1.
 
-    The batch of step s holds the examples s * batch_size to (s + 1) *
-    batch_size - 1, whichever step is the first.
+    The batch of step s holds examples s * batch_size to (s + 1) * batch_size -
+    1, whichever step is the first.
 
     Args:
       start_step: the first step.
       stop_step: one past the last.
-      batch_size: examples a batch.
+      batch_size: examples per batch.
 
     Yields:
-      What `generate.batch` returns, and 'index', int64 [B], on the host.
+      The result of `generate.batch`, and 'index', int64 [B], on the host.
     """
     make = jax.jit(
       functools.partial(generate.batch, config=self._config, count=batch_size)
