@@ -27,7 +27,7 @@ from savos_jax import network
 from savos_jax.weights import fingerprints
 
 REPOSITORY = pathlib.Path(__file__).parents[1]
-_STARTED = re.compile(r'going on from the checkpoint of step (\d+)')
+_STARTED = re.compile(r'resuming from the checkpoint of step (\d+)')
 _FLAGS = (
   '--config=configs/smoke.py',
   '--mode=train',

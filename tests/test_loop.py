@@ -270,7 +270,7 @@ def test_sigterm_saves_and_the_same_command_goes_on(clips, tmp_path):
     cwd=REPOSITORY, env=environment, capture_output=True, text=True,
   )  # fmt: skip
   assert result.returncode == 0, result.stderr
-  assert f'going on from the checkpoint of step {stopped}' in result.stdout
+  assert f'resuming from the checkpoint of step {stopped}' in result.stdout
   assert (tmp_path / 'checkpoints' / str(stopped + 2)).is_dir()
 
 

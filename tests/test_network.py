@@ -414,7 +414,7 @@ def test_no_network_with_what_is_no_number(trained, tmp_path):
 @pytest.mark.parametrize('name', ['a\\b', 'a\nb', '\udcff'])
 def test_a_folder_that_orbax_takes_for_another_is_named(workdir, name):
   odd = workdir.rename(workdir.with_name(name))
-  with pytest.raises(errors.SavosError, match='no folder for checkpoints'):
+  with pytest.raises(errors.SavosError, match='not usable for checkpoints'):
     network.load(odd)
 
 

@@ -111,14 +111,14 @@ def assert_same_network(workdir, other):
 def test_eight_devices_train_as_one(alone, tmp_path):
   result = parallel_runs.on_devices(tmp_path, 8)
   assert result.returncode == 0, result.stderr
-  assert '8 devices of 1 processes, 1 examples each' in result.stdout
+  assert '8 devices in 1 processes, 1 examples on each' in result.stdout
   assert_same_network(tmp_path, alone)
 
 
 def test_two_processes_train_as_one_and_share_the_evaluation(alone, tmp_path):
   result = parallel_runs.in_processes(tmp_path, 2)
   assert result.returncode == 0, result.stderr
-  assert '2 devices of 2 processes, 4 examples each' in result.stdout
+  assert '2 devices in 2 processes, 4 examples on each' in result.stdout
   assert_same_network(tmp_path, alone)
   # The first process segmented one of the two sequences, and scored both.
   assert 'frames of 1 sequences' in result.stdout

@@ -1,5 +1,5 @@
-"""Programs beside `savos_jax.main`.
+"""The programs besides `savos_jax.main`.
 
-Each has its flags, `run` and `main`. `run` imports what takes long to import:
-neither --help nor a flag that is refused waits for it.
+Each has flags, `run` and `main`. Slow imports are in `run`, so that --help and
+invalid flags do not wait for them.
 """

@@ -1,4 +1,4 @@
-"""What the programs share: how they are called, and how they end."""
+"""Shared by all programs: parsers, checks of paths, and how they exit."""
 
 import argparse
 from collections.abc import Callable
@@ -16,10 +16,10 @@ _SCRIPT = 'savos-jax'  # Of pyproject.toml; it starts savos_jax.cli.
 
 
 class Main(Protocol):
-  """What starts a program."""
+  """The entry point of a program."""
 
   def __call__(self, argv: Sequence[str] | None = None) -> None:
-    """Runs it; None: with the arguments of the process."""
+    """Runs the program; None: with the arguments of the process."""
 
 
 def _module(name: str) -> str:
@@ -27,10 +27,14 @@ def _module(name: str) -> str:
 
 
 def call(name: str) -> str:
-  """Returns how to call a program: as this one was, by its module or savos-jax.
+  """Returns the command that starts a program, in the style of this process.
 
   Args:
     name: of the program's module in savos_jax.tools.
+
+  Returns:
+    'savos-jax NAME' if this process was started as savos-jax, else 'python -m
+    savos_jax.tools.NAME'.
   """
   if pathlib.Path(sys.argv[0]).stem == _SCRIPT:
     return f'{_SCRIPT} {name.replace("_", "-")}'
@@ -48,8 +52,8 @@ def parser(
 
   Args:
     name: of the program's module in savos_jax.tools.
-    description: the module's docstring, with examples of `python -m`; they are
-      shown with savos-jax where that was called.
+    description: the module's docstring, with examples of `python -m`, which are
+      shown as savos-jax commands if that is how the program was started.
     formatter: of the help.
   """
   written, used = _module(name), call(name)
@@ -61,16 +65,16 @@ def parser(
 
 
 def path(text: str) -> pathlib.Path:
-  """Reads a path of the command line; a shell may have left a ~ in it.
+  """Parses a path on the command line; expands a ~ that the shell left.
 
   Raises:
-    argparse.ArgumentTypeError: it is empty, which would be this very folder.
+    argparse.ArgumentTypeError: it is empty, which would mean this folder.
   """
   if not text.strip():
     raise argparse.ArgumentTypeError('it is empty: expected a path')
   try:
     return pathlib.Path(text).expanduser()
-  except RuntimeError:  # Nobody of this name.
+  except RuntimeError:  # There is no such user.
     return pathlib.Path(text)
 
 
@@ -79,7 +83,7 @@ def add_overwrite(parser: argparse.ArgumentParser) -> None:
   parser.add_argument(
     '--overwrite',
     action='store_true',
-    help='replaces files that are there under the names to be written',
+    help='replace existing output files',
   )
 
 
@@ -88,19 +92,19 @@ def check_outputs(
   inputs: Iterable[pathlib.Path | None],
   overwrite: bool = False,
 ) -> None:
-  """Refuses to replace a file that somebody else may have made.
+  """Refuses to replace files that this program may not have written.
 
-  In a folder with a manifest that one tells whose a file is. Elsewhere a file
-  that is there is replaced where the user says so.
+  In a folder with a manifest, the manifest decides. Elsewhere, an existing file
+  is replaced only with --overwrite.
 
   Args:
-    outputs: files to be written, those of flags that are not given left out.
+    outputs: files to be written; None for flags that were not given.
     inputs: files and folders that are read; nothing in them is ever replaced.
-    overwrite: whether the user said so.
+    overwrite: whether --overwrite was given.
 
   Raises:
-    SavosError: a file is there, is read, or is to be written twice; a folder
-      can't be written to.
+    SavosError: a file exists, is an input, or would be written twice; or a
+      folder is not writable.
   """
   used = {path.resolve() for path in inputs if path is not None}
   written: set[pathlib.Path] = set()
@@ -110,7 +114,7 @@ def check_outputs(
     real = output.resolve()
     if real in written:
       raise errors.SavosError(
-        f'{output}: is to be written twice.\n  Expected a name for each.'
+        f'{output}: would be written twice.\n  Expected different names.'
       )
     written.add(real)
     if os.path.lexists(output):
@@ -125,13 +129,13 @@ def _check_replaced(
   real = output.resolve()
   if output.is_dir():
     raise errors.SavosError(
-      f'{output}: a folder.\n  Expected the name of a file to write.'
+      f'{output}: is a folder.\n  Expected the name of a file to write.'
     )
   same = (path.is_file() and path.samefile(real) for path in used)
   if real.exists() and (used & {real, *real.parents} or any(same)):
     raise errors.SavosError(
       f'{output}: is read by this run, and would be replaced by it.\n'
-      '  Expected another name for what is written.'
+      '  Expected another name for the output.'
     )
   manifest = manifests.of(output)
   if manifest:
@@ -139,7 +143,7 @@ def _check_replaced(
   elif not overwrite:
     raise errors.SavosError(
       f'{output}: exists already.\n'
-      '  Expected a new name; --overwrite replaces what is there.'
+      '  Expected a new name; --overwrite replaces the file.'
     )
 
 
@@ -149,7 +153,7 @@ def _check_writable(output: pathlib.Path) -> None:
     raise errors.SavosError(
       f'{output}: could not be written: {above} is '
       f'{"not writable" if above.is_dir() else "a file"}.\n'
-      '  Expected a folder that can be written to.'
+      '  Expected a writable folder.'
     )
 
 
@@ -160,8 +164,8 @@ def main(
   """Makes a program's `main`, which reports errors without a traceback.
 
   Args:
-    parse: the arguments; those of the process for None.
-    run: does what they ask for; may raise `SavosError`.
+    parse: parses the arguments; None: those of the process.
+    run: runs the program with them; may raise `SavosError`.
   """
 
   def start(argv: Sequence[str] | None = None) -> None:

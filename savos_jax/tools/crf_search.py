@@ -1,13 +1,13 @@
-r"""Searches parameters of the dense CRF on sequences with masks.
+r"""Searches for parameters of the dense CRF on sequences with ground truth.
 
   python -m savos_jax.tools.crf_search --root=/path/to/DAVIS --split=train \
       --sequences rhino drift-turn --trials=20 --csv=search.csv
 
-The network segments the first frames of each sequence once. Then they are
-scored without the CRF, with the parameters of the flags (by default those of
-the paper), and with others that are drawn at random. The best by J&F is printed
-as flags of tools.segment. With --trials=0 given parameters are scored, and no
-others: those found on a train split, on a val split.
+The network segments the first frames of each sequence once. Its predictions are
+scored without the CRF, with the parameters given as flags (by default the
+paper's), and with random ones. The best by J&F are printed as flags of
+tools.segment. --trials=0 scores only the given parameters: use it to check the
+ones found on a train split on a val split.
 """
 
 import argparse
@@ -24,7 +24,7 @@ from savos_jax.inference import options
 from savos_jax.tools import command
 from savos_jax.tools import flags
 
-# Drawn evenly on a logarithmic scale. More iterations are not tried: they
+# Drawn log-uniformly. The number of iterations is not searched: further ones
 # change less and less.
 _DRAWN = {
   'crf_gaussian_sxy': (0.2, 5.0),
@@ -45,26 +45,27 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
   add('--resolution', default='480p', help='default: 480p')
   add(
     '--sequences', nargs='+', default=(), metavar='NAME',
-    help='of the split; default: all',
+    help='sequences of the split; default: all',
   )  # fmt: skip
   number = functools.partial(flags.add_flag, parser, metavar='N')
   number(
     'frames', ranges.whole(3, 10_000), default=24,
-    help='of each, at most; the first and the last do not count; default: 24',
+    help='frames per sequence, at most; the first and the last are not scored; '
+    'default: 24',
   )  # fmt: skip
   number(
     'every', ranges.whole(1, 10_000), default=1,
-    help='scores one of so many frames; default: 1',
+    help='score every N-th frame; default: 1',
   )  # fmt: skip
   number(
     'trials', ranges.whole(0, 10_000), default=20,
-    help='parameters that are drawn; default: 20',
+    help='random sets of parameters to try; default: 20',
   )  # fmt: skip
   number('seed', ranges.whole(0, 2**31 - 1), default=0, help='of the draws')
   for name in _FIELDS:
     flags.add_field(parser, options.InferenceConfig, name)
   add('--checkpoint', type=command.path, default=checkpoints.DEFAULT)
-  add('--csv', type=command.path, metavar='FILE', help='gets a row a trial')
+  add('--csv', type=command.path, metavar='FILE', help='one row per trial')
   command.add_overwrite(parser)
   return parser.parse_args(argv)
 
@@ -73,7 +74,7 @@ def _videos(arguments: argparse.Namespace) -> list:
   """Opens the first frames of the sequences.
 
   Raises:
-    SavosError: no such sequence, or a damaged one.
+    SavosError: a sequence does not exist or is damaged.
   """
   from savos_jax.datasets import davis
   from savos_jax.foundation import errors
@@ -96,16 +97,16 @@ def _videos(arguments: argparse.Namespace) -> list:
 
 
 def _thinned(video: Any, every: int) -> Any:
-  """Returns a sequence of which one of so many masks is known."""
+  """Returns a sequence with only every N-th mask."""
   masks = video.masks
   known = (m if i % every == 0 else None for i, m in enumerate(masks))
   return dataclasses.replace(video, masks=tuple(known))
 
 
 def _seen(videos: list, tracker: Any, bar: Any) -> dict[str, list]:
-  """Returns what the network finds: name -> (frame, classes) a frame.
+  """Returns the network's predictions: name -> (frame, classes) per frame.
 
-  Of the first frame there is nothing.
+  There is none for the first frame.
   """
   found: dict[str, list] = {}
   for video in videos:
@@ -122,7 +123,7 @@ def _seen(videos: list, tracker: Any, bar: Any) -> dict[str, list]:
 
 
 def _labels(video: Any, frame: Any, classes: Any, config: Any) -> Any:
-  """Labels a frame, by the CRF or without."""
+  """Labels a frame, with or without the CRF."""
   import numpy as np
 
   from savos_jax.inference import dense_crf
@@ -137,17 +138,17 @@ def _labels(video: Any, frame: Any, classes: Any, config: Any) -> Any:
 def score(
   videos: list, seen: dict[str, list], config: options.InferenceConfig, bar: Any
 ) -> dict[str, Any]:
-  """Scores one choice of parameters.
+  """Scores one set of parameters.
 
   Args:
     videos: sequences.
-    seen: name -> frames and classes of all their frames but the first.
+    seen: name -> frames and classes, for all frames but the first.
     config: whether and how to refine.
-    bar: a progress bar of frames.
+    bar: progress bar that counts frames.
 
   Returns:
     A row of the table: 'crf', the parameters, 'j' and 'f' (means over the
-    objects, 0..1) and 'seconds' (of the CRF, a frame).
+    objects, 0..1) and 'seconds' (of the CRF, per frame).
   """
   from savos_jax.evaluation import protocol
 
@@ -177,12 +178,12 @@ def score(
 
 
 def trials(config: options.InferenceConfig, count: int, seed: int) -> list:
-  """Returns what is scored: no CRF, one as it is, and others drawn at random.
+  """Returns the configurations to score: no CRF, the given one, random ones.
 
   Args:
-    config: the one as it is; its other fields are those of all.
-    count: how many are drawn.
-    seed: of the draws.
+    config: the given one; all share its other fields.
+    count: number of random ones.
+    seed: of the random ones.
   """
   import numpy as np
 
@@ -203,7 +204,7 @@ def trials(config: options.InferenceConfig, count: int, seed: int) -> list:
 
 
 def run(arguments: argparse.Namespace) -> None:
-  """Searches, prints what was found and writes the table.
+  """Searches, prints the results and writes the table.
 
   Raises:
     SavosError: something that the user can put right.

@@ -1,12 +1,12 @@
-r"""Writes the curves of a training as a table and as a picture.
+r"""Writes the curves of a training run as a table and as a picture.
 
   python -m savos_jax.tools.curves runs/davis16_cpu \
       --csv=curves.csv --png=curves.png
 
-The table has a row a step and a column a curve: all numbers that TensorBoard
-shows of the training. The picture has the IoU on the training examples and,
-where the training validated, J and F. A folder with a copy of the training's
-`logs`, as launch/gpu/train.sh sends one back, does as well.
+The table has one row per step and one column per curve: every scalar that
+TensorBoard shows. The picture plots the IoU on the training examples and, if
+there was validation, J and F. A folder with a copy of the training's `logs`
+works too, such as the one that launch/gpu/train.sh returns.
 """
 
 import argparse
@@ -29,15 +29,15 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
   command.add_overwrite(parser)
   arguments = parser.parse_args(argv)
   if not (arguments.csv or arguments.png):
-    parser.error('expected --csv, --png or both: what to write')
+    parser.error('nothing to write: expected --csv, --png or both')
   return arguments
 
 
 def run(arguments: argparse.Namespace) -> None:
-  """Reads and writes.
+  """Reads the curves and writes the files.
 
   Raises:
-    SavosError: no curves there, or a file can't be written.
+    SavosError: there are no curves, or a file can't be written.
   """
   from savos_jax.report import charts
   from savos_jax.training import curves

@@ -1,11 +1,11 @@
-r"""Shows what lucid dreaming makes of a photo and the mask of its objects.
+r"""Draws lucid dreams of a photo with a mask of its objects.
 
   python -m savos_jax.tools.dream --image=JPEGImages/480p/bear/00000.jpg \
       --mask=Annotations/480p/bear/00000.png --out=dreams --steps
 
-writes dreams/gallery.png, one dream a row, and with --steps dreams/steps.png:
-how one dream comes about, one row a step. The same --seed gives the same
-pictures; dream 3 is the same with any --count.
+writes dreams/gallery.png, one dream per row, and with --steps dreams/steps.png,
+the five steps of one dream. The same --seed gives the same pictures; dream 3 is
+the same with any --count.
 """
 
 import argparse
@@ -26,11 +26,11 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     '--mask',
     type=command.path,
     required=True,
-    help='PNG of its size: indexed, grey object ids, or 0/255',
+    help='PNG of the same size: indexed, grey object ids, or 0/255',
   )
   add('--out', type=command.path, required=True, help='folder for the pictures')
   add('--count', type=int, default=12, help='dreams (12)')
-  add('--steps', action='store_true', help='draw the five steps, too')
+  add('--steps', action='store_true', help='also draw the five steps')
   add('--seed', type=int, default=0, help='of all random choices (0)')
   add(
     '--merge',
@@ -46,7 +46,7 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     type=int,
     nargs='+',
     metavar='ID',
-    help='objects that move (drawn for each dream; all of them for --steps)',
+    help='objects that move (random for each dream; all of them for --steps)',
   )
   return parser.parse_args(argv)
 

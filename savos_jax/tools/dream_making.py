@@ -1,4 +1,4 @@
-"""Dreams of one photo, as the arguments of the program dream ask for them."""
+"""Makes dreams of one photo from the arguments of the program dream."""
 
 import argparse
 import pathlib
@@ -18,7 +18,7 @@ def read(
   """Reads the photo, RGB uint8 [H, W, 3], and its labels, uint8 [H, W].
 
   Raises:
-    SavosError: a file is missing or no image, the sizes differ, or the mask
+    SavosError: a file is missing or not an image, the sizes differ, or the mask
       is empty.
   """
   frame, labels = masks.read_frame(image), masks.read_mask(mask)
@@ -30,14 +30,14 @@ def read(
   if not labels.any():
     raise errors.SavosError(
       f'{mask}: the mask is empty.\n'
-      '  Expected at least one object: there is nothing else to move. Take '
-      'a frame that shows it.'
+      '  Expected at least one object, since nothing else moves. Choose a '
+      'frame that shows it.'
     )
   return frame, labels
 
 
 def size_of(arguments: argparse.Namespace, labels) -> tuple[int, int]:
-  """Returns (height, width) of a dream; one that isn't given follows."""
+  """Returns (height, width) of a dream; an unset one keeps the aspect ratio."""
   height, width = arguments.height, arguments.width
   if height is None and width is None:
     return labels.shape
@@ -49,7 +49,7 @@ def size_of(arguments: argparse.Namespace, labels) -> tuple[int, int]:
 
 
 def check(arguments: argparse.Namespace, labels: np.ndarray) -> None:
-  """Raises SavosError for a value that no dream can be made from."""
+  """Raises SavosError for a value out of range."""
   for name in ('count', 'targets', 'height', 'width'):
     value = getattr(arguments, name)
     if value is not None and value < 1:
@@ -63,7 +63,7 @@ def check(arguments: argparse.Namespace, labels: np.ndarray) -> None:
   if absent:
     raise errors.SavosError(
       f'--moving names {", ".join(map(str, absent))}, but {arguments.mask} '
-      f'holds: {", ".join(map(str, ids))}.\n  Name ids that it holds.'
+      f'contains {", ".join(map(str, ids))}.\n  Expected ids that it contains.'
     )
 
 
@@ -74,15 +74,16 @@ def make(
 ) -> tuple[list[lucid.Dream], str]:
   """Makes the dreams of a gallery.
 
-  As in training, a background is inpainted once for every set of objects.
+  As in training, the background is inpainted once per set of moving objects.
 
   Args:
     frame: RGB uint8 [h, w, 3].
     labels: uint8 [h, w], not empty.
-    arguments: the program's, checked; without `moving` it is drawn.
+    arguments: the program's, checked; without `moving`, objects are drawn at
+      random.
 
   Returns:
-    The dreams; a line about the time that they took.
+    The dreams; a line about the time they took.
   """
   config = lucid.LucidConfig(merge=arguments.merge)
   size = size_of(arguments, labels)

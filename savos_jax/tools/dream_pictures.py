@@ -1,4 +1,4 @@
-"""Pictures of dreams: many of them, or how one comes about."""
+"""Pictures of dreams: a gallery, or the steps of a single one."""
 
 from collections.abc import Sequence
 import dataclasses
@@ -11,9 +11,9 @@ from savos_jax.data.lucid import blending
 from savos_jax.pictures import overlay
 
 _CELL = 320  # Pixels, long side of a picture in a table.
-_SQUARE = 8  # Pixels, of the checkerboard that stands for nothing.
-_MARKED = (255, 0, 255)  # Pixels to be filled or blended: no such photo.
-_CLOSE_UP = 5  # A close-up shows one part in so many of height and width.
+_SQUARE = 8  # Pixels, of the checkerboard that stands for transparency.
+_MARKED = (255, 0, 255)  # Colour of pixels to fill or blend; rare in photos.
+_CLOSE_UP = 5  # A close-up shows 1/5 of the height and width.
 
 
 def _heading(text: str, width: int) -> np.ndarray:
@@ -21,7 +21,7 @@ def _heading(text: str, width: int) -> np.ndarray:
 
 
 def _cell(picture, labels=None, alpha=0.0) -> np.ndarray:
-  """Returns a picture at a cell's size, with its objects' outlines."""
+  """Returns a picture at the size of a cell, with outlines of its objects."""
   if labels is None:
     labels = np.zeros(picture.shape[:2], np.uint8)
   scale = _CELL / max(labels.shape)
@@ -30,7 +30,7 @@ def _cell(picture, labels=None, alpha=0.0) -> np.ndarray:
 
 
 def _table(rows: list[list[np.ndarray]]) -> np.ndarray:
-  """Sets rows of pictures one below the other, white where a row is short."""
+  """Stacks rows of pictures, padding short rows with white."""
   joined = [overlay.beside(row, axis=1) for row in rows]
   width = max(row.shape[1] for row in joined)
   filled = [
@@ -48,7 +48,7 @@ def _table(rows: list[list[np.ndarray]]) -> np.ndarray:
 
 
 def _dream_cells(dream: lucid.Dream) -> dict[str, np.ndarray]:
-  """Returns the pictures of a dream by their headings."""
+  """Returns a dream's pictures by heading."""
   cells = {'reference': _cell(dream.reference_frame, dream.reference_labels)}
   for t, (frame, labels) in enumerate(
     zip(dream.frames, dream.labels, strict=True), 1
@@ -61,14 +61,14 @@ def _dream_cells(dream: lucid.Dream) -> dict[str, np.ndarray]:
 
 
 def gallery(dreams: Sequence[lucid.Dream]) -> np.ndarray:
-  """Draws dreams, one a row.
+  """Draws dreams, one per row.
 
   Args:
-    dreams: at least one, all of one size and length.
+    dreams: at least one, all with the same size and length.
 
   Returns:
-    RGB uint8: columns for the reference frame, the target frames, the first
-    target without outlines, and with the previous mask.
+    RGB uint8, with columns for the reference frame, the target frames, the
+    first target without outlines, and the first target with the previous mask.
   """
   rows: list[list[np.ndarray]] = []
   for number, dream in enumerate(dreams):
@@ -107,9 +107,9 @@ def _cut_alone(frame, labels, moving) -> np.ndarray:
 
 
 def _close_up(band: np.ndarray) -> tuple[slice, slice]:
-  """Returns the rows and columns of the window that holds most of the band."""
+  """Returns rows and columns of the window that contains most of the band."""
   height, width = (max(1, side // _CLOSE_UP) for side in band.shape)
-  # Sums over all windows, by the table of sums from the corner.
+  # Sums over all windows, from an integral image.
   table = cv2.integral(band.astype(np.uint8))
   sums = (
     table[height:, width:]
@@ -122,7 +122,7 @@ def _close_up(band: np.ndarray) -> tuple[slice, slice]:
 
 
 def _enlarge(picture: np.ndarray) -> np.ndarray:
-  """Enlarges a close-up, pixels as squares, to a cell's size or beyond."""
+  """Enlarges a close-up by pixel replication, to at least a cell's size."""
   factor = -(-_CELL // max(picture.shape[:2]))
   return picture.repeat(factor, axis=0).repeat(factor, axis=1)
 
@@ -130,7 +130,7 @@ def _enlarge(picture: np.ndarray) -> np.ndarray:
 def _merge_rows(
   seen, tracks, config, rng
 ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
-  """Returns step 5: the pictures, and close-ups of the target's outline."""
+  """Returns the pictures of step 5, and close-ups of the target's outline."""
   layers = [[track[t] for track in tracks] for t in (0, 1)]
   variants = {
     'not blended': dataclasses.replace(config, merge='feather', feather=0.0),
@@ -173,13 +173,13 @@ def steps(
   size: tuple[int, int],
   rng: np.random.Generator,
 ) -> np.ndarray:
-  """Draws how a dream comes about, one row a step.
+  """Draws the steps of a dream, one per row.
 
   Args:
     frame: RGB uint8 [h, w, 3].
     labels: uint8 [h, w].
     moving: ids that are cut out.
-    config: the ranges; the illumination changes whatever its coin says.
+    config: the ranges; the illumination is always changed.
     size: (height, width) of the dream, pixels.
     rng: source of randomness.
 
@@ -229,7 +229,7 @@ def _step_row(title: str, pictures: dict[str, np.ndarray]) -> list[np.ndarray]:
     cells.append(
       overlay.beside([_heading(name, shown.shape[1]), shown], axis=0)
     )
-  # Pictures in a row are of one size, but for a pixel of rounding.
+  # Sizes within a row differ by at most a pixel of rounding.
   height = min(cell.shape[0] for cell in cells)
   cells = [cell[:height] for cell in cells]
   return [overlay.caption(title, height), *cells]

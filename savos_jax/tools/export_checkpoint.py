@@ -3,10 +3,10 @@ r"""Exports a trained network to one safetensors file.
   python -m savos_jax.tools.export_checkpoint runs/davis16 \
       --out=savos.safetensors
 
-Averaged weights are taken where the training kept them, those of the newest
-checkpoint; --best takes the one that validation found. The file holds the
-architecture, the training's settings and a checksum. To evaluate it, or to
-train on from it:
+It takes the newest checkpoint, or with --best the one that scored highest in
+validation, and the averaged weights if the training kept them. The file also
+has the architecture, the training's settings and a checksum. To evaluate it, or
+to continue training from it:
 
   python -m savos_jax.main --mode=evaluate --config=configs/davis16.py \
       --config.data.root=/path/to/DAVIS --workdir=runs/evaluation \
@@ -31,8 +31,7 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     'checkpoint',
     type=command.path,
     metavar='WORKDIR',
-    help='the --workdir of a training, or an exported file (to change its '
-    'dtype)',
+    help='the --workdir of a training, or an exported file to change its dtype',
   )
   parser.add_argument(
     '--out',
@@ -44,42 +43,42 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
   parser.add_argument(
     '--step',
     type=int,
-    help='of the checkpoint; the newest whole one if left out',
+    help='step of the checkpoint; default: the newest intact one',
   )
   parser.add_argument(
     '--best',
     action='store_true',
-    help='the best checkpoint, of a training with config.eval.every_steps',
+    help='take the best checkpoint; needs config.eval.every_steps in training',
   )
   parser.add_argument(
     '--ema',
     action=argparse.BooleanOptionalAction,
     default=True,
-    help='the averaged weights, where there are any',
+    help='take the averaged weights, if there are any',
   )
   parser.add_argument(
     '--dtype',
     choices=('float32', 'float16'),
     default='float32',
-    help='of the arrays in the file; float16 halves its size',
+    help='dtype of the arrays in the file; float16 halves its size',
   )
   flags.add_field(
     parser,
     savos_config.SavosConfig,
     'compute_dtype',
     default=None,
-    help='in which the network computes where nothing else is said; as it was '
-    'trained if left out. float32 is faster and more exact on CPUs',
+    help='default dtype for running the network; default: as it was trained. '
+    'float32 is faster and more accurate on CPUs',
   )
   command.add_overwrite(parser)
   return parser.parse_args(argv)
 
 
 def run(arguments: argparse.Namespace) -> None:
-  """Loads and writes.
+  """Loads the network and writes the file.
 
   Raises:
-    SavosError: no such checkpoint, or the file can't be written.
+    SavosError: there is no such checkpoint, or the file can't be written.
   """
   import jax
 

@@ -1,8 +1,8 @@
-"""Flags of the command line, made from the fields that they stand for.
+"""Command-line flags generated from dataclass fields.
 
-Type, range, choices, default and help of a field are said once, in its
-dataclass (see `foundation.ranges`); a value that is not allowed is refused when
-the flags are parsed.
+The type, range, choices, default and help of a field are defined once, in its
+dataclass (see `foundation.ranges`). Invalid values are refused when the flags
+are parsed.
 """
 
 import argparse
@@ -26,15 +26,15 @@ def add_field(
   prefix: str = '',
   **more: Any,
 ) -> None:
-  """Adds the flag of a field of a dataclass.
+  """Adds a flag for a field of a dataclass.
 
   Args:
-    parser: gets it.
+    parser: where to add it.
     described: the dataclass.
     name: of the field.
-    unset: what holds without the flag, which is None then; '': the field's
-      default.
-    prefix: of the flag's name, which are many dataclasses' otherwise.
+    unset: describes the effect of omitting the flag, whose value is then None;
+      '': the field's default is used.
+    prefix: of the flag's name, to tell dataclasses apart.
     **more: see `add_flag`.
   """
   field = {field.name: field for field in dataclasses.fields(described)}[name]
@@ -50,11 +50,11 @@ def add_field(
 
 
 def add_seeing(parser: argparse.ArgumentParser, add: str = '') -> None:
-  """Adds --max_size and --zoom, which a network may tell itself.
+  """Adds --max_size and --zoom, whose defaults may come from the network.
 
   Args:
-    parser: gets them.
-    add: what the help of --zoom says besides.
+    parser: where to add them.
+    add: appended to the help of --zoom.
   """
   stored = 'as the network was evaluated in its training'
   add_field(
@@ -105,16 +105,16 @@ def add_flag(
   several: bool = False,
   **more: Any,
 ) -> None:
-  """Adds the flag of what has a rule.
+  """Adds a flag whose values obey a rule.
 
   Args:
-    parser: gets it.
-    name: of the attribute of what is parsed.
-    rule: what it may be; a tuple is several values behind the flag.
+    parser: where to add it.
+    name: of the attribute in the parsed arguments.
+    rule: the allowed values; a tuple means several values after the flag.
     default: the value without the flag.
-    called: the flag's name, where it is another one.
-    several: it takes several such values; `default` is one of them.
-    **more: of `ArgumentParser.add_argument`: help, metavar.
+    called: the flag's name, if it differs from `name`.
+    several: whether it takes several such values; `default` is a single one.
+    **more: for `ArgumentParser.add_argument`: help, metavar.
   """
   if isinstance(rule, ranges.Switch):
     more['action'] = argparse.BooleanOptionalAction
@@ -130,7 +130,7 @@ def add_flag(
 
 
 def _reading(rule: ranges.Rule) -> dict[str, Any]:
-  """Returns the arguments that tell argparse how to read one value."""
+  """Returns the arguments that make argparse parse one value."""
   if isinstance(rule, ranges.Choice):
     return {'choices': rule.values}
   kind = str
@@ -155,10 +155,10 @@ def _reader(kind: type, rule: ranges.Rule) -> Callable[[str], Any]:
 def values(
   arguments: argparse.Namespace, names: Iterable[str]
 ) -> dict[str, Any]:
-  """Returns what flags say of fields, as their dataclass takes it.
+  """Returns the values of fields given as flags, for their dataclass.
 
   Args:
-    arguments: what was parsed.
+    arguments: the parsed arguments.
     names: of the fields; those that are None are left out.
   """
   given = {name: getattr(arguments, name) for name in names}

@@ -1,4 +1,4 @@
-r"""Imports a ResNet-50 from elsewhere, as the encoder to start from.
+r"""Imports a ResNet-50 as the initial encoder.
 
   python -m savos_jax.tools.import_backbone resnet50-0676ba61.pth \
       --out=resnet50.safetensors
@@ -9,8 +9,8 @@ r"""Imports a ResNet-50 from elsewhere, as the encoder to start from.
 The format of SOURCE is recognised: PyTorch .pth (torchvision; needs torch),
 .safetensors (timm, Hugging Face transformers, torchvision's names), .onnx
 (needs onnx) and Keras applications' .h5 or .keras. Other depths (ResNet-101)
-and widths with the same blocks work as well. Everything in the file must be
-accounted for, or nothing is written.
+and widths with the same blocks work too. Nothing is written unless every
+parameter in the file is accounted for.
 """
 
 import argparse
@@ -39,18 +39,18 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
   parser.add_argument(
     '--preprocessing',
     choices=sorted(preprocessings.PUBLISHED),
-    help='what the network was trained to see, where the file does not tell: '
-    "torch: RGB, ImageNet's mean and std (default); caffe: BGR in 0..255 "
-    'minus a mean; tf: RGB in -1..1',
+    help='input normalisation, if the file does not specify it: torch: RGB, '
+    "ImageNet's mean and std (default); caffe: BGR in 0..255 minus a mean; "
+    'tf: RGB in -1..1',
   )
   flags.add_field(
     parser,
     savos_config.SavosConfig,
     'stride_variant',
     default=None,
-    help='where blocks that halve the size have their stride, where the file '
-    "does not tell: v1.5: in the 3x3 convolution (torchvision's, default); "
-    'v1: in the first 1x1',
+    help='which convolution of a downsampling block has the stride, if the '
+    "file does not specify it: v1.5: the 3x3 (torchvision's, default); v1: the "
+    'first 1x1',
   )
   parser.add_argument(
     '--list', action='store_true', help='print where every parameter comes from'
@@ -60,17 +60,17 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
 
 
 def _overridden(source, arguments: argparse.Namespace):
-  """Applies the flags to a source where its file does not tell.
+  """Applies the flags where the file does not specify something.
 
   Raises:
-    SavosError: the file tells otherwise.
+    SavosError: a flag contradicts the file.
   """
   if arguments.preprocessing:
     wanted = preprocessings.PUBLISHED[arguments.preprocessing]
     if source.preprocessing not in (None, wanted):
       raise errors.SavosError(
         f'{arguments.source}: was trained on {source.preprocessing}.\n'
-        '  --preprocessing says otherwise: leave it out.'
+        '  --preprocessing contradicts this: leave it out.'
       )
     source = dataclasses.replace(source, preprocessing=wanted)
   if arguments.stride_variant:
@@ -79,7 +79,7 @@ def _overridden(source, arguments: argparse.Namespace):
     ):
       raise errors.SavosError(
         f'{arguments.source}: its strides are {source.stride_variant}.\n'
-        '  --stride_variant says otherwise: leave it out.'
+        '  --stride_variant contradicts this: leave it out.'
       )
     source = dataclasses.replace(
       source, stride_variant=arguments.stride_variant
@@ -88,7 +88,7 @@ def _overridden(source, arguments: argparse.Namespace):
 
 
 def run(arguments: argparse.Namespace) -> None:
-  """Reads, checks, folds and writes.
+  """Reads, checks, folds and writes the backbone.
 
   Raises:
     SavosError: the source can't be used, or the file can't be written.

@@ -1,4 +1,4 @@
-"""Boxes and points on the command line, in place of a mask."""
+"""Boxes and points on the command line, instead of a mask."""
 
 import argparse
 from collections.abc import Callable
@@ -15,28 +15,28 @@ if TYPE_CHECKING:
 
   from savos_jax.video import sources
 
-# Of a program that takes them: how they are written.
+# Their syntax, for the help of programs that accept them.
 USAGE = """\
   --box 120,80,300,260           left,top,right,bottom in pixels of the frame
   --points 210,150+230,180       points of the object
-  --points 210,150-300,90        behind a minus: points that are not of it
+  --points 210,150-300,90        after a minus: points of the background
   --box 120,80,300,260@30        in frame 30
   --box 2:120,80,300,260@30      object 2
 
-Each --box and --points is an object, 1, 2, ... in their order, unless its
-number is in front; a box and points of one number in one frame are joined.
-GrabCut cuts the mask out, by colours: savos_jax.tools.mask shows it first."""
+Each --box and --points is a new object, 1, 2, ... in order, unless it begins
+with a number; a box and points of the same object in the same frame are
+combined. GrabCut segments by colour: savos_jax.tools.mask previews the mask."""
 
 MISSING = (
-  'nothing says what to follow. Expected --mask=FILE, a mask drawn over a '
-  'frame; or --box=LEFT,TOP,RIGHT,BOTTOM around the object; or --points=X,Y of '
-  'it, in pixels. savos_jax.tools.mask shows where that is in a frame, and '
-  'what is found there.'
+  'no object is given. Expected --mask=FILE, a mask of a frame; or '
+  '--box=LEFT,TOP,RIGHT,BOTTOM around the object; or --points=X,Y on it, in '
+  'pixels. savos_jax.tools.mask shows the coordinates in a frame, and the mask '
+  'that a box or points give.'
 )
 
 
 def add_flags(parser: argparse.ArgumentParser) -> None:
-  """Adds --box and --points; what is given is in `prompts`, in its order."""
+  """Adds --box and --points, which are collected in order in `prompts`."""
   for name, read, shape, what in (
     ('box', prompts.of_box, '[ID:]X0,Y0,X1,Y1[@FRAME]', 'a box around an'),
     (
@@ -65,18 +65,19 @@ def _reader(read: Callable) -> Callable:
 def prompted(
   video: 'sources.Video', given: Sequence[prompts.Given], frame: str = ''
 ) -> 'dict[int, np.ndarray]':
-  """Makes masks of what was pointed at.
+  """Makes masks from boxes and points.
 
   Args:
-    video: whose frames are meant.
+    video: the video.
     given: boxes and points.
-    frame: name of the frame of those that name none; '': the first.
+    frame: name of the frame for those that name none; '': the first.
 
   Returns:
     Index of a frame -> labels uint8 [H, W].
 
   Raises:
-    SavosError: no such frame, not within the frame, or nothing is found.
+    SavosError: there is no such frame, a box or point is outside the frame, or
+      nothing is found.
   """
   from savos_jax.video import grab_cut
 
@@ -95,7 +96,7 @@ def readers(
   given: Sequence[prompts.Given],
   others: Collection[int] = (),
 ) -> 'dict[int, Callable[[], np.ndarray]]':
-  """Makes masks of what was pointed at, as `mask_files.readers` gives them.
+  """Makes masks from boxes and points, in the form of `mask_files.readers`.
 
   Args:
     video: see `prompted`.
@@ -108,9 +109,9 @@ def readers(
   twice = sorted(in_frames(video, given).keys() & set(others))
   if twice:
     raise errors.SavosError(
-      f'frame {video.names(twice[0])}: a mask, and a box or points.\n'
-      '  Expected one of both: draw all objects of it into the mask, or give '
-      'boxes or points of all.'
+      f'frame {video.names(twice[0])}: both a mask, and a box or points.\n'
+      '  Expected one or the other: draw all objects of this frame in the '
+      'mask, or give boxes or points for all of them.'
     )
   found = prompted(video, given)
   return {index: functools.partial(found.__getitem__, index) for index in found}
@@ -119,7 +120,7 @@ def readers(
 def in_frames(
   video: 'sources.Video', given: Sequence[prompts.Given], frame: str = ''
 ) -> dict[int, dict[int, prompts.Prompt]]:
-  """Returns index of a frame -> object id -> its prompt; see `prompted`."""
+  """Returns frame index -> object id -> its prompt; see `prompted`."""
 
   def find(name: str) -> int:
     name = name or frame

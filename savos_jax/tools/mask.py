@@ -1,15 +1,15 @@
-r"""Makes a first mask from nothing but boxes and points, to look at.
+r"""Makes a first mask from boxes and points, and a picture to check it.
 
   python -m savos_jax.tools.mask --video=clip.mp4 --out=first
 
-writes first/grid_00000.png, the frame under a grid to read off where something
-is. With it, in pixels,
+writes first/grid_00000.png, the frame with a grid of pixel coordinates. With
+coordinates read from it,
 
   python -m savos_jax.tools.mask --video=clip.mp4 --out=first \
       --box 120,80,300,260
 
-writes first/frame_00000.png, first/mask_00000.png, an indexed PNG, and
-first/overlay_00000.png, and prints the command that follows the object.
+writes first/frame_00000.png, first/mask_00000.png (an indexed PNG) and
+first/overlay_00000.png, and prints the command that segments the video.
 
 {usage}
 """
@@ -23,7 +23,7 @@ from typing import Any
 from savos_jax.tools import command
 from savos_jax.tools import marking
 
-# What it writes into --out.
+# Kinds of files written to --out.
 _WRITTEN = ('grid', 'frame', 'mask', 'overlay')
 
 
@@ -31,15 +31,15 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
   parser = command.parser('mask', __doc__.format(usage=marking.USAGE))
   add = parser.add_argument
   path: dict[str, Any] = {'type': command.path, 'required': True}
-  add('--video', **path, help='a video file, or a folder with an image a frame')
-  add('--out', **path, help='the folder that gets the pictures')
+  add('--video', **path, help='a video file, or a folder of images')
+  add('--out', **path, help='the folder for the pictures')
   add('--frame', default='', help='name or number of the frame; default: first')
   marking.add_flags(parser)
   return parser.parse_args(argv)
 
 
 def run(arguments: argparse.Namespace) -> None:
-  """Writes the pictures and says how to go on.
+  """Writes the pictures and prints the next command.
 
   Raises:
     SavosError: something that the user can put right.
@@ -68,7 +68,7 @@ def _write_grid(arguments, video, manifest) -> None:
   manifest.check([path])
   overlay.write_png(path, grid.draw(video.frame(index)))
   print(
-    f'{path}: read off where the object is; then add\n'
+    f'{path}: read the coordinates of the object from it, then add\n'
     '  --box left,top,right,bottom, or --points x,y'
   )
 
@@ -102,11 +102,11 @@ def _write_masks(arguments, video, manifest) -> None:
     path = _path(arguments, video, 'overlay', index)
     overlay.write_png(path, drawn)
     print(f'look at {path}')
-  print(f'to follow what is marked:\n  {_next(arguments, video, found)}')
+  print(f'to segment the video:\n  {_next(arguments, video, found)}')
 
 
 def _next(arguments, video, indices) -> str:
-  """Returns the command that goes on from the masks."""
+  """Returns the command that segments the video from the masks."""
   given = []
   for index in indices:
     path = _path(arguments, video, 'mask', index)

@@ -1,14 +1,14 @@
-r"""Packs training data into one file, small enough to be sent elsewhere.
+r"""Packs training data into one file that is small enough to transfer.
 
   python -m savos_jax.tools.pack --davis=DAVIS --year=2016 \
       --stills FOLDER... --out=train.pack --max_mb=55
 
-Frames and photos are shrunk to fit the size, and coded as JPEG or WebP; masks
-as PNG. Photos that generated clips are made of (savos_jax.tools.rival_clips)
-are left out, so that these can validate. `--part=1/2 --out=one.pack` and
-`--part=2/2 --out=two.pack` together hold everything once.
+Frames and photos are shrunk to fit the size and encoded as JPEG or WebP, masks
+as PNG. Photos reserved for generated clips (savos_jax.tools.rival_clips) are
+left out, so that these clips can be used for validation. `--part=1/2
+--out=one.pack` and `--part=2/2 --out=two.pack` split the data.
 
-A training reads packs in place of folders: --config.data.packs="('a.pack',)".
+Training reads packs instead of folders: --config.data.packs="('a.pack',)".
 """
 
 import argparse
@@ -29,7 +29,7 @@ def _pair(text: str, separator: str) -> tuple[int, int]:
     a = b = 0
   if min(a, b) < 1:
     raise argparse.ArgumentTypeError(
-      f'{text!r}; expected two numbers, as 320{separator}448'
+      f'{text!r}; expected two numbers, such as 320{separator}448'
     )
   return a, b
 
@@ -37,7 +37,7 @@ def _pair(text: str, separator: str) -> tuple[int, int]:
 def _part(text: str) -> tuple[int, int]:
   number, count = _pair(text, '/')
   if number > count:
-    raise argparse.ArgumentTypeError(f'{text!r}; expected 1/2 or 2/2, say')
+    raise argparse.ArgumentTypeError(f'{text!r}; expected for example 1/2')
   return number, count
 
 
@@ -50,7 +50,7 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
   )  # fmt: skip
   add(
     '--year', default='2017', choices=('2016', '2017'),
-    help='of the image list; in 2016 all objects are one (default 2017)',
+    help='year of the image list; 2016 merges all objects (default 2017)',
   )  # fmt: skip
   add('--split', default='train', help='image list (default train)')
   add(
@@ -59,34 +59,34 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
   )  # fmt: skip
   add(
     '--with_held_out', action='store_true',
-    help='also the photos that generated clips are made of',
+    help='include the photos reserved for generated clips',
   )  # fmt: skip
   add(
     '--size', type=lambda text: _pair(text, 'x'), default=training_images.BOX,
     metavar='SHORTxLONG',
-    help='of the shorter and the longer side at most, pixels '
-    '(default {}x{}, what training keeps); nothing is enlarged'.format(
+    help='largest shorter and longer side, pixels (default {}x{}, as in '
+    'training); nothing is enlarged'.format(
       *training_images.BOX
     ),
   )  # fmt: skip
   add(
     '--every', type=int, default=1, metavar='N',
-    help="each N-th of a video's frames (default 1: all)",
+    help='keep every N-th frame of a video (default 1: all)',
   )  # fmt: skip
   add(
     '--codec', default='jpeg', choices=training_images.CODECS, help='of images'
   )
   add(
     '--quality', type=int, metavar='1..100',
-    help='of the images (default 85, or what --max_mb allows)',
+    help='quality of the images (default 85, or what --max_mb allows)',
   )  # fmt: skip
   add(
     '--max_mb', type=float, metavar='MB',
-    help='size of the file at most, in 10^6 bytes: the quality is chosen by it',
+    help='largest size of the file, in 10^6 bytes; determines the quality',
   )  # fmt: skip
   add(
     '--part', type=_part, default=(1, 1), metavar='I/N',
-    help='only the I-th of N parts of about one size',
+    help='only the I-th of N parts of similar size',
   )  # fmt: skip
   add(
     '--out', type=command.path, required=True, metavar='FILE', help='the pack'
@@ -101,7 +101,7 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
   if arguments.max_mb is not None and not arguments.max_mb > 0:
     parser.error(f'--max_mb is {arguments.max_mb:g}; expected more than 0')
   if arguments.max_mb is not None and arguments.quality is not None:
-    parser.error('--max_mb chooses the quality: leave one of both out')
+    parser.error('--max_mb determines the quality: give one or the other')
   return arguments
 
 
@@ -118,7 +118,7 @@ def _write(records, arguments: argparse.Namespace) -> tuple[int, int]:
 
 
 def run(arguments: argparse.Namespace) -> None:
-  """Packs, and tells what was packed.
+  """Packs, and prints a summary.
 
   Raises:
     SavosError: something that the user can put right.
@@ -146,8 +146,8 @@ def run(arguments: argparse.Namespace) -> None:
   if len(records) < count:
     raise errors.SavosError(
       f'{len(records)} videos and photos, for {count} part(s).\n  Expected at '
-      'least one a part: photos that generated clips are made of are left out '
-      'unless --with_held_out.'
+      'least one per part: photos reserved for generated clips are left out '
+      'without --with_held_out.'
     )
   records = pack.parts(records, count)[number - 1]
   quality, size = _write(records, arguments)

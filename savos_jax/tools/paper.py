@@ -1,4 +1,4 @@
-r"""Makes the paper's tables: measured here, beside the paper's figures.
+r"""Makes the paper's tables, with measured figures beside the paper's.
 
   python -m savos_jax.tools.paper --davis=/path/to/DAVIS \
       --segtrack=/path/to/SegTrackv2 --out=runs/paper
@@ -6,14 +6,14 @@ r"""Makes the paper's tables: measured here, beside the paper's figures.
       --out=runs/paper
 
 --table: 1 is DAVIS 2016, 2 is DAVIS 2017, segtrack is SegTrack v2, 3 is the
-ablation (of the networks that launch/ablation.sh trains), 4 are the add-ons;
-generalisation is one network on all data at hand, which the paper does not
-have. --figure=6 is J against seconds a frame. Without either: all of them.
+ablation (of the networks that launch/ablation.sh trains), 4 is the add-ons;
+generalisation, which is not in the paper, is one network on all available data.
+--figure=6 is J against seconds per frame. By default, all of them.
 
---out gets tables/*.csv, tables/*.md, figure6.png and tables.html, and in
-evaluations/ all that an evaluation writes. What is done is not done again: the
-same command goes on after an interruption, and makes the tables anew. What is
-not there is named and never made up: sequences, data sets, libraries.
+--out receives tables/*.csv, tables/*.md, figure6.png and tables.html, and the
+output of each evaluation in evaluations/. Finished evaluations are reused:
+after an interruption the same command continues, and makes the tables again.
+Missing sequences, data sets and libraries are named; no figure is made up.
 """
 
 import argparse
@@ -38,45 +38,45 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
   add('--table', nargs='+', choices=_TABLES, default=[], help='see above')
   add('--figure', choices=('6',), help='see above')
   add('--davis', type=command.path, metavar='ROOT',
-      help='of DAVIS, 480p, with the lists of 2016, 2017 or both')  # fmt: skip
+      help='DAVIS, 480p, with the lists of 2016, 2017 or both')  # fmt: skip
   add('--segtrack', type=command.path, metavar='ROOT', help='of SegTrack v2')
   add('--more', type=command.path, metavar='ROOT',
-      help="other videos in DAVIS' layout, the list val of 2017, for the table "
-      'of generalisation')  # fmt: skip
+      help="other videos in DAVIS's layout, with the list val of 2017, for the "
+      'table of generalisation')  # fmt: skip
   add('--ablation', type=command.path, metavar='FOLDER',
-      help='of launch/ablation.sh, for Table 3')  # fmt: skip
+      help='output of launch/ablation.sh, for Table 3')  # fmt: skip
   add('--checkpoint', type=command.path, default=checkpoints.DEFAULT,
       metavar='PATH', help='the network: a file of export_checkpoint or the '
-      '--workdir of a training; default: the one that is shipped')  # fmt: skip
+      '--workdir of a training; default: the shipped network')  # fmt: skip
   add('--before', type=command.path, metavar='PATH',
-      help='another network, to stand beside it in the table of '
+      help='another network to compare in the table of '
       'generalisation')  # fmt: skip
   flags.add_flag(
     parser, 'online', ranges.whole(1, 1_000_000, of='steps'), default=None,
-    metavar='STEPS', help='of the online learning in Table 4; default: as of '
+    metavar='STEPS', help='of online learning in Table 4; default: as with '
     'tools.segment --online',
   )  # fmt: skip
   flags.add_seeing(parser, add="; 0 is the paper's way")
   for name in _AS_ASKED:
     flags.add_field(parser, options.InferenceConfig, name)
   add('--out', type=command.path, required=True, metavar='FOLDER',
-      help='gets the tables and the evaluations')  # fmt: skip
+      help='for the tables and the evaluations')  # fmt: skip
   return parser.parse_args(argv)
 
 
 def _check(arguments: argparse.Namespace) -> None:
-  """Refuses folders that are not there, before anything is done."""
+  """Refuses missing folders before anything else."""
   for name in ('davis', 'segtrack', 'more', 'ablation'):
     folder = getattr(arguments, name)
     if folder is not None and not folder.is_dir():
       raise errors.SavosError(
-        f'--{name}: {folder} is no folder.\n  Expected one, or no --{name}: '
-        'the tables then say what is not measured.'
+        f'--{name}: {folder} is not a folder.\n  Expected a folder. Without '
+        f'--{name}, the tables say what was not measured.'
       )
 
 
 def _grids(arguments: argparse.Namespace, runs: Any, asked: Sequence[str]):
-  """Returns the tables that are asked for, evaluating what they need."""
+  """Returns the requested tables, running the evaluations they need."""
   from savos_jax.report import paper_figures
   from savos_jax.tools import paper_rows
   from savos_jax.tools import paper_runs
@@ -107,13 +107,13 @@ def _grids(arguments: argparse.Namespace, runs: Any, asked: Sequence[str]):
 
 
 def run(arguments: argparse.Namespace) -> None:
-  """Evaluates what is not done yet, and writes the tables.
+  """Runs missing evaluations, and writes the tables.
 
   Raises:
     SavosError: something that the user can put right.
   """
   _check(arguments)
-  # TensorFlow only writes curves: its messages are of no use to a user.
+  # TensorFlow only writes curves: its messages are noise to the user.
   os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')
   os.environ.setdefault('TF_ENABLE_ONEDNN_OPTS', '0')
   from savos_jax.foundation import compilation_cache

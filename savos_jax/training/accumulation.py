@@ -1,4 +1,4 @@
-"""Gradients of a batch in parts: the memory of one part at a time."""
+"""Gradient accumulation: a batch in parts, with the memory of one part."""
 
 from collections.abc import Callable
 from typing import Any
@@ -12,12 +12,12 @@ from savos_jax.training import recurrence
 def in_parts(
   gradients: Callable[[Any, Any], tuple[Any, Any]], parts: int
 ) -> Callable[[Any, Any], tuple[Any, Any]]:
-  """Returns the same function, computed part after part.
+  """Returns the same function, computed one part after another.
 
   Args:
-    gradients: (parameters, batch) -> gradients and metrics, all of them means
-      over the examples.
-    parts: into how many equal parts the examples are divided.
+    gradients: (parameters, batch) -> gradients and metrics, all averaged over
+      the examples.
+    parts: number of equal parts to split the examples into.
   """
   if parts == 1:
     return gradients
@@ -32,7 +32,7 @@ def in_parts(
       if total is None:
         total = gradients(params, part)
         continue
-      # Nothing else would keep XLA from having all parts in memory at once.
+      # Otherwise XLA might hold all parts in memory at once.
       zero = recurrence.zero_after(total)
       waiting = jax.tree.map(lambda array, zero=zero: array + zero, params)
       total = jax.tree.map(jnp.add, total, gradients(waiting, part))

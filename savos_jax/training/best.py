@@ -1,4 +1,4 @@
-"""The best state of a training, kept beside the newest ones."""
+"""The best state of a training run, kept beside the newest ones."""
 
 import json
 import logging
@@ -17,10 +17,10 @@ FOLDER = 'checkpoints_best'  # Below the --workdir.
 
 
 class Best:
-  """The checkpoint with the highest score; a folder of its own holds it.
+  """The checkpoint with the highest score, in a folder of its own.
 
-  On disk lies what is known: a training that goes on reads it from there. The
-  optimiser's state is left out, since training goes on from the newest.
+  All state is on disk, where a resumed training reads it. The optimiser's state
+  is left out, because training resumes from the newest checkpoint.
   """
 
   def __init__(
@@ -36,12 +36,11 @@ class Best:
     Args:
       folder: `<workdir>/checkpoints_best`.
       model_config: the architecture.
-      like: parameters of the structure of those that are kept.
-      start: the step that the training goes on from. What is kept of a later
-        one stays until a step of this training has been scored, and is then
-        replaced: that step is taken again, or is of a training before.
-      scored: what the scores are of, as JSON has it; scores of something else
-        can't be compared.
+      like: parameters with the same structure as the saved ones.
+      start: the step from which training resumes. A best checkpoint of a later
+        step stays until this run has scored a step, and is then replaced: it
+        will be repeated, or belongs to an earlier run.
+      scored: describes what is scored, as JSON; other scores can't be compared.
     """
     self._saved = checkpoint.Checkpoints(folder, model_config, keep=1)
     self._folder = folder
@@ -53,7 +52,7 @@ class Best:
       self._recall(like)
 
   def _recall(self, like: Any) -> None:
-    """Takes over what is on disk, if it reads whole and compares."""
+    """Reads the best checkpoint on disk, if it is intact and comparable."""
     try:
       step, _, _ = self._saved.restore_params(like, use_ema=True)
       note = self._saved.note(step)
@@ -62,8 +61,8 @@ class Best:
       return
     if note.get('scored') != self._scored:
       logger.warning(
-        'the best checkpoint, of step %d in %s, was scored in another way '
-        '(config.eval was changed); the next evaluation replaces it',
+        'the best checkpoint, of step %d in %s, was scored differently '
+        '(config.eval has changed); the next evaluation replaces it',
         step, self._folder,
       )  # fmt: skip
       return
@@ -74,14 +73,14 @@ class Best:
     self._saved.close()
 
   def offer(self, state: state_lib.TrainState, score: float) -> bool:
-    """Keeps a state in place of the one before, if its score is higher.
+    """Saves a state if its score is higher than the best so far.
 
     Args:
       state: the state.
-      score: its own; not a number never is higher.
+      score: its score; NaN is never higher.
 
     Returns:
-      Whether it is kept.
+      Whether it was saved.
     """
     if not score > self.score:
       return False

@@ -1,8 +1,9 @@
-"""Checkpoints: saved whole, verified when read, older ones as a fallback.
+"""Checkpoints: saved atomically, verified when read, with older ones to fall
+back on.
 
-An Orbax step folder holds the items `params`, `ema_params` (where averaging is
-on), `optimizer` (not in the best one) and `meta`. `meta` carries a fingerprint
-of every item: a flipped bit would otherwise restore silently.
+An Orbax step folder holds the items `params`, `ema_params` (if averaging is
+on), `optimizer` (not in the best one) and `meta`. `meta` has a fingerprint of
+every item: without it a flipped bit would be restored unnoticed.
 """
 
 from collections.abc import Iterator
@@ -52,22 +53,22 @@ def _resolved(folder: pathlib.Path) -> pathlib.Path:
   """Returns a folder's absolute path, if Orbax can work in it.
 
   Raises:
-    SavosError: its name has what TensorStore takes for something else.
+    SavosError: its name has characters that TensorStore misinterprets.
   """
   folder = folder.resolve()
   if '\\' in str(folder) or not str(folder).isprintable():
     raise errors.SavosError(
-      f'{folder}: no folder for checkpoints.\n  Expected a name in UTF-8, '
-      'without a backslash and control characters: rename it.'
+      f'{folder}: not usable for checkpoints.\n  Expected a name in UTF-8 '
+      'without backslashes or control characters: rename it.'
     )
   return folder
 
 
 def _check_readable(folder: pathlib.Path) -> None:
-  """Refuses a checkpoint that may not be read: that is no damage.
+  """Refuses a checkpoint without read permission, which is not damage.
 
   Raises:
-    SavosError: a file or folder in it may not be.
+    SavosError: a file or folder in it can't be read.
   """
   paths = [folder]
   for where, folders, names in os.walk(folder):
@@ -77,24 +78,24 @@ def _check_readable(folder: pathlib.Path) -> None:
     if path.exists() and not os.access(path, mode):
       raise errors.SavosError(
         f'{path}: Permission denied.\n'
-        '  Expected a checkpoint that may be read, all its files.'
+        '  Expected permission to read all files of the checkpoint.'
       )
 
 
 def stored_architecture(
   folder: pathlib.Path, step: int | None = None
 ) -> savos_config.SavosConfig:
-  """Reads what network a training's checkpoints are of.
+  """Reads the architecture that a training's checkpoints are for.
 
   Args:
     folder: `<workdir>/checkpoints`.
-    step: which checkpoint; None is the newest that can be read.
+    step: which checkpoint; None: the newest that can be read.
 
   Returns:
     The architecture.
 
   Raises:
-    SavosError: no such checkpoint, or none that can be read.
+    SavosError: there is no such checkpoint, or none can be read.
   """
   folder = _resolved(folder)
   files.check_plain(folder)
@@ -134,24 +135,25 @@ class Checkpoints:
     model_config: savos_config.SavosConfig,
     keep: int | None = None,
   ):
-    """Opens the folder; makes it if it is not there.
+    """Opens the folder, creating it if necessary.
 
     Args:
       folder: `<workdir>/checkpoints`.
       model_config: the architecture, stored with each checkpoint and compared
         when one is read.
-      keep: how many are kept; None keeps all.
+      keep: how many to keep; None keeps all.
 
     Raises:
-      SavosError: in the folder is what is no file, as a pipe.
+      SavosError: the folder contains something other than files and folders,
+        such as a pipe.
     """
     self._folder = _resolved(folder)
     self._model_config = model_config
     self._written: int | None = None
     self._folder.mkdir(parents=True, exist_ok=True)
     files.check_plain(self._folder)
-    # Of several processes each opens a folder for itself, if at all: what
-    # they hold is the same.
+    # Of several processes, each opens the folder on its own, if at all: they
+    # hold the same state.
     process = jax.process_index()
     self._manager = ocp.CheckpointManager(
       self._folder,
@@ -172,7 +174,7 @@ class Checkpoints:
 
   def __exit__(self, kind, *_):
     """Waits for the save in progress."""
-    # What ended the block says more than what it left behind.
+    # The exception that ended the block matters more than a failed save.
     with contextlib.suppress(*([errors.SavosError] if kind else [])):
       self.close()
 
@@ -190,7 +192,7 @@ class Checkpoints:
 
   @contextlib.contextmanager
   def _explained(self) -> Iterator[None]:
-    """Turns what goes wrong in a save, or did in the one before, into ours."""
+    """Turns an error in this save, or the one before, into a SavosError."""
     try:
       yield
     except Exception as error:  # Orbax has no common base of its errors.
@@ -201,8 +203,8 @@ class Checkpoints:
       raise errors.SavosError(
         f'{self._folder}: the checkpoint of step {self._written} could not be '
         f'saved: {_first_line(error)}.\n'
-        f'  {kept}. Make space, or see that the folder can be written to; the '
-        'same command then goes on.'
+        f'  {kept}. Free some space, or make the folder writable; the same '
+        'command then resumes.'
       ) from None
 
   def steps(self) -> list[int]:
@@ -215,22 +217,22 @@ class Checkpoints:
     note: dict[str, Any] | None = None,
     with_optimizer: bool = True,
   ) -> None:
-    """Saves in the background; does nothing if it has saved this step last.
+    """Saves in the background, unless this step was the last one saved.
 
-    What lies there of this step or a later one is removed: a training that
-    takes these steps again went on from an earlier one, since they are damaged
-    or not its own.
+    Existing checkpoints of this step or later ones are removed: a training that
+    repeats these steps resumed from an earlier one, because they are damaged or
+    belong to another run.
 
     Args:
       state: the state.
-      note: is kept beside it, JSON; `note` reads it.
-      with_optimizer: False leaves the optimiser's state out, and
-        `restore_state` can't read it.
+      note: JSON stored beside it; `note` reads it.
+      with_optimizer: False leaves out the optimiser's state; `restore_state`
+        can't read such a checkpoint.
     """
     step = int(state.step)
     if step == self._written:
       return
-    # On whatever devices the state was: a checkpoint is of none.
+    # Copied to the host: a checkpoint does not depend on devices.
     state = jax.device_get(state)
     for other in self.steps():
       if other >= step:
@@ -248,7 +250,7 @@ class Checkpoints:
       name: ocp.args.StandardSave(item) for name, item in items.items()
     }
     with self._explained():
-      # What failed in the background shows when the next one begins.
+      # A background failure surfaces when the next save starts.
       self._manager.wait_until_finished()
       self._written = step
       self._manager.save(
@@ -258,7 +260,7 @@ class Checkpoints:
       )
 
   def note(self, step: int) -> dict[str, Any]:
-    """Returns what was noted in `save`, {} if nothing was.
+    """Returns the note passed to `save`; {} if there was none.
 
     Args:
       step: of a checkpoint that was just restored.
@@ -268,17 +270,17 @@ class Checkpoints:
   def restore_state(
     self, like: state_lib.TrainState
   ) -> state_lib.TrainState | None:
-    """Restores the newest whole checkpoint.
+    """Restores the newest intact checkpoint.
 
     Args:
-      like: a state of the same structure.
+      like: a state with the same structure.
 
     Returns:
       The state, or None if nothing was saved.
 
     Raises:
-      SavosError: the checkpoint is of another architecture or optimiser, or
-        none is whole.
+      SavosError: the checkpoint is for another architecture or optimiser, or
+        none is intact.
     """
     for step, restored in self._newest_whole(_items(like), None):
       state = state_lib.TrainState(
@@ -293,19 +295,19 @@ class Checkpoints:
   def restore_params(
     self, like: Any, use_ema: bool, step: int | None = None
   ) -> tuple[int, bool, Any]:
-    """Restores parameters alone.
+    """Restores only the parameters.
 
     Args:
-      like: parameters of the same structure.
-      use_ema: the averaged ones, where the checkpoint has them.
-      step: which checkpoint; None is the newest whole one.
+      like: parameters with the same structure.
+      use_ema: take the averaged ones, if the checkpoint has them.
+      step: which checkpoint; None: the newest intact one.
 
     Returns:
       (step, whether they are the averaged ones, parameters).
 
     Raises:
       SavosError: no such checkpoint, another architecture, damage, or
-        parameters that are no finite numbers.
+        parameters that are not finite.
     """
     _check_step(self._folder, self.steps(), step)
     wanted = {'ema_params' if use_ema else 'params': like}
@@ -318,7 +320,7 @@ class Checkpoints:
   def _newest_whole(
     self, wanted: dict[str, Any], only: int | None, params_like: Any = None
   ) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Yields the first checkpoint that reads whole, walking back in time."""
+    """Yields the newest checkpoint that is intact."""
     steps = self.steps() if only is None else [only]
     for step in steps:
       try:
@@ -335,9 +337,9 @@ class Checkpoints:
         )  # fmt: skip
     if steps:
       raise errors.SavosError(
-        f'{self._folder}: none of the checkpoints reads whole '
+        f'{self._folder}: none of the checkpoints is intact '
         f'(steps {", ".join(map(str, steps))}).\n'
-        '  Move the folder away to train from the start.'
+        '  Move the folder away to train from scratch.'
       )
 
   def _meta(self, step: int) -> dict[str, Any]:
@@ -351,10 +353,10 @@ class Checkpoints:
     self._check_model(step, meta['model'])
     saved = meta['fingerprints']
     if params_like is not None and not set(wanted) <= set(saved):
-      wanted = {'params': params_like}  # No averaged ones were kept.
+      wanted = {'params': params_like}  # Averaging was off.
     if params_like is None and set(wanted) != set(saved):
       raise errors.SavosError(
-        f'{self._folder}, step {step}: holds {sorted(saved)}.\n'
+        f'{self._folder}, step {step}: contains {sorted(saved)}.\n'
         f'  Expected {sorted(wanted)}: config.train.ema_decay was switched '
         'on or off. Set it as it was, or use another --workdir.'
       )
@@ -380,9 +382,9 @@ class Checkpoints:
     return {name: restored[name] for name in wanted}
 
   def _check_shapes(self, step: int, name: str, wanted: Any) -> None:
-    """Raises OSError if arrays are of other shapes: Orbax reads any.
+    """Raises OSError if arrays have other shapes, which Orbax does not check.
 
-    Of another number of arrays it says so itself.
+    It does check the number of arrays.
     """
     with ocp.StandardCheckpointer() as reader:
       stored = reader.metadata(self._folder / str(step) / name).item_metadata
@@ -400,13 +402,13 @@ class Checkpoints:
     )
     if different:
       raise errors.SavosError(
-        f'{self._folder}, step {step}: a checkpoint of another network:\n    '
+        f'{self._folder}, step {step}: a checkpoint for another network:\n    '
         + '\n    '.join(different)
         + '\n  Set config.model as it was, or use another --workdir.'
       )
 
   def _explain_structure(self, step: int, error: ValueError) -> None:
-    """Turns Orbax' complaint about a changed tree into ours."""
+    """Turns Orbax's error about a changed tree into a SavosError."""
     text = str(error)
     if 'tree structure' in text.lower() or 'do not match' in text.lower():
       raise errors.SavosError(

@@ -1,4 +1,4 @@
-"""The curves of a training, read back: as a table and as a picture."""
+"""The curves of a training run, as a table and as a picture."""
 
 from collections.abc import Mapping
 import math
@@ -25,14 +25,15 @@ def read(folder: str | os.PathLike) -> dict[str, dict[int, float]]:
   """Reads all curves of a training.
 
   Args:
-    folder: the --workdir of the training, or another with a copy of its `logs`.
+    folder: the --workdir of the training, or a folder with a copy of its
+      `logs`.
 
   Returns:
-    Curve -> step -> value. Where a training was resumed, the steps that it
-    took again count as the last time.
+    Curve -> step -> value. Of steps that a resumed training repeated, the last
+    value counts.
 
   Raises:
-    SavosError: no curves there.
+    SavosError: there are no curves.
   """
   folder = pathlib.Path(folder).expanduser()
   curves: dict[str, dict[int, float]] = {}
@@ -48,7 +49,7 @@ def read(folder: str | os.PathLike) -> dict[str, dict[int, float]]:
     curve[step] = value
   if not curves:
     raise errors.SavosError(
-      f'{folder}: no curves.\n  Expected the --workdir of a training, with '
+      f'{folder}: no curves.\n  Expected the --workdir of a training run, with '
       f'{event_files.PATTERN} in its logs.'
     )
   return curves
@@ -57,10 +58,10 @@ def read(folder: str | os.PathLike) -> dict[str, dict[int, float]]:
 def write_csv(
   path: str | os.PathLike, curves: Mapping[str, Mapping[int, float]]
 ) -> None:
-  """Writes a row a step, a column a curve; empty where it has no value.
+  """Writes one row per step and one column per curve; missing values are empty.
 
   Raises:
-    SavosError: it can't be written.
+    SavosError: the file can't be written.
   """
   steps = sorted({step for values in curves.values() for step in values})
   rows: list[list[object]] = [['step', *curves]]
@@ -72,10 +73,10 @@ def write_csv(
 
 
 def chart(curves: Mapping[str, Mapping[int, float]]) -> charts.Chart:
-  """Draws IoU, J and F over the steps at which they were written.
+  """Plots IoU, J and F over the training steps.
 
   Raises:
-    SavosError: none of them is there.
+    SavosError: none of them was recorded.
   """
   drawn = {name: curves[tag] for name, tag in _DRAWN.items() if tag in curves}
   steps = sorted({step for values in drawn.values() for step in values})
@@ -84,7 +85,7 @@ def chart(curves: Mapping[str, Mapping[int, float]]) -> charts.Chart:
       f'none of {", ".join(_DRAWN.values())} among the curves.\n'
       '  Expected the --workdir of a training of savos_jax.'
     )
-  # From one value to the next goes a line, whatever lies at the steps between.
+  # Curves have values at different steps: interpolate between them.
   series = [
     charts.Series(
       name,

@@ -1,8 +1,8 @@
-"""The files that TensorBoard shows, written and read without TensorFlow.
+"""TensorBoard's event files, written and read without TensorFlow.
 
-A file has a record (TFRecord) for each `Event`, a protobuf: the step, and tags
-with tensors, of numbers or of pictures. TensorFlow's writers and clu's make the
-same form.
+A file has a TFRecord for each `Event`, a protobuf with the step, and tags with
+tensors of numbers or pictures. The writers of TensorFlow and clu use the same
+format.
 """
 
 from collections.abc import Iterator
@@ -32,22 +32,22 @@ from savos_jax.foundation import files
 
 PATTERN = 'events.out.tfevents.*'
 _VERSION = 'brain.Event:2'
-# Of a record: length and its checksum, the bytes, their checksum.
+# Layout of a record: length and its checksum, the bytes, their checksum.
 _LENGTH = struct.Struct('<Q')
 _CHECKSUM = struct.Struct('<I')
 
 
 class Writer:
-  """Writes a new file. What is written is in it at once."""
+  """Writes a new event file, without buffering."""
 
   def __init__(self, folder: pathlib.Path):
-    """Makes the file.
+    """Creates the file.
 
     Args:
-      folder: gets it; made if absent.
+      folder: where to put it; created if absent.
 
     Raises:
-      SavosError: it can't be written.
+      SavosError: the file can't be written.
     """
     now = time.time_ns()
     name = f'{now // 10**9}.{socket.gethostname()}.{now}'
@@ -60,7 +60,7 @@ class Writer:
     self._write(file_version=_VERSION)
 
   def write_scalars(self, step: int, scalars: Mapping[str, Any]) -> None:
-    """Writes numbers of a step, by tag.
+    """Writes scalars for a step, by tag.
 
     Raises:
       SavosError: the disk is full.
@@ -77,7 +77,7 @@ class Writer:
     )
 
   def write_images(self, step: int, images: Mapping[str, np.ndarray]) -> None:
-    """Writes pictures of a step, RGB uint8 [H, W, 3], by tag.
+    """Writes pictures for a step, RGB uint8 [H, W, 3], by tag.
 
     Raises:
       SavosError: the disk is full.
@@ -105,7 +105,7 @@ class Writer:
       self._records.write(event.SerializeToString())
       self._records.flush()
     except OSError as error:
-      # What is left in its buffer would be tried again, and told again.
+      # Closing would try to write the buffer again, and fail again.
       with contextlib.suppress(OSError):
         self._records.close()
       raise self._unwritten(error) from None
@@ -113,12 +113,12 @@ class Writer:
   def _unwritten(self, error: OSError) -> errors.SavosError:
     return errors.SavosError(
       f'{self._path}: the curves could not be written: {error.strerror}.\n'
-      '  Expected a folder that can be written to and room on its disk.'
+      '  Expected a writable folder and space on its disk.'
     )
 
 
 def _picture(image: np.ndarray) -> tensor_pb2.TensorProto:
-  """Returns width, height and PNG, as TensorBoard wants them."""
+  """Returns width, height and PNG, as TensorBoard expects."""
   height, width, _ = image.shape
   _, png = cv2.imencode('.png', image[..., ::-1])
   return tensor_pb2.TensorProto(
@@ -131,13 +131,13 @@ def _picture(image: np.ndarray) -> tensor_pb2.TensorProto:
 
 
 class Scalar(NamedTuple):
-  """A number that was written.
+  """A scalar that was logged.
 
   Attributes:
-    time: when, seconds since 1970.
-    step: of the training.
-    tag: what it is called.
-    value: it.
+    time: when it was written, seconds since 1970.
+    step: training step.
+    tag: its name.
+    value: its value.
   """
 
   time: float
@@ -147,10 +147,10 @@ class Scalar(NamedTuple):
 
 
 def read_scalars(path: pathlib.Path) -> Iterator[Scalar]:
-  """Yields the numbers of a file in their order, whoever wrote it.
+  """Yields the scalars of an event file in order, whichever program wrote it.
 
-  What lies behind a record that is damaged or cut short is left out: a training
-  that is killed leaves such a one at the end.
+  Everything after a damaged or truncated record is ignored: a training that is
+  killed leaves such a record at the end.
   """
   for event in _events(path):
     for value in event.summary.value:
@@ -164,14 +164,14 @@ def read_scalars(path: pathlib.Path) -> Iterator[Scalar]:
 
 
 def drop_from(folder: pathlib.Path, step: int) -> None:
-  """Removes what was written of a step and of later ones.
+  """Removes what was logged for a step and later ones.
 
-  They are about to be taken again, by a training that goes on from an earlier
-  checkpoint; with both, curves run back.
+  A training that resumes from an earlier checkpoint is about to repeat them;
+  with both sets of values, curves would jump back.
 
   Args:
-    folder: with the files.
-    step: the first that is taken again.
+    folder: contains the event files.
+    step: the first step to be repeated.
 
   Raises:
     SavosError: a file can't be written.
@@ -192,7 +192,7 @@ def _events(path: pathlib.Path) -> Iterator[event_pb2.Event]:
   found = files.problem(path)
   if found:
     raise errors.SavosError(
-      f'{path}: {found}.\n  Expected a file of curves that can be read.'
+      f'{path}: {found}.\n  Expected a readable TensorBoard event file.'
     )
   with path.open('rb') as file:
     while head := _checked(file, _LENGTH.size):
@@ -207,7 +207,7 @@ def _events(path: pathlib.Path) -> Iterator[event_pb2.Event]:
 
 
 def _checked(file: BinaryIO, size: int) -> bytes | None:
-  """Reads so many bytes; None where they are not as their checksum says."""
+  """Reads `size` bytes; returns None if their checksum does not match."""
   if size > os.fstat(file.fileno()).st_size:
     return None
   data, checksum = file.read(size), file.read(_CHECKSUM.size)

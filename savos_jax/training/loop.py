@@ -1,7 +1,7 @@
-"""The training loop: restore, batch, step, log, save, validate; in this order.
+"""The training loop: restore, batch, step, log, save, validate, in this order.
 
-Saved before it is validated: what goes wrong there, or takes long, loses no
-step.
+A state is saved before it is validated, so that a failed or slow validation
+loses no step.
 """
 
 import collections
@@ -44,18 +44,18 @@ logger = logging.getLogger(__name__)
 
 @dataclasses.dataclass
 class _Window:
-  """Metrics and times since the last line of the log."""
+  """Metrics and times since the last log line."""
 
   metrics: list[dict[str, jax.Array]] = dataclasses.field(default_factory=list)
   started: float = dataclasses.field(default_factory=time.monotonic)
   waited: float = 0.0
 
   def leave_out(self, seconds: float) -> None:
-    """Does not count a time in which nothing was trained."""
+    """Excludes a time in which nothing was trained."""
     self.started += seconds
 
   def summary(self, batch_size: int) -> dict[str, float]:
-    """Means of the metrics, and speed; waits for the device."""
+    """Returns the means of the metrics and the speed; waits for the device."""
     fetched = jax.device_get(self.metrics)
     means = {
       name: float(np.mean([metrics[name] for metrics in fetched]))
@@ -71,7 +71,7 @@ class _Window:
 class _FiniteCheck:
   """Stops on a loss that is not finite, one step late.
 
-  One step late, so that the host does not wait for the device at each step.
+  The delay keeps the host from waiting for the device at every step.
   """
 
   def __init__(self, sampler: sampling.Sampler | scenes_source.Scenes):
@@ -84,7 +84,7 @@ class _FiniteCheck:
       self._check(*self._pending.popleft())
 
   def flush(self) -> None:
-    """Checks everything: before a save, no bad state may pass."""
+    """Checks all pending steps, so that no bad state is saved."""
     while self._pending:
       self._check(*self._pending.popleft())
 
@@ -95,10 +95,10 @@ class _FiniteCheck:
         examples = '\n    '.join(self._sampler.names(indices))
         raise errors.SavosError(
           f'training stopped at step {step}: {name} is {value}.\n'
-          f'  The batch held:\n    {examples}\n'
-          '  No checkpoint was made from it. Lower config.train.learning_rate, '
-          'or set config.train.clip_norm; started again, the run goes on from '
-          'the last checkpoint.'
+          f'  The batch contained:\n    {examples}\n'
+          '  This state was not saved. Lower config.train.learning_rate, or '
+          'set config.train.clip_norm; when started again, training resumes '
+          'from the last checkpoint.'
         )
 
 
@@ -137,15 +137,15 @@ class Validator(Protocol):
   """Scores a network while it trains, as `savos_jax.validation` does."""
 
   def begin(self, state: state_lib.TrainState) -> None:
-    """Is told the state that the training goes on from."""
+    """Receives the state from which training starts or resumes."""
 
   def due(self, step: int) -> bool:
-    """Tells whether the state after this step is to be scored."""
+    """Returns whether to score the state after this step."""
 
   def run(
     self, state: state_lib.TrainState, writer: metric_writing.Writer
   ) -> float:
-    """Scores a state; returns the seconds that it took."""
+    """Scores a state; returns the seconds it took."""
 
   def close(self) -> None:
     """Ends it."""
@@ -161,20 +161,20 @@ def train(
   workdir: pathlib.Path,
   make_validator: MakeValidator | None = None,
 ) -> bool:
-  """Trains, or goes on training, until config.train.steps.
+  """Trains until config.train.steps, or resumes training.
 
-  On all devices of all processes; the first process alone writes.
+  Uses all devices of all processes; only the first process writes.
 
   Args:
     config: the configuration.
-    workdir: gets `config.json`, `logs` (TensorBoard), `checkpoints` and, if it
-      validates, `checkpoints_best`; goes on from the newest checkpoint that is
-      there.
-    make_validator: makes what scores the network while it trains; None: nothing
-      does.
+    workdir: receives `config.json`, `logs` (TensorBoard), `checkpoints` and, if
+      it validates, `checkpoints_best`. Training resumes from its newest
+      checkpoint, if there is one.
+    make_validator: makes the validator that scores the network during training;
+      None: no validation.
 
   Returns:
-    True when all steps are done, False when a signal ended it early; either
+    True when all steps are done, False if a signal ended training early; either
     way the last state is saved.
 
   Raises:
@@ -188,8 +188,8 @@ def train(
   )
   if config.scenes.enabled and jax.process_count() > 1:
     raise errors.SavosError(
-      f'config.scenes.enabled, in {jax.process_count()} processes.\n'
-      '  Expected one process: scenes are made on its devices.'
+      f'config.scenes.enabled is set, with {jax.process_count()} processes.\n'
+      '  Expected a single process: scenes are made on its devices.'
     )
   model_config = settings.model_config(config)
   tf_loader.hide_accelerators()
@@ -215,7 +215,7 @@ def train(
   )(jax.random.key(config.seed))
   if mesh.size > 1:
     logger.info(
-      '%d devices of %d processes, %d examples each a step',
+      '%d devices in %d processes, %d examples on each per step',
       mesh.size, jax.process_count(), train_config.batch_size // mesh.size,
     )  # fmt: skip
 
@@ -253,16 +253,16 @@ def train(
       checkpoints=checkpoints,
       validator=validator,
     )
-  # The others must not read what the first one has not written yet.
+  # The others must not read before the first process has written.
   distributed.wait_for_all('trained')
   return done
 
 
 def _start(config, state, checkpoints) -> state_lib.TrainState:
-  """Returns the newest checkpoint's state, the imported one, or `state`."""
+  """Returns the newest checkpoint's state, or imported weights, or `state`."""
   restored = checkpoints.restore_state(state)
   if restored is not None:
-    logger.info('going on from the checkpoint of step %d', int(restored.step))
+    logger.info('resuming from the checkpoint of step %d', int(restored.step))
     return restored
   if not config.model.pretrained:
     return state
@@ -303,10 +303,10 @@ def _run(
   checkpoints,
   validator,
 ) -> tuple[state_lib.TrainState, bool]:
-  """The loop itself; without `checkpoints`, `validator` it writes nothing.
+  """Runs the loop; without `checkpoints` and `validator` it writes nothing.
 
   Returns:
-    The state, and whether all is done that was asked for.
+    The state, and whether training is complete.
   """
   train_config = config.train
   start, total = int(state.step), train_config.steps
@@ -314,7 +314,7 @@ def _run(
     logger.info('all %d steps are done already', total)
     return state, True
   if checkpoints:
-    record.keep(config, workdir, start)  # Only now nothing refuses it.
+    record.keep(config, workdir, start)  # Every check has passed by now.
   batches = _batches(config, sampler, start, total)
   check = _FiniteCheck(sampler)
   writer = metric_writing.NoWriter()
@@ -353,7 +353,7 @@ def _run(
         )
         writer.write_scalars(step, jax.device_get(metrics))
         window = _Window()
-        begun = time.monotonic()  # What compiling takes is not counted.
+        begun = time.monotonic()  # Compilation is not counted.
       else:
         window.metrics.append(metrics)
 
@@ -383,13 +383,13 @@ def _run(
         if checkpoints:
           checkpoints.save(state)
         logger.info(
-          'stopped %s after step %d; the state is saved. The same command goes '
-          'on from here.',
+          'stopped %s after step %d; the state is saved. The same command '
+          'resumes from here.',
           'by config.train.seconds' if late else 'by a signal',
           step,
         )
         break
   writer.close()
-  # A schedule that time decides is over when its time is.
+  # A schedule over time is complete when its time is up.
   over = late and train_config.schedule == 'cosine_seconds'
   return state, over or int(state.step) >= total

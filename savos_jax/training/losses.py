@@ -1,35 +1,34 @@
-"""What training minimises and the accuracy that it reports.
+"""The losses that training minimises, and the accuracy that it reports.
 
-Margins are the logits' difference, object less background: of two classes the
-softmax is a sigmoid of it.
+A margin is the difference of the logits, object minus background: for two
+classes the softmax is its sigmoid.
 """
 
 import jax
 import jax.numpy as jnp
 
-# As inference clips probabilities: odds of 0 and 1 are not finite.
+# Matches the clipping of probabilities in inference: odds must be finite.
 _LARGEST_MARGIN = 16.1  # The margin of 1 - 1e-7.
 
 
 def margins_of(logits: jax.Array) -> jax.Array:
-  """Returns the margins [...] of logits {background, object} [..., 2]."""
+  """Returns margins [...] from logits {background, object} [..., 2]."""
   return logits[..., 1] - logits[..., 0]
 
 
 def joint_logits(margins: jax.Array, present: jax.Array) -> jax.Array:
-  """Eq. 5: the logits of background and K objects that share a frame.
+  """Computes Eq. 5: the joint logits of the background and K objects.
 
-  The background is where no object is: its probability is the product of 1 - p
-  of all objects, its logit that of this product. A single object has nobody to
-  agree with, and stays as it is.
+  The background's probability is the product of 1 - p over all objects, and its
+  logit follows from that. A single object is left unchanged.
 
   Args:
-    margins: each object's own, float32 [B, K, H, W].
-    present: which objects there are, bool [B, K]; others get no share.
+    margins: one per object, float32 [B, K, H, W].
+    present: which objects exist, bool [B, K]; the others get probability 0.
 
   Returns:
-    float32 [B, K+1, H, W], the background in front; their softmax is what
-    `inference.aggregation.softmax` makes of the probabilities.
+    float32 [B, K+1, H, W], the background first; their softmax equals
+    `inference.aggregation.softmax` of the probabilities.
   """
   there = present[..., None, None].astype(jnp.float32)
   margins = jnp.clip(margins, -_LARGEST_MARGIN, _LARGEST_MARGIN)
@@ -51,11 +50,11 @@ def _reduce(per_pixel: jax.Array, reduction: str) -> jax.Array:
 def cross_entropy(
   margins: jax.Array, masks: jax.Array, reduction: str
 ) -> jax.Array:
-  """Cross entropy of an object and what is not it, for each object.
+  """Computes the binary cross entropy of each object.
 
   Args:
     margins: float32 [..., H, W].
-    masks: the truth, float32 [..., H, W] of 0 and 1.
+    masks: ground truth, float32 [..., H, W], 0 or 1.
     reduction: 'sum' or 'mean', over the pixels.
 
   Returns:
@@ -67,12 +66,12 @@ def cross_entropy(
 def joint_cross_entropy(
   logits: jax.Array, masks: jax.Array, reduction: str
 ) -> jax.Array:
-  """Cross entropy of the objects of a frame and its background.
+  """Computes the cross entropy over the background and all objects.
 
   Args:
     logits: from `joint_logits`, float32 [B, K+1, H, W].
-    masks: the truth, float32 [B, K, H, W] of 0 and 1, no pixel of two objects.
-      An object that is not there has an empty one.
+    masks: ground truth, float32 [B, K, H, W], 0 or 1, without overlap; empty
+      for an object that does not exist.
     reduction: 'sum' or 'mean', over the pixels.
 
   Returns:
@@ -85,19 +84,18 @@ def joint_cross_entropy(
 
 
 def soft_iou_loss(p: jax.Array, masks: jax.Array) -> jax.Array:
-  """1 - intersection over union of probabilities and truth, for each object.
+  """Computes 1 - soft intersection over union of each object.
 
   Args:
     p: probabilities, float32 [..., H, W].
-    masks: float32 [..., H, W] of 0 and 1.
+    masks: ground truth, float32 [..., H, W], 0 or 1.
 
   Returns:
-    float32 [...], in [0, 1]. An object out of sight counts 0 when nothing is
-    predicted.
+    float32 [...], in [0, 1]; 0 if the mask is empty and nothing is predicted.
   """
   intersection = (p * masks).sum(axis=(-2, -1))
   union = (p + masks - p * masks).sum(axis=(-2, -1))
-  # One pixel on either side: defined, and smooth, for an absent object.
+  # One pixel is added to both areas: defined and smooth for an absent object.
   return 1.0 - (intersection + 1.0) / (union + 1.0)
 
 
@@ -112,15 +110,15 @@ def clip_frame(
   """Returns the loss of a frame with K objects, and their probabilities.
 
   Args:
-    margins: each object's own, float32 [B, K, H, W].
-    masks: the truth, float32 [B, K, H, W] of 0 and 1.
-    present: which objects there are, bool [B, K]; the others do not count.
+    margins: one per object, float32 [B, K, H, W].
+    masks: ground truth, float32 [B, K, H, W], 0 or 1.
+    present: which objects exist, bool [B, K]; the others do not count.
     reduction: of the cross entropy, 'sum' or 'mean' over the pixels.
-    soft_iou_weight: of `soft_iou_loss`, the mean over the objects.
-    joint: see `objective.Objective`; of one object it changes nothing.
+    soft_iou_weight: weight of `soft_iou_loss`, averaged over the objects.
+    joint: see `objective.Objective`; no effect for a single object.
 
   Returns:
-    The mean over the examples, a scalar; and float32 [B, K, H, W].
+    The mean loss over the examples, a scalar; probabilities [B, K, H, W].
   """
   weights = present.astype(jnp.float32)
   masks = masks * weights[..., None, None]
@@ -140,11 +138,11 @@ def clip_frame(
 
 
 def iou(p: jax.Array, masks: jax.Array) -> jax.Array:
-  """J of the thresholded prediction; 1 where both are empty.
+  """Computes J of the thresholded prediction; 1 if both masks are empty.
 
   Args:
-    p: probabilities, float32 [..., H, W]; above 1/2 is the object.
-    masks: float32 [..., H, W] of 0 and 1.
+    p: probabilities, float32 [..., H, W]; the object is where they exceed 1/2.
+    masks: ground truth, float32 [..., H, W], 0 or 1.
 
   Returns:
     float32 [...], in [0, 1].

@@ -1,4 +1,4 @@
-"""Where a training and an evaluation write their curves and pictures."""
+"""Writers for the curves and pictures of training and evaluation."""
 
 from collections.abc import Mapping
 import importlib.util
@@ -13,20 +13,20 @@ from savos_jax.training import event_files
 
 
 class Writer(Protocol):
-  """What training and evaluation write to."""
+  """The interface that training and evaluation write to."""
 
   def write_scalars(self, step: int, scalars: Mapping[str, Any]) -> None:
-    """Writes numbers of a step."""
+    """Writes scalars for a step."""
 
   def write_images(self, step: int, images: Mapping[str, np.ndarray]) -> None:
-    """Writes pictures of a step, RGB uint8 [H, W, 3]."""
+    """Writes pictures for a step, RGB uint8 [H, W, 3]."""
 
   def close(self) -> None:
     """Ends it."""
 
 
 class NoWriter:
-  """Writes nothing: for processes other than the first."""
+  """A writer that does nothing, for all processes but the first."""
 
   def write_scalars(self, step: int, scalars: Mapping[str, Any]) -> None:
     """Writes nothing."""
@@ -43,22 +43,22 @@ def _installed(*modules: str) -> bool:
 
 
 def open_writer(folder: pathlib.Path, step: int = 0) -> Writer:
-  """Returns clu's writer where it is installed, else the one of this package.
+  """Returns clu's writer if it is installed, else this package's own.
 
   Both write the same.
 
   Args:
-    folder: gets a new file for TensorBoard.
-    step: with which a training goes on; what is there of it and of later ones
-      is removed. 0: nothing is.
+    folder: receives a new TensorBoard file.
+    step: from which training resumes; what was logged for it and later steps is
+      removed. 0: nothing is removed.
 
   Raises:
-    SavosError: it can't be written.
+    SavosError: the file can't be written.
   """
   if step:
     event_files.drop_from(folder, step)
   if _installed('clu', 'tensorflow', 'tensorboard'):
-    # Slow to import: not for who writes nothing.
+    # Slow to import, so only when something is written.
     from clu import metric_writers
 
     return metric_writers.SummaryWriter(str(folder))
@@ -66,7 +66,7 @@ def open_writer(folder: pathlib.Path, step: int = 0) -> Writer:
 
 
 def parameter_table(params: Any) -> str:
-  """Returns a line for each array: name, shape, number of values."""
+  """Returns one line per array: name, shape, number of values."""
   rows = [
     (jax.tree_util.keystr(path, simple=True, separator='/'), leaf)
     for path, leaf in jax.tree_util.tree_leaves_with_path(params)

@@ -1,7 +1,7 @@
-"""Teaches a network the objects of a video: online learning (6.4.1).
+"""Online learning (6.4.1): fine-tunes a network on the objects of a video.
 
-Reference and target are both lucid dreams of a frame whose mask is known. One
-object of it at random is the foreground; the others are background.
+Reference and target are both lucid dreams of a frame whose mask is known. A
+random object is the foreground; the others are background.
 """
 
 from collections.abc import Generator
@@ -29,12 +29,12 @@ from savos_jax.inference import sight as sight_lib
 from savos_jax.models import savos
 from savos_jax.training import losses
 
-# A dream that does not show the object teaches nothing; and where its first
-# frame does not, its next ones hardly do.
+# A dream without the object teaches nothing; if it is missing from the first
+# frame, the next ones rarely show it.
 _ATTEMPTS = 5
-# Sets of objects that move in the dreams of a frame: each is inpainted once.
+# Sets of moving objects in the dreams of a frame; each is inpainted once.
 _SUBSETS = 4
-_CLIP_NORM = 1.0  # As in training, and the next.
+_CLIP_NORM = 1.0  # As in training; so is the next.
 _SOFT_IOU_WEIGHT = 0.5
 _TARGETS = 'frames', 'masks'
 _PARTS = {
@@ -51,7 +51,7 @@ _PARTS = {
 def _optimizer(
   kind: str, rate: float, parameters: str
 ) -> optax.GradientTransformation:
-  """Returns the optimiser; the same one each time, so that it compiles once."""
+  """Returns the optimiser, cached so that it compiles only once."""
   core = optax.adam(rate) if kind == 'adam' else optax.sgd(rate, momentum=0.9)
   learns = optax.chain(optax.clip_by_global_norm(_CLIP_NORM), core)
   return optax.partition(
@@ -61,7 +61,7 @@ def _optimizer(
 
 
 def _learns(parameters: str, params: Any) -> Any:
-  """Tells of each array whether it learns."""
+  """Returns for each array whether it is trained."""
 
   def learns(path, _):
     return parameters == 'all' or path[0].key in _PARTS[parameters]
@@ -80,7 +80,7 @@ def _encode(params, batch, *, model) -> savos.Reference:
 
 
 def _loss(params, reference, batch, model) -> jax.Array:
-  """Mean over the frames; what is found in one guides the next."""
+  """Returns the mean loss over the frames; each prediction guides the next."""
   guidance = batch['guidance'].astype(jnp.float32) / 255.0
   frames, masks = (batch[name].astype(jnp.float32) for name in _TARGETS)
   there = jnp.ones((len(guidance), 1), bool)
@@ -104,14 +104,14 @@ def _loss(params, reference, batch, model) -> jax.Array:
 
 @functools.partial(jax.jit, static_argnames=('model', 'optimizer'))
 def _step(params, state, reference, batch, *, model, optimizer):
-  """Takes a step; returns parameters, the optimiser's state and the loss.
+  """Takes a step; returns the parameters, the optimiser's state and the loss.
 
-  Gradients that the optimiser does not ask for are not computed.
+  Gradients of frozen parameters are not computed.
 
   Args:
     params: the network's.
     state: the optimiser's.
-    reference: encoded, where that does not learn; None: it is encoded here.
+    reference: encoded, if its encoder is frozen; None: it is encoded here.
     batch: from `_Dreamer`.
     model: the network.
     optimizer: from `_optimizer`.
@@ -130,15 +130,15 @@ def _step(params, state, reference, batch, *, model, optimizer):
 
 @functools.partial(jax.jit, static_argnames=('view', 'windows'))
 def _window(frame, mask, where, size, *, view, windows):
-  """Shows a frame and a mask through the window that a mask places.
+  """Crops a frame and a mask to the window around an object.
 
   Args:
     frame: uint8 [h, w, 3].
     mask: uint8 [h, w], 0 or 1.
-    where: of the object, uint8 [h, w], 0 or 1.
+    where: mask of the object that places the window, uint8 [h, w], 0 or 1.
     size: int32 [2], h and w.
-    view: what the network sees.
-    windows: how they are placed.
+    view: the network's input geometry.
+    windows: how windows are placed.
 
   Returns:
     Both as the network sees them, uint8.
@@ -150,7 +150,7 @@ def _window(frame, mask, where, size, *, view, windows):
 
 
 class Learner:
-  """Teaches one network; see `lessons.Learner`."""
+  """Fine-tunes one network; see `lessons.Learner`."""
 
   def __init__(
     self, model: savos.SAVOS, config: online.OnlineConfig, seed: int = 0
@@ -160,7 +160,7 @@ class Learner:
     Args:
       model: the network.
       config: how it learns.
-      seed: of the dreams; the same one teaches the same.
+      seed: of the dreams; the same seed gives the same result.
     """
     self._model, self._config, self._seed = model, config, seed
     self._optimizer = _optimizer(
@@ -189,7 +189,8 @@ class Learner:
     """See `lessons.Learner`.
 
     Raises:
-      SavosError: it learns too fast: a step's loss is no number.
+      SavosError: the loss of a step is not finite: the learning rate is too
+        high.
     """
     steps = self._config.every_steps if again else self._config.steps
     began = time.monotonic()
@@ -210,9 +211,9 @@ class Learner:
         )
         if not np.isfinite(loss):
           raise errors.SavosError(
-            f'online learning: the loss is {loss} with the learning rate '
-            f'{self._config.learning_rate:g}.\n  Expected a number: lower '
-            'config.online.learning_rate.'
+            f'online learning: the loss is {loss} with a learning rate of '
+            f'{self._config.learning_rate:g}.\n  Expected a finite number: '
+            'lower config.online.learning_rate.'
           )
         bar.update()
         if 0 < self._config.seconds <= time.monotonic() - began:
@@ -230,8 +231,8 @@ class Learner:
     expected = [x.shape for x in self.learnt(params)]
     if [x.shape for x in learnt] != expected:
       raise errors.SavosError(
-        f'{len(learnt)} arrays of what a network has learnt.\n  Expected '
-        f'{len(expected)}, of the shapes of its parameters.'
+        f'{len(learnt)} arrays of learnt parameters.\n  Expected '
+        f'{len(expected)}, with the shapes of the network.'
       )
     rest = iter(learnt)
     learns = _learns(self._config.parameters, params)
@@ -240,7 +241,7 @@ class Learner:
     )
 
   def _batches(self, lessons, geometry, turn, steps) -> Generator[Any]:
-    """Yields batches; the next one is dreamt while one is learnt from."""
+    """Yields batches; the next is made while the current one is in use."""
     dreamer = _Dreamer(lessons, geometry, self._config, (self._seed, turn))
     with futures.ThreadPoolExecutor(1) as executor:
       coming = executor.submit(dreamer.batch, 0)
@@ -252,7 +253,7 @@ class Learner:
 
 
 class _References:
-  """Encodes references once, where they stay the same in all steps."""
+  """Encodes references once, if they are the same in all steps."""
 
   def __init__(self, model: savos.SAVOS, config: online.OnlineConfig):
     self._model = model
@@ -260,7 +261,7 @@ class _References:
     self._known: dict[tuple[int, ...], savos.Reference] = {}
 
   def of(self, params: Any, batch: dict[str, Any]) -> savos.Reference | None:
-    """Takes the references out of a batch; None: they are left in it."""
+    """Pops the references from a batch; None if they stay in it."""
     sources = [tuple(each) for each in batch.pop('source').tolist()]
     if not self._stay:
       return None
@@ -274,7 +275,7 @@ class _References:
 
 
 class _Dreamer:
-  """Dreams of frames; a pure function of the seeds and the step."""
+  """Makes dreams of frames, as a pure function of the seeds and the step."""
 
   def __init__(
     self,
@@ -286,7 +287,7 @@ class _Dreamer:
     self._lessons = [x for x in lessons if x.labels.any()]
     self._geometry, self._config = geometry, config
     self._seeds = seeds
-    # The sets of objects that may move, of each frame; and the backgrounds.
+    # For each frame, the sets of objects that may move, and the backgrounds.
     self._moving = [
       choices.moving_subsets(lesson.labels, seeds[0], str(k), _SUBSETS)
       for k, lesson in enumerate(self._lessons)
@@ -300,10 +301,10 @@ class _Dreamer:
       step: from 0.
 
     Returns:
-      'source' int [B, 2], frame and object; 'reference_frame' uint8
-      [B, H, W, 3] and 'reference_mask' uint8 [B, H, W], 0 or 1; 'frames' uint8
-      [B, T, H, W, 3], 'masks' uint8 [B, T, H, W]; 'guidance' uint8 [B, H, W],
-      0..255 = probability 0..1.
+      'source' int [B, 2], index of the frame and object; 'reference_frame'
+      uint8 [B, H, W, 3] and 'reference_mask' uint8 [B, H, W], 0 or 1; 'frames'
+      uint8 [B, T, H, W, 3], 'masks' uint8 [B, T, H, W]; 'guidance' uint8
+      [B, H, W], 0..255 = probability 0..1.
     """
     found = [
       self._example(np.random.default_rng((*self._seeds, step, k)))
@@ -364,7 +365,7 @@ class _Dreamer:
     windows = self._geometry.windows
     if windows is None:
       return frame, mask
-    # A mask tells where the object is, however soft it is.
+    # Any soft mask still locates the object.
     windows = dataclasses.replace(windows, lost_confidence=0.0)
     size = np.array(mask.shape, np.int32)
     view = self._geometry.views[0]

@@ -1,4 +1,4 @@
-"""Optimisers and learning-rate schedules from the configuration."""
+"""Optimisers and learning-rate schedules built from the configuration."""
 
 import math
 from typing import Any
@@ -31,17 +31,17 @@ def make_schedule(train: config_dict.ConfigDict) -> optax.Schedule:
 def factor_of_time(
   train: config_dict.ConfigDict, seconds: float
 ) -> float | None:
-  """Returns by what the rate is multiplied after so much time.
+  """Returns the factor of the learning rate after some time.
 
-  Where it is known how long a training may take, and not how many steps that
-  is: 'cosine_seconds' falls to 0 when `train.seconds` are over.
+  For trainings with a time limit rather than a number of steps:
+  'cosine_seconds' reaches 0 after `train.seconds`.
 
   Args:
     train: `config.train`.
     seconds: since the first step was compiled.
 
   Returns:
-    The factor, 1 to 0; None for schedules that count steps alone.
+    The factor, from 1 down to 0; None for schedules that only count steps.
   """
   if train.schedule != 'cosine_seconds':
     return None
@@ -64,9 +64,9 @@ def parameter_groups(
 
   Args:
     params: the network's parameters.
-    freeze_batch_norm: scales and biases of the encoder's BatchNorms are
-      'frozen', as after an import.
-    freeze_encoder: all of the encoder is.
+    freeze_batch_norm: whether the scales and biases of the encoder's BatchNorms
+      are 'frozen', as after an import.
+    freeze_encoder: whether the whole encoder is 'frozen'.
 
   Returns:
     A tree of labels.
@@ -91,11 +91,11 @@ def make_optimizer(
   Args:
     train: `config.train`.
     params: the parameters, or their shapes.
-    pretrained: whether the training starts from a file: only then are there
-      BatchNorms to be frozen.
+    pretrained: whether training starts from a file; only then are there
+      BatchNorms to freeze.
 
   Returns:
-    clip -> SGD with momentum or AdamW -> a smaller rate for the encoder.
+    clipping -> SGD with momentum or AdamW -> a lower rate for the encoder.
   """
   schedule = make_schedule(train)
   groups = parameter_groups(
@@ -106,7 +106,7 @@ def make_optimizer(
   frozen = jax.tree.map(lambda group: group == 'frozen', groups)
   kernels = jax.tree.map(lambda leaf: leaf.ndim > 1, params)
   if train.optimizer == 'sgd':
-    # The decay goes into the momentum, as in torch.
+    # Weight decay enters the momentum, as in PyTorch.
     core = [
       optax.add_decayed_weights(train.weight_decay, kernels),
       optax.sgd(schedule, train.momentum),
@@ -122,7 +122,7 @@ def make_optimizer(
     'frozen': optax.set_to_zero(),
   }
   return optax.chain(
-    # Before the clipping: what does not move must not count in the norm.
+    # Before clipping: frozen parameters must not count towards the norm.
     optax.masked(optax.set_to_zero(), frozen),
     *clip,
     *core,

@@ -1,8 +1,8 @@
-"""The record of how a network was trained: the configuration, part by part.
+"""The record of how a network was trained: every configuration that was used.
 
-`config.json` in the --workdir is the configuration of the steps that come. When
-a training goes on with another one, the earlier one is kept beside it, named
-after the last step that it was good for, and the log has a line a field.
+`config.json` in the --workdir is the current configuration. When training
+resumes with another one, the earlier one is kept beside it, named after the
+last step that used it, and each changed field is logged.
 """
 
 from collections.abc import Mapping
@@ -44,14 +44,14 @@ def _read(path: pathlib.Path) -> dict[str, Any] | None:
 def differences(
   earlier: Mapping[str, Any], now: Mapping[str, Any]
 ) -> list[str]:
-  """Returns a line for each field that is another one.
+  """Returns one line per field that differs.
 
   Args:
     earlier: a configuration, as nested dictionaries.
     now: another one.
 
   Returns:
-    Lines as 'train.batch_size 2 -> 1', by name.
+    Lines such as 'train.batch_size 2 -> 1', sorted by name.
   """
   before, after = _leaves(earlier), _leaves(now)
   absent = '(absent)'
@@ -65,19 +65,19 @@ def differences(
 def keep(
   config: config_dict.ConfigDict, workdir: pathlib.Path, step: int
 ) -> None:
-  """Writes down the configuration of a training that is about to begin.
+  """Writes the configuration of a training that is about to start.
 
   Args:
     config: the configuration.
-    workdir: gets `config.json`; an earlier, different one becomes
+    workdir: receives `config.json`; an earlier, different one becomes
       `config.until_step_<step>.json`.
-    step: how many steps are done.
+    step: number of steps done.
 
   Raises:
-    SavosError: the folder can't be written.
+    SavosError: the folder can't be written to.
   """
   path = workdir / FILE
-  # As it is when it is read again: tuples are lists.
+  # Converted as JSON would be read back: tuples become lists.
   now = json.loads(json.dumps(config.to_dict()))
   earlier = _read(path)
   changed = differences(earlier, now) if earlier is not None else []
@@ -90,7 +90,7 @@ def keep(
 
 
 def _free(workdir: pathlib.Path, step: int) -> pathlib.Path:
-  """Returns a name that is not taken."""
+  """Returns a path that is not taken."""
   path = workdir / f'config.until_step_{step}.json'
   number = 2
   while os.path.lexists(path):

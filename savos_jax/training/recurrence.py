@@ -1,13 +1,13 @@
 """Loss and gradients of a clip: each frame's prediction guides the next.
 
-K objects of a clip go through the network side by side, as K examples with the
-same frames; what is predicted of them is joined as in inference.
+K objects of a clip pass through the network side by side, as K examples with
+the same frames; their predictions are aggregated as in inference.
 
-The frames are unrolled: on a CPU XLA runs convolutions inside a loop at less
-than half the speed. What bounds the memory is the order of the computation,
-and XLA knows it only from the data: it drops optimisation barriers there, and
-merges what `jax.checkpoint` repeats with the first computation of the same.
-`zero_after` makes the order part of the data.
+The frames are unrolled, because on CPUs XLA runs convolutions inside a loop at
+less than half the speed. The memory depends on the order of computation, which
+XLA only respects as far as data dependencies force it: on CPUs it drops
+optimisation barriers, and merges what `jax.checkpoint` recomputes with the
+first computation. `zero_after` turns the order into a data dependency.
 """
 
 from collections.abc import Callable
@@ -30,16 +30,15 @@ def gradients(
   model: savos.SAVOS,
   objective: objective_lib.Objective,
 ) -> tuple[Any, dict[str, jax.Array]]:
-  """Takes the gradient of the loss, the mean over the frames of the clips.
+  """Computes the gradient of the loss, averaged over the frames of the clips.
 
   Args:
     params: the network's parameters.
-    batch: uint8 arrays, as `sampling.Sampler.example` makes them: frames
-      [B, T, H, W, 3]. For K objects the masks hold their ids 0..K, and the
-      guidance is [B, K, H, W]; one that the reference does not show is left
-      out.
+    batch: uint8 arrays, as made by `sampling.Sampler.example`: frames
+      [B, T, H, W, 3]. For K objects the masks contain ids 0..K, and the
+      guidance is [B, K, H, W]; objects missing from the reference are ignored.
     model: the network.
-    objective: what is minimised and how.
+    objective: the loss and how to compute it.
 
   Returns:
     A tree like `params`, and scalar metrics: `loss`; `iou`, the mean over the
@@ -57,7 +56,7 @@ def gradients(
 
 
 def _mean(values: list[jax.Array], present: jax.Array) -> jax.Array:
-  """Returns the mean over frames and the objects that are there, of [B, K]."""
+  """Averages arrays [B, K] over frames and the objects that are present."""
   weights = present.astype(jnp.float32)
   total = (jnp.stack(values) * weights[None]).sum()
   return total / (len(values) * jnp.maximum(weights.sum(), 1.0))
@@ -69,7 +68,7 @@ class _Clip:
   Attributes:
     length: T.
     objects: K, side by side in the batch: example 0's objects, example 1's ...
-    present: which objects the reference shows, bool [B, K].
+    present: which objects are visible in the reference, bool [B, K].
     reference: frames [B K, H, W, 3] and masks [B K, H, W].
     guidance: of the first frame, [B K, H, W].
   """
@@ -82,7 +81,7 @@ class _Clip:
     self.length = batch['frames'].shape[1]
     self.objects = guidance.shape[1]
     masks = self._each_object(batch['reference_mask'])
-    # A single object is looked for whether or not the reference shows it.
+    # A single object counts whether or not it is visible in the reference.
     self.present = masks.any(axis=(2, 3)) | (self.objects == 1)
     self.reference = (
       self._repeat(_to_unit(batch['reference_frame'])),
@@ -91,9 +90,9 @@ class _Clip:
     self.guidance = _side_by_side(_to_unit(guidance))
 
   def images(self, t: int) -> tuple[jax.Array, jax.Array, jax.Array]:
-    """Returns frames [B K, H, W, 3], masks [B, K, H, W] of `t`; `present`.
+    """Returns frames [B K, H, W, 3] and masks [B, K, H, W] of `t`, `present`.
 
-    All float32.
+    All are float32.
     """
     frame, mask = self._batch['frames'][:, t], self._batch['masks'][:, t]
     masks = self._each_object(mask).astype(jnp.float32)
@@ -101,7 +100,7 @@ class _Clip:
     return self._repeat(_to_unit(frame)), masks, present
 
   def _each_object(self, ids: jax.Array) -> jax.Array:
-    """Returns a mask for each object, bool [B, K, H, W] of ids [B, H, W]."""
+    """Returns one mask per object, bool [B, K, H, W], from ids [B, H, W]."""
     numbers = jnp.arange(1, self.objects + 1, dtype=ids.dtype)
     return ids[:, None] == numbers.reshape(1, -1, 1, 1)
 
@@ -116,14 +115,14 @@ def _to_unit(x: jax.Array) -> jax.Array:
 
 
 def _side_by_side(x: jax.Array) -> jax.Array:
-  """[B, K, ...] to [B K, ...]."""
+  """Reshapes [B, K, ...] to [B K, ...]."""
   return x.reshape(-1, *x.shape[2:])
 
 
 def _variables(
   params: Any, objective: objective_lib.Objective
 ) -> dict[str, Any]:
-  """Returns what the network is applied with; no gradient enters the rest."""
+  """Returns the network's variables, without gradients for frozen ones."""
   if not objective.encoder:
     params = params | {'encoder': jax.lax.stop_gradient(params['encoder'])}
   return {'params': params}
@@ -147,8 +146,8 @@ def _frame_loss(
 ) -> Callable:
   """Returns (inputs, images) -> loss, (p [B, K, H, W], IoU [B, K], trace).
 
-  Inputs are the parameters, the reference, the guidance [B K, H, W] and what is
-  remembered besides the reference; images are from `_Clip.images`.
+  Inputs are the parameters, the reference, the guidance [B K, H, W] and the
+  memory besides the reference; images come from `_Clip.images`.
   """
 
   def frame_loss(inputs, images):
@@ -176,14 +175,14 @@ def _frame_loss(
 
 
 def _next_guidance(probability, masks, iou, threshold):
-  """Returns what is fed forward, [B K, H, W], and which are true, [B, K]."""
+  """Returns the next guidance, [B K, H, W], and which are true, [B, K]."""
   lost = iou < threshold
   forward = jnp.where(lost[..., None, None], masks, probability)
   return _side_by_side(forward), lost.astype(jnp.float32)
 
 
 def _remember(model, params, trace, mask, memory):
-  """Adds a frame and its mask [B K, H, W] to what is remembered."""
+  """Adds a frame and its mask [B K, H, W] to the memory."""
   if trace is None:
     return None
   found = model.apply(
@@ -214,7 +213,7 @@ def _through_time(params, clip, model, objective):
     guidance, memory, total, ious, forced = clip.guidance, None, 0.0, [], []
     for t in range(clip.length):
       last = t == clip.length - 1
-      # The last frame is the first to go backwards: nothing to be gained.
+      # The last frame is the first in the backward pass: nothing is saved.
       function = frame_loss if last else recomputed_loss
       images = clip.images(t)
       loss, (p, iou, trace) = function(
@@ -237,11 +236,11 @@ def _through_time(params, clip, model, objective):
 
 
 def _detached(params, clip, model, objective):
-  """Returns what `_through_time` does; each frame's gradient at once.
+  """Like `_through_time`, but takes each frame's gradient immediately.
 
-  Nothing of a frame but its share of the gradient outlives it, so the memory
-  does not grow with the clip. Into what is remembered of other frames than the
-  reference no gradient flows.
+  Only a frame's contribution to the gradient outlives it, so the memory does
+  not grow with the clip. No gradient flows into remembered frames other than
+  the reference.
   """
   encode = _encoder(model, objective)
   frame_loss = _frame_loss(model, objective)
@@ -281,10 +280,10 @@ def _detached(params, clip, model, objective):
 
 
 def zero_after(tree: Any) -> jax.Array:
-  """Returns a 0 that can't be known before every array of the tree is.
+  """Returns a 0 that depends on every array of the tree.
 
-  Added to an input, it makes a computation wait. (It is NaN where the tree is
-  not finite, which ends a training anyway.)
+  Adding it to an input delays that computation. (It is NaN if the tree is not
+  finite, which stops the training anyway.)
   """
   return 0.0 * sum(
     leaf[(0,) * leaf.ndim].astype(jnp.float32) for leaf in jax.tree.leaves(tree)
@@ -292,14 +291,14 @@ def zero_after(tree: Any) -> jax.Array:
 
 
 def _recomputed(function: Callable) -> Callable:
-  """Keeps only the inputs for the backward pass, and computes the rest again.
+  """Keeps only the inputs for the backward pass, and recomputes the rest.
 
   Args:
-    function: (inputs, images) -> outputs; differentiated by its inputs alone.
-      Images are float32.
+    function: (inputs, images) -> outputs; differentiated with respect to its
+      inputs only. Images are float32.
 
   Returns:
-    A function of the same values and gradients.
+    A function with the same values and gradients.
   """
 
   def forward(inputs, images):

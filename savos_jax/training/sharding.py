@@ -1,8 +1,8 @@
 """Data parallelism: every device has the state and a share of each batch.
 
-A mesh with one axis over the devices of all processes. Gradients are taken by
-each device on its share alone and then averaged: one all-reduce a step, and
-nothing that the partitioner has to find out.
+The mesh has one axis over the devices of all processes. Each device computes
+gradients on its share, which are then averaged: one all-reduce per step, and
+nothing is left to XLA's partitioner.
 """
 
 from collections.abc import Callable
@@ -20,10 +20,10 @@ _AXIS = 'data'
 
 
 def make_mesh(devices: list[jax.Device] | None = None) -> sharding.Mesh:
-  """Returns the mesh over all devices, those of a process side by side.
+  """Returns the mesh over all devices, those of a process next to each other.
 
   Args:
-    devices: in place of those of all processes.
+    devices: to use instead of those of all processes.
   """
   devices = jax.devices() if devices is None else devices
   ordered = sorted(devices, key=lambda d: (d.process_index, d.id))
@@ -33,17 +33,17 @@ def make_mesh(devices: list[jax.Device] | None = None) -> sharding.Mesh:
 
 
 def replicated(mesh: sharding.Mesh) -> sharding.NamedSharding:
-  """Returns the sharding of the state: all of it on every device."""
+  """Returns the sharding of the state: replicated on every device."""
   return sharding.NamedSharding(mesh, sharding.PartitionSpec())
 
 
 def check_batch(batch_size: int, accumulation: int, devices: int) -> None:
-  """Checks that a batch can be shared equally.
+  """Checks that a batch can be divided equally.
 
   Args:
-    batch_size: examples a step, of all devices together.
-    accumulation: parts in which each device takes its share.
-    devices: how many.
+    batch_size: examples per step, over all devices.
+    accumulation: number of parts that each device's share is split into.
+    devices: number of devices.
 
   Raises:
     SavosError: it can't.
@@ -53,7 +53,7 @@ def check_batch(batch_size: int, accumulation: int, devices: int) -> None:
       f'config.train.batch_size is {batch_size}, for {devices} devices with '
       f'config.train.accumulation={accumulation}.\n'
       f'  Expected a multiple of {devices * accumulation}: all devices take '
-      'equal shares. It counts the examples of all devices together.'
+      'equal shares. batch_size counts the examples of all devices.'
     )
 
 
@@ -63,8 +63,8 @@ def put_batch(
   """Puts this process's share of a batch on its devices.
 
   Args:
-    batch: arrays with the examples of this process along the first axis; those
-      that are on a device already are moved, in one process alone.
+    batch: arrays with the examples of this process along the first axis; arrays
+      already on a device are moved, which needs a single process.
     mesh: of all devices.
 
   Returns:
@@ -73,7 +73,7 @@ def put_batch(
   split = sharding.NamedSharding(mesh, sharding.PartitionSpec(_AXIS))
 
   def put(array):
-    if isinstance(array, jax.Array):  # Made on a device.
+    if isinstance(array, jax.Array):  # It was made on a device.
       return jax.device_put(array, split)
     return jax.make_array_from_process_local_data(split, array)
 
@@ -95,24 +95,24 @@ def from_first(tree: Any) -> Any:
   """Returns the first process's arrays in every process.
 
   Args:
-    tree: NumPy arrays; those of the other processes count by shape and dtype.
+    tree: NumPy arrays; in other processes only their shapes and dtypes matter.
   """
   return multihost_utils.broadcast_one_to_all(tree)
 
 
 def local(tree: Any) -> Any:
-  """Returns replicated arrays as they are on this process's first device."""
+  """Returns the copies of replicated arrays on this process's first device."""
   return jax.tree.map(lambda array: array.addressable_data(0), tree)
 
 
 def over_devices(
   gradients: Callable[[Any, Any], tuple[Any, Any]], mesh: sharding.Mesh
 ) -> Callable[[Any, Any], tuple[Any, Any]]:
-  """Returns the function of a whole batch for one of a device's share.
+  """Turns a function of one device's share into one of a whole batch.
 
   Args:
-    gradients: (parameters, batch) -> gradients and metrics, all of them means
-      over the examples.
+    gradients: (parameters, batch) -> gradients and metrics, all averaged over
+      the examples.
     mesh: of all devices.
   """
   if mesh.size == 1:
@@ -122,8 +122,8 @@ def over_devices(
     return jax.lax.pmean(gradients(params, batch), _AXIS)
 
   whole, split = sharding.PartitionSpec(), sharding.PartitionSpec(_AXIS)
-  # Not checked: the gradients' own rules of differentiation don't say what
-  # varies between devices.
+  # Unchecked: custom derivative rules do not declare what varies between
+  # devices.
   return jax.shard_map(
     share,
     mesh=mesh,

@@ -1,4 +1,4 @@
-"""What a training run carries from step to step."""
+"""The state that training carries from step to step."""
 
 import dataclasses
 from typing import Any
@@ -15,13 +15,13 @@ from savos_jax.models import savos_config
 
 @struct.dataclass
 class TrainState:
-  """Everything that a checkpoint holds.
+  """The contents of a checkpoint.
 
   Attributes:
     step: steps taken, int32 scalar.
     params: the network's parameters.
-    opt_state: the optimiser's.
-    ema_params: averaged parameters, {} where averaging is off.
+    opt_state: the optimiser's state.
+    ema_params: averaged parameters; {} if averaging is off.
   """
 
   step: jax.Array | np.ndarray
@@ -31,12 +31,12 @@ class TrainState:
 
   @property
   def best_params(self) -> Any:
-    """The averaged parameters where there are any."""
+    """The averaged parameters, if there are any, else `params`."""
     return self.ema_params or self.params
 
 
 def init_params(model: savos.SAVOS, key: jax.Array) -> Any:
-  """Draws the initial parameters; no shape depends on the image's size."""
+  """Draws initial parameters; no shape depends on the image size."""
   side = savos_config.SIZE_MULTIPLE
   frame = jnp.zeros((1, side, side, 3))
   mask = frame[..., 0]
@@ -44,18 +44,18 @@ def init_params(model: savos.SAVOS, key: jax.Array) -> Any:
 
 
 def param_shapes(model: savos.SAVOS) -> Any:
-  """Returns the parameters' shapes, without drawing any."""
+  """Returns the shapes of the parameters without drawing any."""
   return jax.eval_shape(lambda key: init_params(model, key), jax.random.key(0))
 
 
 def start_from(state: TrainState, params: Any) -> TrainState:
-  """Returns the state of step 0 with other parameters, also as the average.
+  """Returns the state at step 0 with other parameters, also as the average.
 
   Args:
     state: from `create`.
-    params: as `state.params`, from a file.
+    params: like `state.params`, from a file.
   """
-  # An array of its own for each: a training step takes its state's over.
+  # Copied, because a training step donates the arrays of its state.
   return dataclasses.replace(
     state,
     params=jax.tree.map(jnp.array, params),
@@ -69,13 +69,13 @@ def create(
   optimizer: optax.GradientTransformation,
   use_ema: bool,
 ) -> TrainState:
-  """Makes the state of step 0.
+  """Makes the state at step 0.
 
   Args:
     model: the network.
     key: of the initial parameters.
     optimizer: the optimiser.
-    use_ema: whether parameters are averaged.
+    use_ema: whether to keep averaged parameters.
 
   Returns:
     The state.

@@ -1,4 +1,4 @@
-"""One training step: pure, jitted and donated by the caller."""
+"""One training step: a pure function that the caller jits."""
 
 from collections.abc import Mapping
 import functools
@@ -17,7 +17,7 @@ from savos_jax.training import state as state_lib
 
 
 def _ema_decay(step: jax.Array | np.ndarray, decay: float) -> jax.Array:
-  """Averages over fewer steps at first, so that the start is forgotten."""
+  """Averages over fewer steps at first, to forget the initial values."""
   step = step.astype(jnp.float32)
   return jnp.minimum(decay, (1.0 + step) / (10.0 + step))
 
@@ -39,14 +39,14 @@ def train_step(
   Args:
     state: before the step.
     batch: uint8 arrays from `data.pipeline`, frames [B, T, H, W, 3].
-    factor: of the learning rate, where time decides it and not the step; a
-      scalar, or None for 1.
+    factor: of the learning rate, for schedules over time; a scalar, or None
+      for 1.
     model: the network.
     optimizer: the optimiser.
-    objective: what is minimised.
-    ema_decay: largest decay of the averaged parameters, 0 for none.
-    mesh: devices that each take a share of the batch; None for one.
-    parts: in which each device takes its share, one after the other.
+    objective: the loss to minimise.
+    ema_decay: largest decay of the averaged parameters; 0: no averaging.
+    mesh: devices that share the batch; None for a single one.
+    parts: number of parts that each device's share is split into.
 
   Returns:
     The state after the step, and scalar metrics of the state before it: those
@@ -63,7 +63,7 @@ def train_step(
     gradients, state.opt_state, state.params
   )
   if factor is not None:
-    # The rate is the last thing that an optimiser multiplies with.
+    # Multiplying by the rate is the last thing an optimiser does.
     updates = jax.tree.map(lambda update: factor * update, updates)
   params = optax.apply_updates(state.params, updates)
   ema_params = state.ema_params

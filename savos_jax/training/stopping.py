@@ -13,11 +13,11 @@ from jax.experimental import multihost_utils
 
 @contextlib.contextmanager
 def requested() -> Iterator[Callable[[int], bool]]:
-  """Yields a function that says whether to stop after a step.
+  """Yields a function that returns whether to stop after a step.
 
-  SIGTERM or Ctrl-C asks for it; a second Ctrl-C interrupts. Of several
-  processes any may get the SIGTERM: JAX tells the others, and all stop after
-  the same step. It must be asked after every step then.
+  SIGTERM or Ctrl-C requests a stop; a second Ctrl-C interrupts. With several
+  processes, any of them may receive the SIGTERM: JAX informs the others, and
+  all stop after the same step. Call the function after every step in that case.
   """
   if jax.process_count() > 1:
     yield multihost_utils.reached_preemption_sync_point
