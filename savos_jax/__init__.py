@@ -2,18 +2,18 @@
 
 import pathlib
 
-# In a checkout savos_jax.configs is the folder configs/ beside this package;
-# what is installed has it inside.
+# In a checkout savos_jax.configs is the folder configs/ beside this package; an
+# installed package contains it.
 _HERE = pathlib.Path(__file__).parent
 if not (_HERE / 'configs').is_dir():
   __path__.append(str(_HERE.parent))
 
 
 def __getattr__(name: str) -> str:
-  """Returns `__version__`, as pyproject.toml says it, when it is asked for."""
+  """Looks up `__version__`, the one in pyproject.toml, on first use."""
   if name != '__version__':
     raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
-  # Takes a while, and is seldom asked for.
+  # Slow, and rarely needed.
   from importlib import metadata
 
   try:

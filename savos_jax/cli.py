@@ -1,6 +1,6 @@
-"""The command savos-jax: what the programs of savos_jax do, by one name.
+"""The command savos-jax, a single entry point for all programs.
 
-It imports a program only when it is asked for, so that --help does not wait.
+A program is imported only when it runs, so that --help is fast.
 """
 
 from collections.abc import Sequence
@@ -12,23 +12,23 @@ import savos_jax
 
 # Name -> module with `main`, and what it does.
 _COMMANDS = {
-  'segment': ('tools.segment', 'your own video, from the mask of a frame'),
-  'mask': ('tools.mask', 'a first mask, from boxes and points'),
-  'studio': ('tools.studio', 'a page to mark, propagate, correct and export'),
-  'train': ('main', 'trains a network of a configuration'),
-  'evaluate': ('main', 'segments and scores a data set'),
-  'score': ('tools.score', 'scores masks that any program made'),
-  'crf-search': ('tools.crf_search', 'the best parameters of the dense CRF'),
-  'report': ('tools.report', 'a page with scores, charts and strips'),
-  'paper': ('tools.paper', 'the tables of the paper, measured here'),
-  'curves': ('tools.curves', 'the curves of a training, as table and picture'),
-  'dream': ('tools.dream', 'lucid dreams of a frame, to look at'),
-  'import-backbone': ('tools.import_backbone', 'weights of a ResNet, imported'),
-  'export-checkpoint': ('tools.export_checkpoint', 'a training as one file'),
-  'export': ('tools.export', 'a network for ONNX Runtime, browsers, ...'),
-  'pack': ('tools.pack', 'training data in one file'),
-  'rival-clips': ('tools.rival_clips', 'clips of look-alikes, to validate'),
-  'benchmark': ('tools.benchmark.__main__', 'speed and memory on this machine'),
+  'segment': ('tools.segment', 'segment a video from the mask of one frame'),
+  'mask': ('tools.mask', 'make a first mask from boxes and points'),
+  'studio': ('tools.studio', 'mark, propagate and correct in the browser'),
+  'train': ('main', 'train the network of a configuration'),
+  'evaluate': ('main', 'segment and score a data set'),
+  'score': ('tools.score', 'score masks from any program'),
+  'crf-search': ('tools.crf_search', 'search for parameters of the dense CRF'),
+  'report': ('tools.report', 'make a page with scores, charts and strips'),
+  'paper': ('tools.paper', 'measure the tables of the paper'),
+  'curves': ('tools.curves', 'plot the curves of a training run'),
+  'dream': ('tools.dream', 'draw lucid dreams of a frame'),
+  'import-backbone': ('tools.import_backbone', 'import weights of a ResNet'),
+  'export-checkpoint': ('tools.export_checkpoint', 'write a training to a file'),
+  'export': ('tools.export', 'convert it for ONNX Runtime, browsers, ...'),
+  'pack': ('tools.pack', 'pack training data into one file'),
+  'rival-clips': ('tools.rival_clips', 'make clips with look-alikes'),
+  'benchmark': ('tools.benchmark.__main__', 'measure speed and memory'),
 }  # fmt: skip
 # Of savos_jax.main, whose flags absl parses.
 _MODES = ('train', 'evaluate')
@@ -45,7 +45,8 @@ def _usage() -> str:
       '',
       *lines,
       '',
-      'savos-jax COMMAND --help tells the flags of one; --version the version.',
+      'savos-jax COMMAND --help lists the flags of a command; savos-jax '
+      '--version prints the version.',
     ]
   )
 
@@ -54,10 +55,10 @@ def main(argv: Sequence[str] | None = None) -> None:
   """Runs a command.
 
   Args:
-    argv: its name and what it is given; by default the process' own.
+    argv: its name and arguments; by default the process's own.
 
   Raises:
-    SystemExit: the command's status; 2 where there is no such command.
+    SystemExit: with the command's status; 2 if there is no such command.
   """
   arguments = list(sys.argv[1:] if argv is None else argv)
   if not arguments or arguments[0] in ('-h', '--help', 'help'):

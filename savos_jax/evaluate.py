@@ -39,7 +39,7 @@ from savos_jax.weights import fingerprints
 
 logger = logging.getLogger(__name__)
 
-_LOGGED_STRIPS = 6  # Enough to look at; all are in results/strips.
+_LOGGED_STRIPS = 6  # results/strips has all of them.
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,7 +62,7 @@ class _Evaluated:
 
 
 def _restore(config, workdir: pathlib.Path) -> _Evaluated:
-  """Returns the network that the configuration names, workdir's by default."""
+  """Returns the network named in the configuration, by default workdir's."""
   path, step = config.eval.checkpoint or workdir, config.eval.checkpoint_step
   if with_onnx.is_exported(path):
     return _exported(config, path)
@@ -104,7 +104,7 @@ def _exported(config, path) -> _Evaluated:
 
 
 def _learner(config, evaluated: _Evaluated) -> learning.Learner | None:
-  """Returns what teaches the network, if it is to learn."""
+  """Returns the online learner, if online learning is on."""
   how = settings.online_config(config)
   if not how.steps:
     return None
@@ -124,7 +124,7 @@ def _segment_all(
   videos: list[sequences.Sequence],
   results: pathlib.Path,
 ) -> None:
-  """Segments every video, logs the speed and writes it down."""
+  """Segments every video, and logs and saves the speed."""
   jobs = [
     engine.of_sequence(video, results / 'masks', _films(config, video, results))
     for video in videos
@@ -145,7 +145,7 @@ def _segment_all(
   peak = memory.peak_gib()
   logger.info(
     'segmented %d frames of %d sequences in %.1f s, %.0f %% of it in the '
-    'network: %.3f s a frame, first frames and compilation %.1f s; peak '
+    'network: %.3f s per frame, first frames and compilation %.1f s; peak '
     'memory %.2f GiB',
     total, len(videos), timing.total, 100 * timing.network_share,
     timing.seconds_a_frame, timing.first, peak,
@@ -180,7 +180,7 @@ def _write_strips(videos, folder: pathlib.Path) -> dict[str, np.ndarray]:
 def _log_scores(
   workdir: pathlib.Path, step: int, scores: protocol.Scores, strips
 ) -> None:
-  """Adds the scores and strips to the curves of the training."""
+  """Adds the scores and strips to the training's TensorBoard logs."""
   writer = metric_writing.open_writer(workdir / 'logs')
   validation.write_scores(writer, step, 'evaluation', scores, strips)
   writer.close()
@@ -191,26 +191,25 @@ def evaluate(
 ) -> protocol.Scores | None:
   """Segments config.data.val_split, scores it and writes the report.
 
-  Of several processes each segments its share of the sequences, and the first
-  one does the rest: all must see one `workdir`.
+  With several processes, each segments its share of the sequences and the first
+  one does the rest; all must share `workdir`. For a test set without published
+  annotations, masks and strips are written, and the log says that nothing is
+  scored.
 
   Args:
     config: the configuration.
-    workdir: holds `checkpoints`, unless `config.eval.checkpoint` names a file
-      or another training's folder; gets `results`: `masks/<sequence>/*.png`,
-      `scores.json`, the official CSV files, `strips/*.png`, `videos/*.mp4`,
-      `speed.json`, `run.json`, `report.html`, `plots/*.png`; and in `logs`
-      (TensorBoard) the means and a few strips.
-
-  Where a test set's annotations are not published, masks and strips are
-  written, and the log says that nothing is scored.
+    workdir: contains `checkpoints`, unless `config.eval.checkpoint` names a
+      file or another training's folder. Receives `results`:
+      `masks/<sequence>/*.png`, `scores.json`, the official CSV files,
+      `strips/*.png`, `videos/*.mp4`, `speed.json`, `run.json`, `report.html`,
+      `plots/*.png`; and in `logs` (TensorBoard) the means and a few strips.
 
   Returns:
-    The scores; None in all processes but the first, and where there are none.
+    The scores; None in all processes but the first, and if there are none.
 
   Raises:
-    SavosError: a field of the configuration is not what it may be; no
-      checkpoint, bad data.
+    SavosError: a field of the configuration is invalid, there is no checkpoint,
+      or the data are bad.
   """
   settings.check(config, 'evaluate')
   tf_loader.hide_accelerators()  # TensorFlow writes the logs.

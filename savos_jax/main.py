@@ -3,11 +3,11 @@ r"""Trains and evaluates SAVOS.
   python -m savos_jax.main --config=configs/davis16.py --workdir=runs/davis16 \
       --config.data.root=/path/to/DAVIS
 
---config takes a file, or the name of one that comes with savos_jax: davis16.
+--config takes a file, or the name of a configuration in savos_jax: davis16.
 
-Every field of the configuration (configs/default.py explains them) can be set
-on the command line: --config.train.steps=1000. Started again with the same
---workdir, a training goes on from its last checkpoint.
+Every field of the configuration (explained in configs/default.py) can be set on
+the command line: --config.train.steps=1000. Started again with the same
+--workdir, training resumes from the last checkpoint.
 """
 
 import contextlib
@@ -18,7 +18,7 @@ import pathlib
 import sys
 import traceback
 
-# TensorFlow only feeds data: its start-up messages are of no use to a user.
+# TensorFlow only feeds data: its start-up messages are noise to the user.
 os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')
 os.environ.setdefault('TF_ENABLE_ONEDNN_OPTS', '0')
 
@@ -40,33 +40,35 @@ _MODE = flags.DEFINE_enum(
   'mode',
   'train_and_evaluate',
   ['train_and_evaluate', 'train', 'evaluate'],
-  'What to do; evaluate needs the checkpoints of an earlier training.',
+  'What to do; evaluate needs the checkpoints of an earlier training run.',
 )
 
 _DISTRIBUTED = flags.DEFINE_bool(
   'distributed',
   False,
-  'This is one of several processes of one run, all started with these flags. '
-  'They find each other by SLURM, Open MPI, Kubernetes or Cloud TPU; elsewhere '
+  'This is one of several processes of a run, all started with these flags. '
+  'They find each other through SLURM, Open MPI, Kubernetes or Cloud TPU; '
+  'elsewhere '
   'by JAX_COORDINATOR_ADDRESS (host:port of the first), JAX_NUM_PROCESSES and '
   'JAX_PROCESS_ID. See launch/.',
 )
 
-# Exit status after SIGTERM or Ctrl-C in training: saved, not done yet.
+# Exit status after SIGTERM or Ctrl-C in training: saved but not finished.
 _STOPPED = 143
 
 logger = logging.getLogger('savos_jax')
 
 
 def configure_logging(workdir: pathlib.Path, is_first: bool = True) -> None:
-  """Sends our messages to standard output and to workdir/logs/log.txt.
+  """Logs to standard output and to workdir/logs/log.txt.
 
   Args:
     workdir: the working directory.
-    is_first: of several processes the first one does; the others only warn.
+    is_first: whether this is the first of several processes; the others only
+      log warnings.
 
   Raises:
-    SavosError: the working directory can't be made or written.
+    SavosError: the working directory can't be created or written to.
   """
   logger.setLevel(logging.INFO if is_first else logging.WARNING)
   logger.propagate = False
@@ -84,7 +86,7 @@ def configure_logging(workdir: pathlib.Path, is_first: bool = True) -> None:
   except OSError as error:
     raise errors.SavosError(
       f'{workdir}: not usable as a working directory: {error}.\n'
-      '  Give --workdir a folder that can be made and written.'
+      '  Expected a --workdir that can be created and written to.'
     ) from None
   for handler in (logging.StreamHandler(sys.stdout), log_file):
     handler.setFormatter(formatter)
@@ -92,17 +94,17 @@ def configure_logging(workdir: pathlib.Path, is_first: bool = True) -> None:
 
 
 def run(config, workdir: pathlib.Path, mode: str) -> None:
-  """Does what a mode asks for.
+  """Trains, evaluates or both.
 
   Args:
     config: the configuration.
-    workdir: the working directory; made if absent.
+    workdir: the working directory; created if absent.
     mode: 'train_and_evaluate', 'train' or 'evaluate'.
 
   Raises:
     SavosError: something that the user can put right.
-    SystemExit: a signal ended the training early; status 143, so that whoever
-      started it knows that it is to be started again.
+    SystemExit: a signal ended training early; status 143 tells the caller to
+      start it again.
   """
   from savos_jax import evaluate
   from savos_jax import settings
@@ -112,7 +114,7 @@ def run(config, workdir: pathlib.Path, mode: str) -> None:
   from savos_jax.foundation import distributed
   from savos_jax.training import loop
 
-  # A training of days must not end in a typing error of its evaluation.
+  # Days of training must not end with a typing error in the evaluation.
   settings.check(config, mode)
   allocation.keep()
   compilation_cache.enable()
@@ -127,7 +129,7 @@ def run(config, workdir: pathlib.Path, mode: str) -> None:
 
 
 def joined(argv: list[str]) -> list[str]:
-  """Returns the command line with '--config NAME' as '--config=NAME'."""
+  """Joins '--config NAME' on the command line to '--config=NAME'."""
   if '--config' not in argv[:-1]:
     return argv
   at = argv.index('--config')
@@ -135,18 +137,18 @@ def joined(argv: list[str]) -> list[str]:
 
 
 def by_name(argument: str) -> str:
-  """Returns the file of a configuration that is given by its name.
+  """Replaces the name of a configuration by the path of its file.
 
   Args:
-    argument: of the command line, as '--config=davis17' or
+    argument: of the command line, such as '--config=davis17' or
       '--config=shipped:held_out'.
 
   Returns:
-    The same with a path, as '--config=/.../configs/davis17.py'; what names a
-    file, or is no --config, as it is.
+    The argument with a path, such as '--config=/.../configs/davis17.py';
+    unchanged if it names a file already, or is not --config.
 
   Raises:
-    OSError: no such name, or no file that can be read.
+    OSError: there is no such configuration, or the file can't be read.
   """
   flag, equals, value = argument.partition('=')
   name, colon, stage = value.partition(':')
@@ -166,18 +168,18 @@ def by_name(argument: str) -> str:
 
 
 def _in_config(error: BaseException) -> str:
-  """Says what went wrong in a configuration's file, and where.
+  """Describes an error in a configuration file, and its place.
 
   Args:
-    error: as raised in it, or what ml_collections made of that.
+    error: as raised there, perhaps wrapped by ml_collections.
   """
   while first := error.__cause__ or error.__context__:
     error = first
   if isinstance(error, SyntaxError):
     return f'{error.filename}, line {error.lineno}: {error.msg}.'
   if 'get_config() takes 0 positional' in str(error):
-    return 'this configuration has no stages: leave out what is behind the ":".'
-  if isinstance(error, ValueError):  # As ours refuse a stage.
+    return 'this configuration has no stages: leave out the ":" and the rest.'
+  if isinstance(error, ValueError):  # Our configurations refuse stages so.
     return str(error)
   last = traceback.extract_tb(error.__traceback__)[-1]
   return (
@@ -186,21 +188,21 @@ def _in_config(error: BaseException) -> str:
 
 
 def parse_flags(argv: list[str]) -> list[str]:
-  """Parses the flags; a misspelt field or file is an error, not a traceback.
+  """Parses the flags; a misspelt field or file gives a message, no traceback.
 
   Raises:
-    SavosError: a flag, a field or the configuration's file is not right.
+    SavosError: a flag, a field or the configuration file is invalid.
   """
-  if {'-h', '--help'} & set(argv):  # Absl's own ends with status 1.
+  if {'-h', '--help'} & set(argv):  # Absl's own exits with status 1.
     app.usage(shorthelp=True, writeto_stdout=True, exitcode=0)
   try:
     arguments = flags.FLAGS(list(map(by_name, joined(argv))))
-    _CONFIG.value.lock()  # Any use: a file that failed to load says so now.
+    _CONFIG.value.lock()  # Any access raises if the file failed to load.
     if not (_WORKDIR.value or '').strip():
       raise OSError('--workdir is empty.')
     return arguments
   except (AttributeError, KeyError) as error:
-    # The library's message quotes itself and may say what was meant.
+    # The library's message is quoted twice and may suggest a name.
     text = str(error).strip('\'"').replace("\\'", '').replace('\\n', '. ')
     problem = f'no such field of the configuration: {text}'
     if "'get_config" in str(error) or "'lock'" in str(error):
@@ -217,26 +219,26 @@ def parse_flags(argv: list[str]) -> list[str]:
   except Exception as error:  # The file is a program: anything may be raised.
     problem = _in_config(error)
   raise errors.SavosError(
-    f'{problem}\n  configs/default.py lists every field; --help the flags.'
+    f'{problem}\n  configs/default.py lists all fields, --help all flags.'
   )
 
 
 def main(argv: list[str]) -> None:
-  """Does what the flags, which are parsed, ask for.
+  """Runs with the parsed flags.
 
   Raises:
     SavosError: something that the user can put right.
   """
   if len(argv) > 1:
     raise errors.SavosError(
-      f'unexpected arguments: {" ".join(argv[1:])}.\n  Expected flags alone, '
-      'as --workdir=FOLDER: --help lists them.'
+      f'unexpected arguments: {" ".join(argv[1:])}.\n  Expected only flags, '
+      'such as --workdir=FOLDER: --help lists them.'
     )
-  # Orbax tells errors with tracebacks, thread by thread; we say them once.
+  # Orbax logs errors with tracebacks from each thread; ours are enough.
   absl_logging.set_verbosity(absl_logging.FATAL)
   assert _WORKDIR.value is not None  # It is required.
   workdir = pathlib.Path(_WORKDIR.value).expanduser()
-  # JAX takes seconds to import: not for a mistyped flag.
+  # JAX takes seconds to import: a mistyped flag should not wait for it.
   from savos_jax import settings
   from savos_jax.foundation import distributed
 
@@ -251,7 +253,7 @@ def main(argv: list[str]) -> None:
 
 
 def start(argv: list[str] | None = None) -> None:
-  """Parses flags, those of the process by default, and runs.
+  """Parses flags, by default those of the process, and runs.
 
   Errors are reported without a traceback.
   """
@@ -263,7 +265,7 @@ def start(argv: list[str] | None = None) -> None:
 def run_mode(mode: str, arguments: list[str]) -> None:
   """Runs a command of `savos_jax.cli`: 'train' or 'evaluate'."""
   name = f'savos-jax {mode}'
-  # What absl shows as help: the flags and the docstring of the main module.
+  # Absl's help shows the flags and the docstring of the main module.
   sys.argv[0] = name
   for flag in flags.FLAGS.get_key_flags_for_module(__name__):
     if flag is not flags.FLAGS[_MODE.name]:

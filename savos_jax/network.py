@@ -1,4 +1,4 @@
-"""A trained network, from a training's folder or from an exported file."""
+"""Loads a trained network from a training's folder or an exported file."""
 
 import dataclasses
 import os
@@ -34,8 +34,7 @@ class Trained:
     params: its parameters, float32.
     step: of the training.
     averaged: whether the parameters are the averaged ones.
-    config: the training's configuration, {} where it was not kept; only the
-      sections that say how, not where.
+    config: the training's configuration without paths; {} if it was not kept.
   """
 
   model: savos.SAVOS
@@ -47,7 +46,7 @@ class Trained:
 
 @dataclasses.dataclass(frozen=True)
 class _Told:
-  """What a file tells of the training, by its names of it."""
+  """The description of the training in a file, under its field names."""
 
   step: int = 0
   averaged: bool = False
@@ -59,29 +58,29 @@ def load(
   use_ema: bool = True,
   use_best: bool = False,
 ) -> Trained:
-  """Loads a trained network; what it is, the checkpoint tells.
+  """Loads a trained network, whose architecture the checkpoint describes.
 
   Args:
     path: a file of `tools.export_checkpoint`, or the --workdir of a training;
-      'default' is the network that is shipped.
-    step: which checkpoint of a training; None is the newest whole one.
-    use_ema: the averaged parameters of a training, where there are any.
-    use_best: the best checkpoint of a training that validated, in place of its
+      'default' is the shipped network.
+    step: which checkpoint of a training; None: the newest intact one.
+    use_ema: whether to take a training's averaged parameters, if there are any.
+    use_best: whether to take the best checkpoint in validation instead of the
       newest.
 
   Returns:
     The network.
 
   Raises:
-    SavosError: nothing there, damaged, no such step, a file of a backbone
-      alone, or parameters that are no finite numbers.
+    SavosError: the path does not exist or is damaged, there is no such step,
+      the file is only a backbone, or parameters are not finite.
   """
   path = checkpoints.find(path)
   if path.is_dir():
     return _load_workdir(path, step, use_ema, use_best)
   if use_best and path.exists():
     raise errors.SavosError(
-      f'{path}: holds one checkpoint, so none is the best.\n'
+      f'{path}: has a single checkpoint, so there is no best one.\n'
       '  Expected the --workdir of a training; or leave use_best out.'
     )
   return _read(path, step)
@@ -118,7 +117,7 @@ def _training_config(workdir: pathlib.Path) -> dict[str, Any]:
     'Expected what the training wrote: restore it, or remove it to do without.',
     {},
   )
-  # Paths of the machine that trained are of no use elsewhere.
+  # Paths on the training machine are useless elsewhere.
   config = {name: config[name] for name in _KEPT_SECTIONS if name in config}
   _check_config(path, config)
   config.get('eval', {}).pop('checkpoint', None)
@@ -126,7 +125,7 @@ def _training_config(workdir: pathlib.Path) -> dict[str, Any]:
 
 
 def _check_config(path: pathlib.Path, config: Any) -> None:
-  """Refuses a configuration of which anything that is used is not right."""
+  """Refuses a configuration with invalid fields among those that are used."""
   told = config.get('eval', {}) if isinstance(config, dict) else config
   if isinstance(told, dict):
     known = {
@@ -138,17 +137,18 @@ def _check_config(path: pathlib.Path, config: Any) -> None:
   except ValueError as error:
     found = str(error).partition('.\n')[0]
     raise errors.SavosError(
-      f'{path}: config.eval in it is not understood: {found}.\n  Expected what '
-      'the training wrote; a later version of savos_jax may have written it.'
+      f'{path}: its config.eval is not understood: {found}.\n  Expected the '
+      'file as training wrote it; a later version of savos_jax may have '
+      'written it.'
     ) from None
 
 
 def _told(path: pathlib.Path, description: dict[str, Any]) -> _Told:
-  """Returns what the file of a network tells of its training."""
+  """Returns a network file's description of its training."""
   missing = {'architecture', 'step', 'averaged', 'config'} - set(description)
   if missing:
     raise errors.SavosError(
-      f'{path}: does not tell its {", ".join(sorted(missing))}.\n'
+      f'{path}: does not state its {", ".join(sorted(missing))}.\n'
       '  Expected a file of savos_jax.tools.export_checkpoint: export it again.'
     )
   known = {name: description[name] for name in ('step', 'averaged')}
@@ -174,11 +174,11 @@ def _read(path: pathlib.Path, step: int | None) -> Trained:
   told = _told(path, description)
   if step not in (None, told.step):
     raise errors.SavosError(
-      f'{path}: holds step {told.step} alone.\n'
+      f'{path}: contains only step {told.step}.\n'
       f'  Expected step {step}: name the --workdir of the training.'
     )
   model = savos.SAVOS(pretrained.described(path, description['architecture']))
-  # Tracing takes longer than reading: the shipped file is as it should be.
+  # Tracing takes longer than reading, and the shipped file is right.
   known = checkpoints.is_shipped(path)
   shapes = None if known else state_lib.param_shapes(model)
   params = tensor_file.read_params(path, shapes)
@@ -194,13 +194,13 @@ def write(
     path: the file.
     trained: the network.
     dtype: of the arrays in the file: 'float32', or 'float16' for half the
-      size; they are float32 again when read.
+      size; reading converts them to float32.
 
   Returns:
     The checksum of the arrays.
 
   Raises:
-    SavosError: it can't be written, or a value is beyond float16.
+    SavosError: the file can't be written, or a value overflows float16.
   """
   params = jax.tree.map(
     lambda array: np.asarray(array).astype(dtype),
@@ -208,8 +208,8 @@ def write(
   )
   if not all(np.isfinite(array).all() for array in jax.tree.leaves(params)):
     raise errors.SavosError(
-      f'{path}: some parameters are no finite numbers in {dtype}.\n'
-      '  Nothing was written. Export as float32; if that fails as well, the '
+      f'{path}: some parameters are not finite in {dtype}.\n'
+      '  Nothing was written. Export as float32; if that fails too, the '
       'training diverged.'
     )
   description = {

@@ -1,4 +1,4 @@
-"""What a training step minimises."""
+"""The objective that a training step minimises."""
 
 import dataclasses
 
@@ -9,26 +9,25 @@ RECURRENCES = ('detached', 'through_time')
 
 @dataclasses.dataclass(frozen=True)
 class Objective:
-  """What a step minimises, and how the gradient of a clip is taken.
+  """The loss of a step, and how the gradient of a clip is computed.
 
   Attributes:
     loss_reduction: see `losses.cross_entropy`.
-    soft_iou_weight: of `losses.soft_iou_loss`, 0 leaves it out.
-    recurrence: 'detached': no gradient flows into the guidance, so that a
-      frame's activations are free before the next frame; 'through_time': the
-      gradient passes all frames, whose activations are kept.
-    rematerialise: the reference's activations, and in 'through_time' those of
-      all frames but the last, are computed a second time instead of kept.
-    teacher_forcing_iou: an object whose IoU in a frame is below it gets the
-      true mask as the guidance of the next frame; 0 turns it off.
-    joint: of several objects in an example, the loss is on the probabilities
-      that Eq. 5 makes of them, as when a video is segmented; False: each
-      object's is on its own.
-    encoder: the encoder is trained; otherwise its gradient is 0, and is not
-      computed.
+    soft_iou_weight: weight of `losses.soft_iou_loss`; 0 leaves it out.
+    recurrence: 'detached': no gradient flows into the guidance, so a frame's
+      activations are freed before the next frame; 'through_time': the gradient
+      flows through all frames, whose activations are kept.
+    rematerialise: whether to recompute the reference's activations, and with
+      'through_time' those of all frames but the last, instead of keeping them.
+    teacher_forcing_iou: an object whose IoU in a frame is lower gets the true
+      mask as guidance for the next frame; 0 turns this off.
+    joint: whether the loss of several objects is on their joint probabilities
+      (Eq. 5), as in inference, rather than on each object separately.
+    encoder: whether the encoder is trained; otherwise its gradient is 0 and is
+      not computed.
 
   Raises:
-    ValueError: a field is out of its range.
+    ValueError: a field is out of range.
   """
 
   loss_reduction: str = ranges.field('sum', ranges.choice('sum', 'mean'))
@@ -44,5 +43,5 @@ class Objective:
   encoder: bool = True
 
   def __post_init__(self):
-    """Refuses what no step can minimise."""
+    """Checks every field against its range."""
     ranges.check_fields(self)

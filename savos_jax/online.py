@@ -1,4 +1,4 @@
-"""Online learning: what a network is taught of a video before it segments it.
+"""Settings of online learning: fine-tuning on a video before segmenting it.
 
 SAVOS, section 6.4.1; `training.online` does it.
 """
@@ -17,8 +17,8 @@ _STEPS = ranges.whole(0, 1_000_000, of='steps')
 
 
 def _dreams() -> lucid_config.LucidConfig:
-  # Poisson blending takes most of a dream's time; and a network that saw no
-  # mask but dilated ones would erode its own from frame to frame.
+  # Poisson blending takes most of a dream's time. A network that only saw
+  # dilated masks would erode its own from frame to frame.
   return lucid_config.LucidConfig(merge='feather', mask_dilation=0)
 
 
@@ -33,30 +33,28 @@ class OnlineConfig:
   """How a network learns the objects of a video.
 
   Attributes:
-    steps: taken where masks are given: in the first frame, and in every later
-      one that has a mark; 0: the network stays as it is.
-    seconds: no step begins after so many, each time; 0: no bound. With a bound
+    steps: taken at each frame with a given mask: the first frame, and every
+      later one with a mark; 0: no online learning.
+    seconds: time limit for these steps, each time; 0: no limit. With a limit
       the masks depend on the machine's speed.
-    batch_size: lucid dreams a step.
-    reference: 'dream': reference and target are dreams of one frame, as in the
-      paper; 'frame': the reference is the frame itself, as when the video is
-      segmented.
-    clip_frames: frames of a dream that are segmented, each guided by what was
-      found in the one before, as in a video.
+    batch_size: lucid dreams per step.
+    reference: 'dream': reference and target are dreams of the same frame, as in
+      the paper; 'frame': the reference is the frame itself, as in inference.
+    clip_frames: frames to segment in a dream, each guided by the prediction for
+      the one before, as in a video.
     optimizer: one of `OPTIMIZERS`.
-    learning_rate: the same in all steps.
-    parameters: which of them learn, one of `PARAMETERS`; the look back learns
-      with the global convolution.
-    every: each so many frames a frame in which every object is sure is learnt
-      from besides those with masks, in place of the one before it (OnAVOS); 0:
-      never.
+    learning_rate: constant over the steps.
+    parameters: which parameters learn, one of `PARAMETERS`; the look back
+      counts with the global convolution.
+    every: every so many frames, a frame in which every object is confident is
+      learnt from as well, replacing the previous such frame (OnAVOS); 0: never.
     every_steps: steps taken there.
-    confidence: how sure each object must be there (see `Tracker.confidences`).
-    lucid: the dreams' ranges.
-    noise: of the mask before the first of these frames.
+    confidence: required of each object there (see `Tracker.confidences`).
+    lucid: ranges of the dreams.
+    noise: perturbation of the mask before the first of these frames.
 
   Raises:
-    ValueError: a field is out of its range.
+    ValueError: a field is out of range.
   """
 
   steps: int = ranges.field(
@@ -82,12 +80,12 @@ class OnlineConfig:
   noise: mask_noise.MaskNoise = dataclasses.field(default_factory=_noise)
 
   def __post_init__(self):
-    """Refuses what nothing can be learnt with."""
+    """Checks every field against its range."""
     ranges.check_fields(self)
 
 
-# What was best by five sequences that training had not seen, for who asks for
-# it and says no more (docs/benchmarks.md); the defaults are the paper's.
+# The best settings on five held-out sequences (docs/benchmarks.md), used when
+# online learning is requested without details; the defaults are the paper's.
 PRACTICAL = OnlineConfig(
   steps=300,
   reference='frame',

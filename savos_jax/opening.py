@@ -1,6 +1,6 @@
 """Opens the videos and photos that a configuration names.
 
-The configuration is one that `settings.check` has passed.
+The configuration has passed `settings.check`.
 """
 
 import logging
@@ -32,20 +32,20 @@ logger = logging.getLogger(__name__)
 def load_split(
   config: config_dict.ConfigDict, workdir: pathlib.Path, split: str
 ) -> list[sequences.Sequence]:
-  """Opens the videos of a split, from wherever `config.data.source` says.
+  """Opens the videos of a split from `config.data.source`.
 
   Args:
     config: the configuration.
-    workdir: where embedded clips are put when no root is given.
-    split: name of the image list; or 'held_out', the sequences of the training
-      split that `config.data.held_out` names. That split is without them.
+    workdir: where embedded clips are written if no root is given.
+    split: name of the image list; or 'held_out' for the sequences of the
+      training split named in `config.data.held_out`, which that split omits.
 
   Returns:
     The records.
 
   Raises:
-    SavosError: no data, or data that are malformed; a sequence that is held
-      out is none of the training split's.
+    SavosError: there are no data, or they are malformed; a held-out sequence is
+      not in the training split.
   """
   train_split, held_out = config.data.train_split, config.data.held_out
   if split not in (settings.HELD_OUT, train_split) or not held_out:
@@ -88,9 +88,9 @@ def _load(config, workdir, split) -> list[sequences.Sequence]:
 def sequence_attributes(
   config: config_dict.ConfigDict,
 ) -> dict[str, tuple[str, ...]]:
-  """Returns what DAVIS says of its sequences: name -> attributes.
+  """Returns DAVIS's attributes of its sequences: name -> attributes.
 
-  Empty where the data set has no such file.
+  Empty if the data set has no such file.
 
   Raises:
     SavosError: the file is malformed.
@@ -101,9 +101,9 @@ def sequence_attributes(
 
 
 def object_categories(config: config_dict.ConfigDict) -> dict[str, str]:
-  """Returns which objects of val_split are of categories seen in training.
+  """Returns whether the categories of val_split's objects occur in training.
 
-  Empty where the data set does not tell; see `categories.read`.
+  Empty if the data set does not say; see `categories.read`.
 
   Raises:
     SavosError: a file is malformed.
@@ -116,19 +116,19 @@ def object_categories(config: config_dict.ConfigDict) -> dict[str, str]:
 def scene_records(
   config: config_dict.ConfigDict, workdir: pathlib.Path
 ) -> list[sequences.Sequence]:
-  """Opens the videos and photos that scenes are made of.
+  """Opens the videos and photos for scenes.
 
   Args:
     config: the configuration.
     workdir: see `make_sampler`.
 
   Returns:
-    Those of `data.packs`, or else of `data.train_split` and `data.stills`;
-    without `data.held_out` and the photos that validation clips are made of.
+    Those in `data.packs`, or else in `data.train_split` and `data.stills`,
+    without `data.held_out` and the photos reserved for validation clips.
 
   Raises:
-    SavosError: no data, or data that are malformed; `data.held_out` names what
-      is not there.
+    SavosError: there are no data, or they are malformed; `data.held_out` names
+      an unknown sequence.
   """
   videos, photos = _training_data(config, workdir)
   photos = [p for p in photos if not held_out_photos.is_held_out(p.name)]
@@ -144,7 +144,7 @@ def scene_records(
 def _training_data(
   config, workdir
 ) -> tuple[list[sequences.Sequence], list[sequences.Sequence]]:
-  """Opens the videos, without those that are held out, and the photos."""
+  """Opens the videos that are not held out, and the photos."""
   data = config.data
   if data.packs:
     records: list[sequences.Sequence] = list(pack.read(*data.packs))
@@ -161,7 +161,7 @@ def _training_data(
 
 
 def _check_held_out(held_out, records, where: str) -> None:
-  """Refuses a misspelt name: its sequence would be trained on."""
+  """Refuses a misspelt name, whose sequence would be trained on."""
   names = [record.name for record in records if len(record) > 1]
   unknown = set(held_out) - set(names)
   if unknown:
@@ -174,18 +174,18 @@ def _check_held_out(held_out, records, where: str) -> None:
 def make_sampler(
   config: config_dict.ConfigDict, workdir: pathlib.Path
 ) -> sampling.Sampler | scenes_source.Scenes:
-  """Opens the training data and returns what makes examples of them.
+  """Opens the training data and makes a sampler of examples.
 
   Args:
     config: the configuration.
-    workdir: where embedded clips and inpainted backgrounds are put when the
+    workdir: where embedded clips and inpainted backgrounds are written if the
       configuration names no folder.
 
   Returns:
     The sampler.
 
   Raises:
-    SavosError: no data, or data that are malformed.
+    SavosError: there are no data, or they are malformed.
   """
   data = config.data
   if config.scenes.enabled:

@@ -1,7 +1,7 @@
-"""What each field of the configuration may be: one table, `RULES`.
+"""The allowed values of every field of the configuration: the table `RULES`.
 
-The rules of what a dataclass describes stand at its fields; here are those of
-all others. Rules between fields are in `settings.check`.
+Rules for the fields of dataclasses are defined there; this module has all
+others. Rules that relate several fields are in `settings.check`.
 """
 
 from collections.abc import Mapping
@@ -21,7 +21,7 @@ from savos_jax.models import savos_config
 
 SOURCES = ('davis', 'youtube_vos', 'tfds', 'embedded', 'segtrack')
 
-# Steps are counted in int32, and no training is as long.
+# Steps are counted in int32; no training is that long.
 _MOST_STEPS = 1_000_000_000
 _STEPS = ranges.whole(1, _MOST_STEPS, of='steps')
 _STEPS_OR_NONE = ranges.whole(0, _MOST_STEPS, of='steps')
@@ -93,7 +93,7 @@ def _section(
   return {f'config.{prefix}{name}': rule for name, rule in rules.items()}
 
 
-# A field's name on the command line, as config.train.steps -> its rule.
+# A field's name on the command line, such as config.train.steps -> its rule.
 RULES: dict[str, ranges.Rule] = {
   'config.seed': ranges.whole(0, 2**31 - 1),
   'config.model.pretrained': ranges.Text(empty='random weights'),

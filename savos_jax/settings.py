@@ -1,4 +1,4 @@
-"""From the configuration's fields to the objects that the code works with."""
+"""Checks the configuration, and turns its fields into dataclasses."""
 
 from collections.abc import Iterator
 import dataclasses
@@ -23,34 +23,34 @@ from savos_jax.models import fields as model_fields
 from savos_jax.models import savos_config
 from savos_jax.weights import pretrained
 
-HELD_OUT = 'held_out'  # The split of the sequences of config.data.held_out.
+HELD_OUT = 'held_out'  # The split made of config.data.held_out.
 
 
 def check(
   config: config_dict.ConfigDict, mode: str = 'train_and_evaluate'
 ) -> None:
-  """Checks every field of a configuration, before anything is opened or made.
+  """Checks every field of a configuration before anything is opened or created.
 
   Args:
     config: the configuration.
-    mode: what it is for: 'train_and_evaluate', 'train' or 'evaluate'. All
-      fields are checked for each of them; what must be given differs.
+    mode: 'train_and_evaluate', 'train' or 'evaluate'. All fields are checked in
+      every mode; which ones are required differs.
 
   Raises:
-    SavosError: a field lacks, is unknown, of another type, out of its range, or
-      at odds with another.
+    SavosError: a field is missing, unknown, of another type, out of range, or
+      inconsistent with another.
   """
   values = _flat('config', config.to_dict())
   for name in values:
     if name not in rules.RULES:
       raise errors.SavosError(
         f'{name}: there is no such field.\n'
-        '  Expected those of configs/default.py.'
+        '  Expected a field of configs/default.py.'
       )
   for name in rules.RULES:
     if name not in values:
       raise errors.SavosError(
-        f'{name} is not there.\n  Expected all fields of configs/default.py.'
+        f'{name} is missing.\n  Expected all fields of configs/default.py.'
       )
   try:
     ranges.check(rules.RULES, values)
@@ -62,7 +62,7 @@ def check(
 
 
 def _flat(prefix: str, tree: dict[str, Any]) -> dict[str, Any]:
-  """Returns the leaves of nested dictionaries, named as 'a.b.c'."""
+  """Returns the leaves of nested dictionaries, named like 'a.b.c'."""
   leaves: dict[str, Any] = {}
   for name, value in tree.items():
     name = f'{prefix}.{name}'
@@ -71,9 +71,9 @@ def _flat(prefix: str, tree: dict[str, Any]) -> dict[str, Any]:
 
 
 def _relations(config, mode) -> Iterator[tuple[bool, str]]:
-  """Yields each rule between fields: whether it holds, and what to say if not.
+  """Yields whether each rule between fields holds, and the message if not.
 
-  All fields are in their ranges.
+  Every field is in range already.
   """
   train, data = config.train, config.data
   yield (
@@ -84,14 +84,14 @@ def _relations(config, mode) -> Iterator[tuple[bool, str]]:
   yield (
     train.seconds > 0 or train.schedule != 'cosine_seconds',
     f'config.train.seconds is 0, with config.train.schedule='
-    f'{train.schedule!r}.\n  Expected seconds above 0, or a schedule that '
-    'counts steps.',
+    f'{train.schedule!r}.\n  Expected seconds above 0, or a schedule over '
+    'steps.',
   )
   yield (
     train.batch_size % train.accumulation == 0,
     f'config.train.batch_size is {train.batch_size}, with '
     f'config.train.accumulation={train.accumulation}.\n'
-    f'  Expected a multiple of {train.accumulation}: each part is as large.',
+    f'  Expected a multiple of {train.accumulation}: all parts are equal.',
   )
   examples = train.steps * train.batch_size
   yield (
@@ -102,14 +102,14 @@ def _relations(config, mode) -> Iterator[tuple[bool, str]]:
   )
   yield (
     data.train_split != HELD_OUT,
-    f'config.data.train_split is {HELD_OUT!r}.\n  Expected the split that '
-    'config.data.held_out are left out of.',
+    f'config.data.train_split is {HELD_OUT!r}.\n  Expected the split from '
+    'which config.data.held_out is left out.',
   )
   splits = {
     'data.val_split': data.val_split,
     'eval.every_split': config.eval.every_split,
   }
-  # Packs have all sequences; which are held out, who evaluates must say.
+  # Packs contain all sequences; an evaluation must say which are held out.
   unused = mode == 'train' and data.packs and not config.eval.every_steps
   for name, split in splits.items():
     yield (
@@ -155,10 +155,10 @@ def _something_to_train_on(data) -> tuple[bool, str]:
 
 
 def model_config(config: config_dict.ConfigDict) -> savos_config.SavosConfig:
-  """Returns the architecture of a training.
+  """Returns the architecture to train.
 
   Raises:
-    SavosError: the file `config.model.pretrained` can't be read or is of
+    SavosError: the file `config.model.pretrained` can't be read or is for
       another network.
   """
   model = _model_fields(config)
@@ -175,17 +175,17 @@ def _model_fields(config) -> savos_config.SavosConfig:
 def evaluated_model(
   config: config_dict.ConfigDict, stored: savos_config.SavosConfig
 ) -> savos_config.SavosConfig:
-  """Returns the architecture of a training's checkpoint, to be evaluated.
+  """Returns the architecture for evaluating a checkpoint.
 
-  The file that the training started from is not needed any more. A checkpoint
-  that `config.eval.checkpoint` names may be of any network.
+  The file from which training started is no longer needed. A checkpoint named
+  in `config.eval.checkpoint` may have any architecture.
 
   Args:
     config: the configuration.
-    stored: what the checkpoint tells.
+    stored: the architecture stored in the checkpoint.
 
   Returns:
-    `stored`, with the dtype of the computation that is configured.
+    `stored`, with the configured dtype of computation.
 
   Raises:
     SavosError: `config.model` describes another network.
@@ -197,7 +197,7 @@ def evaluated_model(
   different = model_fields.differences(stored, wanted)
   if different and not config.eval.checkpoint:
     raise errors.SavosError(
-      'the checkpoint is of another network than config.model:\n    '
+      'the checkpoint is for another network than config.model:\n    '
       + '\n    '.join(different)
       + '\n  Set config.model as it was in the training, or use another '
       '--workdir.'
@@ -208,20 +208,20 @@ def evaluated_model(
 def inference_config(
   config: config_dict.ConfigDict,
 ) -> options.InferenceConfig:
-  """Returns how videos are segmented in an evaluation.
+  """Returns the inference settings of an evaluation.
 
   Raises:
-    SavosError: the dense CRF is asked for, and its library is not installed.
+    SavosError: the dense CRF is enabled, but its library is not installed.
   """
   names = [field.name for field in dataclasses.fields(options.InferenceConfig)]
   found = options.InferenceConfig(**{name: config.eval[name] for name in names})
   if found.crf:
-    dense_crf.require()  # A training would find that out at its validation.
+    dense_crf.require()  # Training would otherwise fail only at validation.
   return found
 
 
 def online_config(config: config_dict.ConfigDict) -> online.OnlineConfig:
-  """Returns how a network learns the objects of a video."""
+  """Returns the settings of online learning."""
   fields = config.online.to_dict()
   dreams = lucid.LucidConfig(**fields.pop('lucid'))
   noise = _taken_noise(fields)
@@ -229,7 +229,7 @@ def online_config(config: config_dict.ConfigDict) -> online.OnlineConfig:
 
 
 def _taken_noise(fields: dict[str, Any]) -> mask_noise.MaskNoise:
-  """Takes the fields of the mask's noise out of a section."""
+  """Pops the fields of the mask noise from a section."""
   names = [field.name for field in dataclasses.fields(mask_noise.MaskNoise)]
   return mask_noise.MaskNoise(**{x: fields.pop(f'mask_{x}') for x in names})
 
@@ -240,7 +240,7 @@ def lucid_config(config: config_dict.ConfigDict) -> lucid.LucidConfig:
 
 
 def sampling_config(config: config_dict.ConfigDict) -> sampling.SamplingConfig:
-  """Returns what a training example is."""
+  """Returns the settings of training examples."""
   fields = config.sampling.to_dict()
   noise = _taken_noise(fields)
   return sampling.SamplingConfig(
@@ -249,7 +249,7 @@ def sampling_config(config: config_dict.ConfigDict) -> sampling.SamplingConfig:
 
 
 def scene_config(config: config_dict.ConfigDict) -> scenes_config.SceneConfig:
-  """Returns what a scene is."""
+  """Returns the settings of scenes."""
   fields = config.scenes.to_dict()
   del fields['enabled']
   return scenes_config.SceneConfig(

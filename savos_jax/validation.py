@@ -1,7 +1,7 @@
-"""Scores a small part of a split again and again while a network trains.
+"""Scores a small part of a split at regular intervals during training.
 
-What is called validation is this part; what `evaluate` does, on a whole split
-and once, is called evaluation.
+This is called validation; scoring a whole split once, as `evaluate` does, is
+called evaluation.
 """
 
 from collections.abc import Mapping
@@ -31,7 +31,7 @@ from savos_jax.video import engine
 
 logger = logging.getLogger(__name__)
 
-# TensorBoard keeps every picture: small ones.
+# Small, because TensorBoard keeps every picture.
 _STRIP_FRAMES = 4
 _STRIP_HEIGHT = 120  # Pixels.
 
@@ -43,12 +43,12 @@ def write_scores(
   scores: protocol.Scores,
   pictures: Mapping[str, np.ndarray],
 ) -> None:
-  """Writes J, F, J&F and pictures where TensorBoard finds them.
+  """Writes J, F, J&F and pictures for TensorBoard.
 
   Args:
-    writer: of the folder of logs.
-    step: of the training.
-    name: what the tags begin with: `<name>/J`.
+    writer: of the log folder.
+    step: training step.
+    name: prefix of the tags: `<name>/J`.
     scores: means of J and F, 0..1.
     pictures: sequence -> RGB uint8 [H, W, 3], tag `<name>/<sequence>`.
   """
@@ -71,7 +71,7 @@ def _open(
     raise errors.SavosError(
       f'{", ".join(video.name for video in chosen)}: no frame to score.\n'
       f'  Expected a video of {protocol.FEWEST_FRAMES} annotated frames or '
-      'more among them: the first one and the last do not count. Raise '
+      'more among them: the first and the last do not count. Raise '
       'config.eval.every_sequences or every_frames, or set '
       'config.eval.every_steps=0.'
     )
@@ -81,8 +81,8 @@ def _open(
 class Validator:
   """Segments and scores the same videos every `config.eval.every_steps`.
 
-  Nothing of a training depends on it: no random number is drawn, and the
-  parameters are only read.
+  Training does not depend on it: it draws no random numbers, and only reads the
+  parameters.
   """
 
   def __init__(
@@ -95,11 +95,11 @@ class Validator:
 
     Args:
       config: the configuration, checked.
-      workdir: gets `checkpoints_best`; holds embedded clips.
+      workdir: receives `checkpoints_best`; contains embedded clips.
       model: the network.
 
     Raises:
-      SavosError: no data, or no frame of them to score.
+      SavosError: there are no data, or no frames to score.
     """
     self._model = model
     self._every = config.eval.every_steps
@@ -113,7 +113,7 @@ class Validator:
       self._videos = _open(config, workdir)
 
   def begin(self, state: state_lib.TrainState) -> None:
-    """Finds the best so far of the training that goes on from a state."""
+    """Reads the best result so far of a training that resumes from a state."""
     if self._every:
       self._best = best_lib.Best(
         self._folder,
@@ -129,20 +129,20 @@ class Validator:
       self._best.close()
 
   def due(self, step: int) -> bool:
-    """Tells whether the state after this step is to be scored."""
+    """Returns whether to score the state after this step."""
     return bool(self._every) and (step % self._every == 0 or step == self._last)
 
   def run(
     self, state: state_lib.TrainState, writer: metric_writing.Writer
   ) -> float:
-    """Scores a state, logs it, and keeps it if it is the best.
+    """Scores a state, logs the result, and saves the state if it is the best.
 
     Args:
-      state: the state; its averaged parameters, where `config.eval.use_ema`.
-      writer: gets the scores and a strip a sequence.
+      state: the state; with `config.eval.use_ema`, its averaged parameters.
+      writer: receives the scores and a strip per sequence.
 
     Returns:
-      How long it took, seconds.
+      The time it took, seconds.
 
     Raises:
       SavosError: a frame or mask can't be read, or the disk is full.
@@ -169,8 +169,8 @@ class Validator:
   def _score(
     self, params: Any
   ) -> tuple[protocol.Scores, dict[str, np.ndarray]]:
-    """Returns the scores, and a strip a sequence."""
-    # What is compiled is found again: network, shapes and config are the same.
+    """Returns the scores, and a strip per sequence."""
+    # Compiled functions are reused: network, shapes and config are the same.
     trackers = [
       tracker_lib.Tracker(self._model, params, self._inference)
       for _ in range(min(self._side_by_side, len(self._videos)))
@@ -192,7 +192,7 @@ class Validator:
     return scores, pictures
 
   def _scored(self) -> dict[str, Any]:
-    """Tells what the scores are of."""
+    """Describes what is scored."""
     return {
       'sequences': {video.name: len(video) for video in self._videos},
       'inference': dataclasses.asdict(self._inference),

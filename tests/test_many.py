@@ -35,7 +35,7 @@ def test_a_failed_video_stops_no_other(path, tmp_path, capsys):
   # Neither forgotten nor overwritten by mistake.
   with pytest.raises(SystemExit, match='2'):
     run(path, out)
-  assert '--resume goes on' in capsys.readouterr().err
+  assert '--resume continues' in capsys.readouterr().err
   mask.write_bytes(right)
   before = made(out, 'a/masks/00001.png')
   run(path, out, '--resume')
@@ -78,7 +78,7 @@ def test_an_interrupted_list_goes_on(path, tmp_path, capsys, monkeypatch):
     run(path, out)
   monkeypatch.setattr(tracker_lib, 'step_together', original)
   assert statuses(out) == ['a done 3', 'b incomplete 2', 'c not begun 0']
-  assert '--resume goes on' in capsys.readouterr().err
+  assert '--resume continues' in capsys.readouterr().err
   first = made(out, 'b/masks/00000.png')
   run(path, out, '--resume')
   assert statuses(out) == ['a done 3', 'b done 3', 'c done 3']
@@ -152,7 +152,7 @@ def test_from_a_store_into_a_store(path, tmp_path, capsys, monkeypatch):
   monkeypatch.setattr(segmenting, 'into_folder', original)
   with pytest.raises(SystemExit, match='2'):
     run(path, url)
-  assert '--resume goes on' in capsys.readouterr().err
+  assert '--resume continues' in capsys.readouterr().err
   # Half an upload counts for nothing: the file that ends it is not there.
   (store / 'b' / 'done.json').unlink()
   (store / 'b' / 'masks' / '00002.png').unlink()
@@ -165,6 +165,6 @@ def test_from_a_store_into_a_store(path, tmp_path, capsys, monkeypatch):
   masks.write_mask(tmp_path / 'a.png', np.ones(video_lists.SIZE, np.uint8))
   with pytest.raises(SystemExit, match='2'):
     run(path, url, '--resume')
-  assert 'was made in another way' in capsys.readouterr().out
+  assert 'was made with other settings' in capsys.readouterr().out
   run(path, url, '--overwrite')
   assert results(store) != results(tmp_path / 'here')

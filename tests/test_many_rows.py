@@ -99,7 +99,7 @@ def test_a_pattern_finds_the_masks_beside(folder):
     (
       'video,mask,every\na.mp4,a.png,0\nno.mp4,a.png\nb.mp4,no.png\n,a.png\n',
       ['line 2', '--every', 'line 3', 'no.mp4: no such', 'line 4',
-       'no.png: no such', 'line 5: no video', 'Nothing was begun'],
+       'no.png: no such', 'line 5: no video', 'Nothing was started'],
     ),
     ('video,mask\na.mp4,a.png\n\na.mp4,a.png\n', ['line 2, line 4', "'a'"]),
     ('video,mask,out\na.mp4,a.png,b\nb.mp4,a.png,B\n', ['line 2, line 3']),
@@ -108,7 +108,7 @@ def test_a_pattern_finds_the_masks_beside(folder):
     ('video,mask,flip\na.mp4,a.png,maybe\n', ['line 2', 'flip', 'yes or']),
     ('video\na.mp4\n', ['line 2', '--mask']),
     ('video,mask\nmemory://a.mp4,a.png\n', ['line 2', 'one process']),
-    ('*.avi', ['no video fits']),
+    ('*.avi', ['no video matches']),
     ('*e.mp4', ['e.mp4', '--mask']),
   ],
 )  # fmt: skip
@@ -135,8 +135,8 @@ def test_a_list_that_is_no_text(folder):
     (['--list=a.csv', '--out=b', '--mask=c'], 'leave --video, --mask out'),
     (['--video=a', '--mask=b'], '--out is missing'),
     (['--video=a', '--out=b'], '--mask'),
-    (['--video=a', '--mask=b', '--out=c', '--ray'], 'expected with --list'),
-    (['--video=a', '--mask=b', '--out=s3://c'], 'expected with --list'),
+    (['--video=a', '--mask=b', '--out=c', '--ray'], 'need --list'),
+    (['--video=a', '--mask=b', '--out=s3://c'], 'need --list'),
   ],
 )
 def test_flags_that_do_not_go_together(capsys, flags, expected):

@@ -112,7 +112,7 @@ def test_the_best_in_place_of_the_newest(workdir, tmp_path, capsys):
     assert evaluate._restore(config, workdir).step == step
   with pytest.raises(errors.SavosError, match='no checkpoint 5'):
     network.load(workdir, step=5, use_best=True)
-  with pytest.raises(errors.SavosError, match='holds one checkpoint'):
+  with pytest.raises(errors.SavosError, match='has a single checkpoint'):
     network.load(path, use_best=True)
 
 

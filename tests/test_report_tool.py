@@ -51,7 +51,7 @@ def test_without_a_configuration_there_are_no_pictures(evaluated, capsys):
   (evaluated / 'config.json').unlink()
   report.main([str(evaluated)])
   page = (evaluated / 'results' / 'report.html').read_text()
-  assert 'no configuration is recorded' in page
+  assert 'no recorded configuration' in page
   assert 'configuration is not recorded' in page
 
 

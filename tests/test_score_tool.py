@@ -458,7 +458,7 @@ def test_as_a_program(data):
   shown = subprocess.run(
     [*program, '--help'], check=True, capture_output=True, text=True
   ).stdout
-  for text in ('davis2016', 'segtrack', '--sequences', '255', 'Exit status'):
+  for text in ('davis2016', 'segtrack', '--sequences', '255', 'exit status'):
     assert text in shown
   failed = subprocess.run(
     [*program, f'--results={root}', f'--annotations={root}',

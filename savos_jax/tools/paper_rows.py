@@ -1,4 +1,4 @@
-"""What was measured, as rows of the paper's tables."""
+"""Measured results as rows of the paper's tables."""
 
 from collections.abc import Mapping
 from collections.abc import Sequence
@@ -12,8 +12,8 @@ from savos_jax.report import paper_tables
 from savos_jax.tools import paper_runs
 
 OURS = 'savos_jax'
-# Rows of Table 3: how they are called here, and how the folders begin that
-# launch/ablation.sh makes for them, one a seed.
+# Rows of Table 3: the prefix of the folders that launch/ablation.sh makes, one
+# per seed, and the name of the row.
 _ABLATION = {
   'basic': 'basic version',
   'dream': '+ lucid dream',
@@ -31,12 +31,12 @@ def _line(method: str, outcome: paper_runs.Outcome) -> paper_tables.Line:
 
 
 def _notes(results: Sequence[results_folder.Results]) -> list[str]:
-  """Says what of the benchmark is not there, and what took the time."""
+  """Notes what is missing from the benchmark, and the devices used."""
   notes = []
   found = [paper_tables.identify(one) for one in results]
   missing = {one.missing for one in found if one.missing}
   for names in sorted(missing):
-    notes.append(f'Not here, and not scored: {", ".join(names)}.')
+    notes.append(f'Missing, and not scored: {", ".join(names)}.')
   devices = sorted({one.run.get('device', 'unknown') for one in results})
   if devices:
     notes.append(f'Measured on {"; ".join(devices)}.')
@@ -46,7 +46,7 @@ def _notes(results: Sequence[results_folder.Results]) -> list[str]:
 def benchmark(
   table: paper_figures.Table, outcome: paper_runs.Outcome
 ) -> paper_tables.Grid:
-  """Returns a table of methods with our row in front."""
+  """Returns a table of methods with our row first."""
   results = [outcome.results] if outcome.results else []
   return paper_tables.fill(table, [_line(OURS, outcome)], _notes(results))
 
@@ -60,8 +60,8 @@ def add_ons(
 
   Args:
     table: the paper's.
-    base: the network alone.
-    added: what is added -> what became of it.
+    base: outcome of the network alone.
+    added: add-on -> its outcome.
   """
   lines = [_line(OURS, base)]
   for name, outcome in added.items():
@@ -81,7 +81,7 @@ def ablation(
 
   Args:
     table: the paper's.
-    folder: of launch/ablation.sh; None where there is none.
+    folder: of launch/ablation.sh; None if there is none.
 
   Raises:
     SavosError: a folder of results is damaged.
@@ -97,7 +97,7 @@ def ablation(
 def _runs(
   folder: pathlib.Path | None, stem: str
 ) -> list[results_folder.Results]:
-  """Reads the results of a row, one a seed."""
+  """Reads the results of a row, one per seed."""
   if folder is None:
     return []
   paths = sorted(folder.glob(f'{stem}[0-9]*/results/scores.json'))
@@ -123,7 +123,7 @@ def _mean(method: str, runs: list[results_folder.Results]) -> paper_tables.Line:
 def figure(
   table: paper_figures.Table, outcome: paper_runs.Outcome
 ) -> charts.Chart:
-  """Draws J and the time of a frame of all methods that tell both."""
+  """Plots J against seconds per frame for all methods that report both."""
   points = [
     charts.Point(row.method, row.seconds, row.j, 1) for row in table.rows
   ]
@@ -133,10 +133,10 @@ def figure(
     points.insert(0, charts.Point(OURS, line.seconds, line.j, 0))
     name += f', {line.note}'
   return charts.scatter(
-    'Figure 6: J and the time of a frame, DAVIS-2016 val',
+    'Figure 6: J and time per frame, DAVIS-2016 val',
     [name, 'paper, all 20 sequences'],
     points,
-    'seconds a frame, each on its own machine',
+    'seconds per frame, each on its own machine',
   )
 
 
@@ -158,10 +158,10 @@ def _pair(entry: Mapping[str, Any]) -> list[str]:
 def general(
   outcomes: Mapping[str, tuple[paper_runs.Outcome, paper_runs.Outcome | None]],
 ) -> paper_tables.Grid:
-  """Returns a table of one network on all data that are there.
+  """Returns a table of one network on all available data.
 
   Args:
-    outcomes: by data: of the network, and of another one, if any was given.
+    outcomes: by data set: those of the network, and of another one, if given.
   """
   compared = any(other for _, other in outcomes.values())
   rows: list[tuple[str, ...]] = []

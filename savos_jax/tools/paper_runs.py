@@ -1,4 +1,4 @@
-"""The evaluations that the paper's tables are made of, each done once."""
+"""The evaluations behind the paper's tables, each run once."""
 
 import argparse
 from collections.abc import Mapping
@@ -28,18 +28,18 @@ from savos_jax.weights import fingerprints
 
 ADD_ONS = {'online': '+ online learning', 'crf': '+ dense CRF'}
 GENERAL = ('davis2016', 'segtrack', 'more', 'embedded')  # Data, by their keys.
-OTHER = '-before'  # Ends the key of an evaluation of the other network.
+OTHER = '-before'  # Suffix of the keys of the other network's evaluations.
 
 
 @dataclasses.dataclass(frozen=True)
 class Outcome:
-  """What became of an evaluation.
+  """The outcome of an evaluation.
 
   Attributes:
     title: of its data.
-    results: what it has left; None where there is none.
-    videos: what was evaluated.
-    reason: why there are no results, a phrase.
+    results: its results; None if there are none.
+    videos: the videos evaluated.
+    reason: a phrase that says why there are no results.
   """
 
   title: str
@@ -49,29 +49,29 @@ class Outcome:
 
 
 class Runs:
-  """Evaluates what is asked for, where it is not done already."""
+  """Runs evaluations on demand, unless they are done already."""
 
   def __init__(self, arguments: argparse.Namespace):
-    """Keeps the arguments of the program; nothing is opened yet."""
+    """Stores the arguments of the program; opens nothing yet."""
     self._arguments = arguments
     self._networks: dict[str, tuple[network.Trained, str]] = {}
     self._outcomes: dict[str, Outcome] = {}
 
   @property
   def outcomes(self) -> Mapping[str, Outcome]:
-    """All that was asked for, by key."""
+    """All outcomes requested so far, by key."""
     return self._outcomes
 
   def outcome(self, key: str) -> Outcome:
-    """Returns what became of an evaluation; does it, where that is not done.
+    """Returns the outcome of an evaluation, running it if necessary.
 
     Args:
       key: 'davis2016', 'davis2017', 'segtrack', 'more' or 'embedded'; one of
-        `ADD_ONS` on DAVIS 2016; with `OTHER` behind it, by the other network.
+        `ADD_ONS` on DAVIS 2016; with the suffix `OTHER`, for the other network.
 
     Raises:
       SavosError: the network can't be read, or the evaluation failed. Data that
-        can't be opened, and a library that lacks, are outcomes.
+        can't be opened and missing libraries are outcomes, not errors.
     """
     if key not in self._outcomes:
       self._outcomes[key] = self._make(key)
@@ -126,7 +126,7 @@ class Runs:
     return self._networks[path]
 
   def _data(self, key: str) -> tuple[str, dict[str, Any], str]:
-    """Returns a data set's title, `config.data`, and the flag that lacks."""
+    """Returns a data set's title, its `config.data`, and the missing flag."""
     a = self._arguments
     if key == 'embedded':
       fields = demo.get_config().data.to_dict()
@@ -145,7 +145,7 @@ class Runs:
     """Returns the configuration of an evaluation.
 
     Raises:
-      SavosError: the network tells of an evaluation that can't be.
+      SavosError: the settings stored with the network are invalid.
     """
     config = default.get_config()
     config.data.update(fields)
@@ -169,14 +169,14 @@ def _rooted(title, root: pathlib.Path | None, flag: str, fields):
 
 
 def _resolution(root: pathlib.Path | None) -> str:
-  """Returns the folder of frames: 480p if there is one, or else the first."""
+  """Returns the folder of frames: 480p if it exists, else the first one."""
   folder = (root or pathlib.Path()) / 'JPEGImages'
   found = davis.folders(folder) if root and folder.is_dir() else []
   return '480p' if '480p' in found or not found else found[0]
 
 
 def _decisive(config: Mapping[str, Any]) -> dict[str, Any]:
-  """Returns what of a configuration decides the masks; not where things are."""
+  """Returns the parts of a configuration that affect the masks, not paths."""
   data, seen, taught = (
     dict(config.get(section, {})) for section in ('data', 'eval', 'online')
   )
@@ -197,24 +197,24 @@ def _done(
   weights: str,
   videos: Sequence[sequences.Sequence],
 ) -> results_folder.Results | None:
-  """Returns the results of an evaluation that was done before.
+  """Returns the results of an earlier, identical evaluation.
 
   Args:
-    workdir: where they would be.
-    config: of the evaluation that is asked for.
-    weights: hash of the network's.
+    workdir: its working directory.
+    config: of the requested evaluation.
+    weights: hash of the network's weights.
     videos: the data set.
 
   Returns:
-    None where there are none, not whole, or of something else.
+    The results; None if there are none, or they are incomplete or different.
 
   Raises:
-    SavosError: files are there that are none of ours.
+    SavosError: the folder has files that this program did not write.
   """
   if not (workdir / 'results' / 'run.json').is_file():
     return None
   found = results_folder.load(workdir)
-  asked = json.loads(json.dumps(config.to_dict()))  # Tuples are lists there.
+  asked = json.loads(json.dumps(config.to_dict()))  # Tuples become lists.
   same = (
     _decisive(found.config or {}) == _decisive(asked)
     and found.run.get('weights') == weights

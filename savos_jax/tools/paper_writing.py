@@ -1,4 +1,4 @@
-"""The paper's tables, its figure and the worst frames, as files."""
+"""Writes the paper's tables, its figure and the worst frames as files."""
 
 from collections.abc import Mapping
 from collections.abc import Sequence
@@ -17,8 +17,8 @@ from savos_jax.report import paper_page
 from savos_jax.report import paper_tables
 from savos_jax.tools import paper_runs
 
-_FAILED = 0.8  # Mean J of a sequence, below which it is shown.
-_MOST = 8  # Sequences in the picture.
+_FAILED = 0.8  # Sequences with a lower mean J are shown.
+_MOST = 8  # Sequences in the picture, at most.
 _QUALITY = 70
 
 
@@ -29,14 +29,14 @@ def write(
   outcomes: Mapping[str, paper_runs.Outcome],
   with_failures: bool,
 ) -> None:
-  """Writes all that is not an evaluation, and tells it.
+  """Writes all files besides the evaluations, and prints the tables.
 
   Args:
     out: the folder.
     grids: the tables.
-    chart: Figure 6, if it is asked for.
+    chart: Figure 6, if requested.
     outcomes: of the evaluations, by key.
-    with_failures: draws the worst frames of the worst sequences.
+    with_failures: whether to draw the worst frames of the worst sequences.
 
   Raises:
     SavosError: a file can't be written, or a frame or mask can't be read.
@@ -72,7 +72,7 @@ def _draw(
   """Draws the worst frames of the sequences with the lowest J.
 
   Returns:
-    The file and what it shows; None where no sequence failed.
+    The file and a description; None if no sequence failed.
   """
   found = []
   for key in paper_runs.GENERAL:
@@ -93,7 +93,7 @@ def _draw(
   with files.replacing(path) as partial:
     picture = Image.fromarray(failures.sheet(rows))
     picture.save(partial, 'JPEG', quality=_QUALITY, optimize=True)
-  told = 'Painted: what was found; white line: what is there. ' + '; '.join(
+  told = 'Coloured: prediction; white line: ground truth. ' + '; '.join(
     f'{one.name}: J {charts.percent(mean)}' for mean, _, one in found
   )
   return path, told
@@ -102,7 +102,7 @@ def _draw(
 def _frames(
   outcome: paper_runs.Outcome, one: html_sequences.Group
 ) -> list[failures.Frame]:
-  """Returns the given frame of a video, and its worst ones in order of time."""
+  """Returns the annotated first frame and the worst frames, in time order."""
   assert outcome.results is not None
   video = one.video
   assert video is not None

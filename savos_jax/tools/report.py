@@ -1,12 +1,12 @@
-r"""Makes the report of an evaluation again, or compares several.
+r"""Regenerates the report of an evaluation, or compares several.
 
   python -m savos_jax.tools.report runs/davis16/results
   python -m savos_jax.tools.report runs/davis16/results \
       --compare runs/basic/results runs/other/results --out comparison.html
 
-writes report.html into the folder, and the charts as PNG into plots/ beside
-it. The page needs no network. Its pictures need the data set's frames, where
-the recorded configuration says or --data does.
+writes report.html to the folder, and the charts as PNG to plots/ beside it. The
+page works offline. Its pictures need the data set's frames, at the recorded
+path or in --data.
 """
 
 import argparse
@@ -25,7 +25,7 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     'results',
     type=command.path,
     metavar='RESULTS',
-    help='the folder `results` of a --workdir',
+    help='the `results` folder of a --workdir',
   )
   parser.add_argument(
     '--compare',
@@ -33,7 +33,7 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     nargs='+',
     default=[],
     metavar='RESULTS',
-    help='other folders, to stand side by side with the first',
+    help='other results folders, to compare with the first',
   )
   parser.add_argument(
     '--out',
@@ -45,7 +45,7 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     '--data',
     type=command.path,
     metavar='ROOT',
-    help="the data set's folder, where it is not at config.data.root",
+    help="the data set's folder, if it is not at the recorded config.data.root",
   )
   command.add_overwrite(parser)
   return parser.parse_args(argv)
@@ -55,7 +55,7 @@ def _videos(results, root: pathlib.Path | None) -> tuple[list, str]:
   """Opens the data set that was evaluated.
 
   Returns:
-    The videos; none where they can't be opened, and why.
+    The videos, or none and the reason why they can't be opened.
 
   Raises:
     SavosError: `root` is given and is not the data set.
@@ -65,7 +65,7 @@ def _videos(results, root: pathlib.Path | None) -> tuple[list, str]:
   from savos_jax import opening
 
   if results.config is None:
-    return [], 'no configuration is recorded that says where the frames are.'
+    return [], 'no recorded configuration says where the frames are.'
   config = config_dict.ConfigDict(dict(results.config))
   try:
     if root is not None:
@@ -78,15 +78,15 @@ def _videos(results, root: pathlib.Path | None) -> tuple[list, str]:
     found = str(error).splitlines()[0]
     return [], f'the frames could not be opened: {found}'
   except (AttributeError, KeyError, TypeError) as error:
-    return [], f'the recorded configuration is of another version: {error}'
+    return [], f'the recorded configuration is from another version: {error}'
 
 
 def run(arguments: argparse.Namespace) -> None:
-  """Reads, compares and writes.
+  """Reads results, compares them and writes the page.
 
   Raises:
-    SavosError: no results, nothing in common, no such data, or the page can't
-      be written.
+    SavosError: there are no results, they have nothing in common, the data set
+      is missing, or the page can't be written.
   """
   from savos_jax.evaluation import results_folder
   from savos_jax.report import comparison as comparison_lib

@@ -1,19 +1,19 @@
-r"""Makes validation clips of look-alikes out of photos with masks.
+r"""Makes validation clips with look-alikes from photos with masks.
 
   python -m savos_jax.tools.rival_clips STILLS... --out=runs/rival_clips
   python -m savos_jax.main --mode=evaluate \
       --config.data.root=runs/rival_clips --config.data.year=2017
 
 Each STILLS is a folder of photos: images/NAME.jpg and masks/NAME.png. Only
-held-out photos are taken, about one in 25 by their names; training leaves
-these out. In each clip 2 to 4 objects are to be segmented: cut-outs that
-travel and cross over another photo, and that photo's own objects. In one clip
-in three an object leaves the frame or is hidden, and comes back; in another
-third, objects that are not to be segmented come in later.
+held-out photos are used: about one in 25, chosen by name, which training leaves
+out. In each clip 2 to 4 objects are to be segmented: cut-outs that move across
+another photo and cross each other, and that photo's own objects. In a third of
+the clips an object leaves the frame or is occluded, and comes back; in another
+third, objects that are not to be segmented enter later.
 
 The layout is that of DAVIS 2017 (ImageSets/2017/val.txt); rival_clips.json
-tells what each clip is made of. The same photos, names of folders and
-settings give the same files.
+records what each clip is made of. The same photos, folder names and settings
+give the same files.
 """
 
 import argparse
@@ -27,7 +27,7 @@ def _size(text: str) -> tuple[int, int]:
     height, width = (int(part) for part in text.split('x'))
   except ValueError:
     raise argparse.ArgumentTypeError(
-      f'{text!r}; expected HEIGHTxWIDTH, as 256x448'
+      f'{text!r}; expected HEIGHTxWIDTH, such as 256x448'
     ) from None
   return height, width
 
@@ -41,7 +41,7 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
   )  # fmt: skip
   add(
     '--out', type=command.path, required=True, metavar='FOLDER',
-    help='the folder to make; it must not exist, or be empty',
+    help='the folder to create; it must be new or empty',
   )  # fmt: skip
   add('--clips', type=int, default=12, help='how many (12)')
   add('--frames', type=int, default=30, help='length of each (30)')
@@ -54,7 +54,7 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
 
 
 def run(arguments: argparse.Namespace) -> None:
-  """Makes the clips, and tells what was made.
+  """Makes the clips, and prints a summary.
 
   Raises:
     SavosError: something that the user can put right.
@@ -74,9 +74,10 @@ def run(arguments: argparse.Namespace) -> None:
   gone = sum(frames > 0 for frames in made.hidden)
   print(
     f'{arguments.out}: {made.clips} clips of {arguments.frames} frames, '
-    f'{made.objects} objects of {np.mean(made.areas):.1%} of the first frame '
-    f'(least {min(made.areas):.1%}); hidden for {np.mean(made.hidden):.1f} '
-    f'frames on average, {gone} objects at least once'
+    f'{made.objects} objects that cover {np.mean(made.areas):.1%} of the first '
+    f'frame (at least {min(made.areas):.1%}); hidden for '
+    f'{np.mean(made.hidden):.1f} frames on average, {gone} objects at least '
+    'once'
   )
 
 

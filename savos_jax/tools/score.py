@@ -1,29 +1,31 @@
-r"""Scores a folder of masks, of any method, as the official tools do.
+r"""Scores a folder of masks from any method, as the official tools do.
 
   python -m savos_jax.tools.score --results=masks --annotations=DAVIS \
       --protocol=davis2017 --json=scores.json --csv=tables
 
---results holds a folder a sequence with an indexed PNG a frame, named as the
-annotations; 0 is the background, every object has its id of the first frame.
-Scored are the frames that are annotated, be it every fifth; masks of others are
-ignored. The first frame's mask may be missing, and in DAVIS the last one's.
+--results has a folder per sequence with an indexed PNG per frame, named like
+the annotations; 0 is the background, and objects keep the ids of the first
+frame. Only annotated frames are scored, even if that is every fifth; masks of
+other frames are ignored. The first frame's mask may be missing, and in DAVIS
+the last one's.
 
-  davis2016   all objects of a sequence are one; masks may be 0/255
-  davis2017   objects 1..max id of the first frame. Masks of 0/255 are taken
-              where a sequence has one object, else refused: 255 names none
-  segtrack    each object alone, void pixels left out; ids, or a folder an
+  davis2016   all objects of a sequence are merged; masks may be 0/255
+  davis2017   objects 1..max id of the first frame. Masks of 0/255 are accepted
+              if a sequence has one object, and refused otherwise
+  segtrack    each object separately, without void pixels; ids, or a folder per
               object: <sequence>/<object>/<frame>.png with 0/255
-  youtube_vos each object, in the annotated frames after its first, the last one
-              too: objects may appear at any frame. Where meta.json of this
-              split and of `train` beside it name categories, those seen in
-              training and the others apart, and the mean of both
+  youtube_vos each object, in the annotated frames after its first, including
+              the last: objects may appear in any frame. If meta.json of this
+              split and of `train` beside it name categories, seen and unseen
+              ones are scored separately, with the mean of both
 
 --annotations is the data set's root or its folder of masks (Annotations/480p,
-GroundTruth). Without --sequences the official list is scored where the data set
-has one in ImageSets (val; SegTrack: all), else every sequence that is there.
+GroundTruth). Without --sequences, the official list in ImageSets is scored
+(val; SegTrack: all), or every sequence if there is no list.
 
-Nothing is read back from earlier runs. Exit status 0 only if every frame that
-the rules count was scored, and there were some; else 2, and nothing is written.
+Nothing is reused from earlier runs. The exit status is 0 only if there were
+frames to score and all of them were scored; otherwise it is 2, and nothing is
+written.
 """
 
 import argparse
@@ -46,31 +48,31 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
   )  # fmt: skip
   add(
     '--annotations', **path, required=True, metavar='FOLDER',
-    help='the true masks: root of the data set, or the folder of its masks',
+    help='the ground truth: root of the data set, or the folder of its masks',
   )  # fmt: skip
   add(
     '--protocol', required=True, choices=tuple(rules.PROTOCOLS),
-    help='what is scored: see above',
+    help='scoring rules: see above',
   )  # fmt: skip
   add(
     '--sequences', **path, metavar='LIST.txt',
-    help='names of the sequences to score, one a line',
+    help='names of the sequences to score, one per line',
   )  # fmt: skip
   add(
     '--json', **path, metavar='FILE',
-    help='gets all figures, those of every frame, too',
+    help='file for all scores, including those of every frame',
   )  # fmt: skip
   add(
     '--csv', **path, metavar='FOLDER',
-    help='gets global_results-LIST.csv and per-sequence_results-LIST.csv, '
-    'as davis2017-evaluation writes them',
+    help='folder for global_results-LIST.csv and '
+    'per-sequence_results-LIST.csv, as written by davis2017-evaluation',
   )  # fmt: skip
   command.add_overwrite(parser)
   return parser.parse_args(argv)
 
 
 def _not_scored(results: pathlib.Path, names: set[str]) -> list[str]:
-  """Returns the folders of results that nobody asked for."""
+  """Returns the folders of results that are not on the list."""
   from savos_jax.datasets import frame_folder
 
   return sorted(
@@ -105,14 +107,14 @@ def run(arguments: argparse.Namespace) -> None:
   )
   check([arguments.json], [*read, arguments.results])
   if arguments.csv is not None:
-    # The official tool has them among the results.
+    # The official tool puts them among the results.
     check(tables.csv_paths(arguments.csv, truth.split), read)
   described = attributes.read(truth.root)
   kinds = {}
   if arguments.protocol == 'youtube_vos':
     kinds = categories.read(truth.root)
   results = arguments.results.expanduser()
-  # Before anything can go wrong: a list that was not meant explains much.
+  # Printed first: the wrong list explains many errors.
   print(
     f'{arguments.protocol}: {len(truth.videos)} sequences, '
     f'{sum(len(video.scored_ids) for video in truth.videos)} objects, by '

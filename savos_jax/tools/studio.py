@@ -1,13 +1,13 @@
-r"""Opens a page to mark, propagate, correct and export a video's objects.
+r"""Opens a page to mark, propagate, correct and export objects in a video.
 
   python -m savos_jax.tools.studio clip.mp4
 
-prints an address of this machine, and opens it in the browser. The work is kept
-in a folder of plain files, --out: marks/ (what was drawn) and masks/ (all that
-was found), indexed PNGs. The same command opens it again. Without a video one
-is dropped on the page. Ctrl-C ends it; nothing is lost.
+prints an address on this machine, and opens it in the browser. The project is a
+folder of plain files, --out: marks/ (what was drawn) and masks/ (the
+predictions), as indexed PNGs. The same command opens it again. Without a video,
+drop one on the page. Ctrl-C ends the program; nothing is lost.
 
-What was marked can be followed without the page, too:
+The marks can also be propagated without the page:
 
   python -m savos_jax.tools.segment --video=clip.mp4 \
       --mask clip_studio/marks --direction=both --out=result
@@ -34,27 +34,28 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
   add = parser.add_argument
   add(
     'video', nargs='?', type=command.path,
-    help='a video file, or a folder with an image a frame; it is not copied',
+    help='a video file, or a folder of images; it is not copied',
   )  # fmt: skip
   add(
     '--out', type=command.path,
-    help="the project's folder; default: the video's name and _studio, here",
+    help="the project's folder; default: the video's name and _studio, in the "
+    'current folder',
   )  # fmt: skip
   flags.add_network(parser)
   flags.add_seeing(parser)
   flags.add_flag(
     parser, 'port', ranges.whole(1, 65535, zero='any that is free'), default=0,
-    help='where it listens; 0: any port that is free',
+    help='port to listen on; 0: any free port',
   )  # fmt: skip
   add(
     '--host', default=_LOCAL, metavar='ADDRESS',
-    help='listens there in place of this machine alone: whoever reaches it and '
-    'has the printed address can see the video and change the project; what is '
-    'sent is not encrypted',
+    help='address to listen on instead of this machine only: anybody who can '
+    'reach it and has the printed address can see the video and change the '
+    'project; the connection is not encrypted',
   )  # fmt: skip
   add(
     '--browser', action=argparse.BooleanOptionalAction, default=True,
-    help='opens the page',
+    help='open the page in the browser',
   )  # fmt: skip
   arguments = parser.parse_args(argv)
   if arguments.out is None:

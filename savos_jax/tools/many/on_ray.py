@@ -1,8 +1,8 @@
-"""A list of videos on a Ray cluster: a video a task.
+"""Segments a list of videos on a Ray cluster, one task per video.
 
-Ray places the tasks, and repeats one whose worker or machine was lost; each
-attempt goes on in the folder of the one before. The network travels once to
-each machine; what a worker has compiled serves its next video.
+Ray schedules the tasks, and retries one whose worker or machine was lost; each
+attempt resumes in the folder of the one before. The network is sent once to
+each machine, and a worker reuses what it has compiled.
 """
 
 import argparse
@@ -30,8 +30,8 @@ from savos_jax.tools.many import one
 from savos_jax.tools.many import outcomes
 from savos_jax.tools.many import rows
 
-_RETRIES = 5  # After a video's worker was lost so often, it has failed.
-_PATIENCE = 60.0  # Seconds in which tasks end that are interrupted.
+_RETRIES = 5  # A video fails when its worker was lost more often than this.
+_PATIENCE = 60.0  # Seconds that interrupted tasks get to finish.
 
 
 @contextlib.contextmanager
@@ -42,7 +42,7 @@ def _no_bar(length: int | None) -> Iterator[Callable[[int], object]]:
 def _task(
   arguments: argparse.Namespace, network: networks.Network
 ) -> outcomes.Outcome:
-  """Segments a video, in a worker of Ray."""
+  """Segments a video in a Ray worker."""
   allocation.keep()
   compilation_cache.enable()
   out = arguments.out
@@ -56,16 +56,16 @@ def _task(
 
 
 def leave_devices() -> None:
-  """Has this process compute on the CPU: accelerators are the workers'."""
-  # JAX defines its settings as it runs: their types are not known.
+  """Makes this process use the CPU: accelerators are for the workers."""
+  # JAX defines its settings at run time, so they have no types.
   jax.config.update('jax_platforms', 'cpu')
 
 
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
-  """Lets Ray start: what it forks becomes another program at once."""
+  """Silences warnings about forks and Ray's own changes while Ray starts."""
   with warnings.catch_warnings():
-    # JAX warns of every fork.
+    # JAX warns of every fork, but Ray's forks exec another program at once.
     warnings.filterwarnings('ignore', '.*fork', RuntimeWarning)
     warnings.simplefilter('ignore', FutureWarning)  # Of Ray's own changes.
     yield
@@ -73,7 +73,7 @@ def quiet() -> Iterator[None]:
 
 @contextlib.contextmanager
 def _cluster(ray, address: str) -> Iterator[None]:
-  """Connects with a cluster, or starts one of this machine."""
+  """Connects to a cluster, or starts one on this machine."""
   if ray.is_initialized():
     yield
     return
@@ -83,7 +83,7 @@ def _cluster(ray, address: str) -> Iterator[None]:
   except Exception as error:  # Of many kinds.
     raise errors.SavosError(
       f'--ray={address}: {outcomes.one_line(error)}.\n  Expected the address '
-      'of a cluster that is running: HOST:PORT, or auto.'
+      'of a running cluster: HOST:PORT, or auto.'
     ) from None
   try:
     yield
@@ -92,10 +92,10 @@ def _cluster(ray, address: str) -> Iterator[None]:
 
 
 def _for_attempts(arguments: argparse.Namespace) -> argparse.Namespace:
-  """Returns the arguments of a task, which may be tried several times.
+  """Returns the arguments of a task, which may take several attempts.
 
-  In a folder every attempt goes on, so earlier results that are to be replaced
-  are removed before the first.
+  Attempts in a folder resume, so earlier results that are to be replaced are
+  removed before the first one.
   """
   if storage.is_url(arguments.out):
     return arguments
@@ -117,7 +117,7 @@ def segmented(
     address: of the cluster; '': the one that Ray finds, else this machine.
 
   Yields:
-    A row and what became of it, in the order in which they end.
+    Each row with its outcome, in the order in which they finish.
 
   Raises:
     SavosError: Ray is not installed, or there is no such cluster.
@@ -147,7 +147,7 @@ def segmented(
 
 
 def _outcome(ray, ended, row: rows.Row) -> outcomes.Outcome:
-  """Returns what a task has told, or why it could not."""
+  """Returns the outcome that a task reported, or why there is none."""
   try:
     return ray.get(ended)
   except ray.exceptions.RayTaskError as error:
@@ -161,13 +161,13 @@ def _outcome(ray, ended, row: rows.Row) -> outcomes.Outcome:
 
 
 def _held(row: rows.Row) -> int:
-  """Returns how many masks a video has; none in a store, before it ends."""
+  """Returns the number of finished masks; in a store, 0 until it is done."""
   out = row.arguments.out
   return 0 if storage.is_url(out) else segmenting.held(out)
 
 
 def _cancel(ray, running) -> None:
-  """Has tasks end as after Ctrl-C: what they have done is kept."""
+  """Ends tasks as Ctrl-C does: their results so far are kept."""
   for task in running:
     ray.cancel(task)
   if running:
@@ -177,7 +177,7 @@ def _cancel(ray, running) -> None:
 def _begun(
   found: Iterable[rows.Row],
 ) -> Iterator[tuple[rows.Row, outcomes.Outcome]]:
-  """Yields those of interrupted videos that have masks."""
+  """Yields the outcomes of interrupted videos that have masks."""
   for row in found:
     frames = _held(row)
     if frames:

@@ -1,4 +1,4 @@
-"""One video of a list: what becomes of it is told, and stops no other."""
+"""One video of a list: its failure is reported and does not stop the others."""
 
 import argparse
 from collections.abc import Iterator
@@ -23,7 +23,7 @@ from savos_jax.tools.many import rows
 
 logger = logging.getLogger(__name__)
 
-# In a store, beside results that are all there: it is written last.
+# Marks complete results in a store: it is written last.
 DONE_FILE = 'done.json'
 _MOST = {'frames': 1e9, 'seconds': 1e9}
 # Of the machine, the run and the place, not of what is made.
@@ -41,10 +41,10 @@ def segment(
   Args:
     arguments: of a row.
     network: the network.
-    bar: shows how far it is.
+    bar: progress bar.
 
   Returns:
-    What became of it. Only Ctrl-C is not told, but raised.
+    The outcome. Only Ctrl-C is raised.
   """
   began = time.monotonic()
   into = _into_store if storage.is_url(arguments.out) else _into_folder
@@ -78,7 +78,7 @@ def _into_folder(arguments, network, bar) -> outcomes.Outcome:
 
 @contextlib.contextmanager
 def _at_hand(arguments) -> Iterator[argparse.Namespace]:
-  """Lends arguments of which all inputs are local."""
+  """Yields arguments whose inputs are all local files."""
   if not any(map(storage.is_url, rows.inputs(arguments))):
     yield arguments
     return
@@ -106,13 +106,13 @@ def _with(arguments, **changed) -> argparse.Namespace:
 
 
 def _into_store(arguments, network, bar) -> outcomes.Outcome:
-  """Segments into a temporary folder, and puts it into the store when done."""
+  """Segments to a temporary folder, and uploads it to the store when done."""
   url, asked = arguments.out, _asked(arguments, network)
   before = _read_done(url)
   if before and not (arguments.overwrite and not arguments.resume):
     if before.asked != asked:
       raise errors.SavosError(
-        f'{url}: was made in another way, or of other files.\n  Expected '
+        f'{url}: was made with other settings or from other files.\n  Expected '
         'another --out, or --overwrite.'
       )
     return before.outcome
@@ -131,7 +131,7 @@ def _into_store(arguments, network, bar) -> outcomes.Outcome:
 
 @dataclasses.dataclass(frozen=True)
 class _Done:
-  """What `DONE_FILE` tells."""
+  """The contents of `DONE_FILE`."""
 
   asked: str
   files: tuple[str, ...]
@@ -151,13 +151,13 @@ def _read_done(url: str) -> _Done | None:
     return _Done(str(told['asked']), files, outcome)
   except (KeyError, TypeError, ValueError) as error:
     raise errors.SavosError(
-      f'{storage.join(url, DONE_FILE)}: damaged: {error}.\n  Remove it, and '
-      'the video is segmented again.'
+      f'{storage.join(url, DONE_FILE)}: damaged: {error}.\n  Remove it to '
+      'segment the video again.'
     ) from None
 
 
 def _asked(arguments, network) -> str:
-  """Returns what changes with what results depend on."""
+  """Returns a fingerprint of everything that results depend on."""
   flags = {k: v for k, v in vars(arguments).items() if k not in _ELSEWHERE}
   files = [
     (storage.name(path), storage.version(path))

@@ -1,4 +1,4 @@
-"""What became of each video of a list: a line, a table, and summary.csv."""
+"""The outcome of each video of a list: a line, a table, and summary.csv."""
 
 from collections.abc import Mapping
 import csv
@@ -20,14 +20,14 @@ _NAMED = 5  # Videos in the last message.
 
 @dataclasses.dataclass(frozen=True)
 class Outcome:
-  """What became of a video.
+  """The outcome of a video.
 
   Attributes:
     status: 'done'; 'incomplete': interrupted, or frames of a damaged file are
       missing; 'failed'; 'not begun'.
-    frames: how many have a mask.
-    seconds: that it took, all runs together.
-    message: why it is not done, a line.
+    frames: number of frames with a mask.
+    seconds: time over all runs.
+    message: one line that says why it is not done.
   """
 
   status: str = NOT_BEGUN
@@ -36,17 +36,17 @@ class Outcome:
   message: str = ''
 
   def after(self, before: 'Outcome') -> 'Outcome':
-    """Returns it with an earlier run's time."""
+    """Returns the outcome with the time of an earlier run added."""
     return dataclasses.replace(self, seconds=self.seconds + before.seconds)
 
 
 def one_line(text: object) -> str:
-  """Returns a message of several lines as one."""
+  """Joins the lines of a message."""
   return ' '.join(str(text).split())
 
 
 def line(name: str, outcome: Outcome) -> str:
-  """Returns what is said of a video when it ends."""
+  """Returns the line printed when a video ends."""
   why = outcome.message and f': {outcome.message}'
   return errors.shown(
     f'{name}: {outcome.status}, {outcome.frames} frames, '
@@ -87,13 +87,13 @@ def from_csv(text: str, names: list[str]) -> dict[str, Outcome]:
   """Reads a summary.csv of an earlier run.
 
   Args:
-    text: its content; what is not understood is passed over.
-    names: of the videos that matter.
+    text: its content; lines that are not understood are ignored.
+    names: of the videos to look for.
 
   Returns:
-    Name -> outcome, of all of them.
+    Name -> outcome, for all of them.
   """
-  # Names as they are in the file: some have an apostrophe in front.
+  # Names as they are in the file, where some begin with an apostrophe.
   found = {spreadsheets.to_csv([[name]]).strip(): name for name in names}
   outcomes = dict.fromkeys(names, Outcome())
   for row in csv.reader(io.StringIO(text, newline='')):
@@ -113,7 +113,7 @@ def _outcome(status, frames, seconds, message) -> Outcome | None:
 
 
 def raise_if_not_whole(outcomes: Mapping[str, Outcome], where: str) -> None:
-  """Ends a list of which something is not done.
+  """Raises if any video of the list is not done.
 
   Raises:
     Incomplete: some videos are incomplete.
@@ -121,7 +121,7 @@ def raise_if_not_whole(outcomes: Mapping[str, Outcome], where: str) -> None:
   """
   for kind, status, then in (
     (errors.SavosError, FAILED, 'tries them again'),
-    (errors.Incomplete, INCOMPLETE, 'goes on where they can be completed'),
+    (errors.Incomplete, INCOMPLETE, 'continues those that can be completed'),
   ):
     names = [name for name, o in outcomes.items() if o.status == status]
     if names:
@@ -129,5 +129,5 @@ def raise_if_not_whole(outcomes: Mapping[str, Outcome], where: str) -> None:
       raise kind(
         f'{len(names)} of {len(outcomes)} videos: {status}: '
         f'{", ".join(names[:_NAMED])}{more}.\n'
-        f'  {where} tells why; the same command with --resume {then}.'
+        f'  {where} says why; the same command with --resume {then}.'
       )

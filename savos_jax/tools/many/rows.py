@@ -1,7 +1,7 @@
-"""What a list of videos asks for: a line of a CSV file, or a file that fits.
+"""Parses a list of videos: the lines of a CSV file, or the files of a pattern.
 
-A column is a flag of the program; each line is parsed as a command line is.
-Everything that can be said about a list before it is begun is said at once.
+Each column is a flag of the program, and each line is parsed like a command
+line. All mistakes in a list are reported together, before it starts.
 """
 
 import argparse
@@ -28,7 +28,7 @@ from savos_jax.tools import command
 from savos_jax.tools.many import outcomes
 from savos_jax.video import mask_files
 
-# Flags of the whole list; no columns.
+# Flags of the whole list, which can't be columns.
 _OF_ALL = (
   'checkpoint', 'help', 'list', 'overwrite', 'ray', 'resume', 'runtime',
 )  # fmt: skip
@@ -44,10 +44,10 @@ class Row:
   """A video of a list.
 
   Attributes:
-    place: where the list says so.
+    place: its place in the list.
     name: of its results.
-    arguments: as of the program, for this video; `video`, `out` and what of
-      `mask` has a URL are texts.
+    arguments: the program's, for this video; `video`, `out` and those of `mask`
+      that are URLs are strings.
   """
 
   place: str
@@ -58,7 +58,7 @@ class Row:
 @dataclasses.dataclass(frozen=True)
 class _Line:
   place: str
-  cells: Mapping[str, str]  # Column -> what is in it, not ''.
+  cells: Mapping[str, str]  # Column -> its cell, if not ''.
 
 
 def read(
@@ -68,20 +68,20 @@ def read(
 
   Args:
     parser: of the program.
-    asked: its command line: `list` names a CSV file, or is a pattern; `out` is
-      the folder of all, or its URL.
-    check: calls `parser.error` where arguments do not go together.
+    asked: its command line: `list` is a CSV file or a pattern; `out` is the
+      folder or URL for all results.
+    check: calls `parser.error` for incompatible arguments.
 
   Returns:
-    A row a video, in the list's order.
+    One row per video, in the order of the list.
 
   Raises:
-    SavosError: a column, a line or several are not right, or files are missing.
+    SavosError: columns or lines are invalid, or files are missing.
   """
   lines, folder = _lines(parser, asked.list)
   if not lines:
     raise errors.SavosError(
-      f'{asked.list}: no video.\n  Expected a line a video below the first.'
+      f'{asked.list}: no video.\n  Expected a line per video below the first.'
     )
   rows, wrong = [], []
   for line in lines:
@@ -95,13 +95,13 @@ def read(
     raise errors.SavosError(
       f'{asked.list}: not right:\n    '
       + '\n    '.join(wrong[:_SHOWN])
-      + f'{more}\n  Nothing was begun.'
+      + f'{more}\n  Nothing was started.'
     )
   return rows
 
 
 def _lines(parser, text: str) -> tuple[list[_Line], pathlib.Path]:
-  """Returns what is asked for, and the folder that its paths are from."""
+  """Returns the lines of a list, and the folder its paths are relative to."""
   path = pathlib.Path(text)
   if any(letter in text for letter in _MAGIC) and not path.exists():
     return list(_of_pattern(text)), pathlib.Path()
@@ -115,16 +115,16 @@ def _lines(parser, text: str) -> tuple[list[_Line], pathlib.Path]:
 
 
 def _of_pattern(pattern: str) -> Iterator[_Line]:
-  """Yields videos that fit, each with the masks beside it."""
+  """Yields videos that match, each with the masks beside it."""
   matches = sorted(map(pathlib.Path, glob.glob(pattern)), key=_order)
   pictures = frame_folder.FRAMES
   videos = {p for p in matches if p.suffix.lower() not in pictures}
-  # A folder may be the masks of another.
+  # A folder may hold the masks of another video.
   videos -= {video.with_suffix('') for video in videos if not video.is_dir()}
   if not videos:
     raise errors.SavosError(
-      f'--list={pattern}: no video fits.\n  Expected video files, or folders '
-      'with an image a frame.'
+      f'--list={pattern}: no video matches.\n  Expected video files, or '
+      'folders of images.'
     )
   for video in matches:
     if video in videos:
@@ -140,8 +140,7 @@ def _order(path: pathlib.Path):
 
 
 def _beside(video: pathlib.Path) -> pathlib.Path | None:
-  """Returns the mask of a video, by its name: the first of these that is there.
-
+  """Returns the mask of a video by its name: the first of these that exists.
   clip.png, clip_mask.png; the folder clip, if the video is a file, or
   clip_mask.
   """
@@ -194,17 +193,17 @@ def _check_columns(parser, columns: list[str], place: str) -> None:
   for index, column in enumerate(columns):
     if column in columns[:index]:
       raise errors.SavosError(
-        f'{place}: two columns {column!r}.\n  Expected one: several masks are '
-        "in one cell, a ';' between them."
+        f'{place}: two columns {column!r}.\n  Expected one: put several masks '
+        "in one cell, separated by ';'."
       )
     if column not in known:
       near = difflib.get_close_matches(column, known, 1)
       meant = f' Did you mean {near[0]}?' if near else ''
       raise errors.SavosError(
-        f'{place}: {column!r} is no column.{meant}\n  Expected video, mask, '
-        'and flags of one video, commas between them; '
+        f'{place}: {column!r} is not a column.{meant}\n  Expected video, mask '
+        'and flags of a single video, separated by commas; '
         f'{", ".join(f"--{name}" for name in _OF_ALL if name != "help")} are '
-        'of the whole list.'
+        'for the whole list.'
       )
   if 'video' not in columns:
     raise errors.SavosError(f'{place}: no column video.\n  Expected one.')
@@ -212,7 +211,7 @@ def _check_columns(parser, columns: list[str], place: str) -> None:
 
 def _line(place: str, columns: list[str], cells: list[str]) -> _Line:
   if any(cells[len(columns) :]):
-    # A line of its own mistakes, not the end of the list.
+    # A mistake in this line, which does not stop the list.
     return _Line(place, {'': f'{len(cells)} cells; expected {len(columns)}'})
   named = zip(columns, cells, strict=False)
   return _Line(place, {column: cell for column, cell in named if cell})
@@ -228,7 +227,7 @@ def _flags_of(parser) -> dict[str, argparse.Action]:
 
 
 def _row(parser, asked, check, line: _Line, folder: pathlib.Path) -> Row:
-  """Returns what a line asks for."""
+  """Returns the row of a line."""
   cells = dict(line.cells)
   if '' in cells:
     raise errors.SavosError(cells[''])
@@ -272,7 +271,7 @@ def _check_name(name: str, out) -> str:
 
 
 def _located(folder: pathlib.Path, text: str) -> str:
-  """Returns a path as it is from anywhere; a URL as it is."""
+  """Resolves a path against the list's folder; returns a URL unchanged."""
   return text if storage.is_url(text) else os.path.abspath(folder / text)
 
 
@@ -286,7 +285,7 @@ def _located_mask(folder: pathlib.Path, text: str) -> str:
 def _given(
   action: argparse.Action, column: str, cell: str, folder: pathlib.Path
 ) -> list[str]:
-  """Returns the flags that a cell stands for."""
+  """Returns the flags that a cell means."""
   if action.nargs == 0:
     known = {**dict.fromkeys(_YES, f'--{column}'), **_negated(action, column)}
     if cell.lower() not in known:
@@ -334,7 +333,7 @@ def _parsed(parser, given, asked, video: str, check) -> argparse.Namespace:
 
 
 def inputs(arguments: argparse.Namespace) -> Iterator[str]:
-  """Yields the paths and URLs that a video is made from."""
+  """Yields the input paths and URLs of a video."""
   yield str(arguments.video)
   for group in arguments.mask or ():
     for text in group:
@@ -353,7 +352,7 @@ def mask_path(text: str) -> tuple[str, str]:
 
 
 def _check_there(arguments: argparse.Namespace) -> None:
-  """Raises SavosError where a file is missing; what has a URL is not asked."""
+  """Raises SavosError if a local file is missing; URLs are not checked."""
   for path in inputs(arguments):
     if storage.is_url(path):
       storage.check(path)
@@ -364,14 +363,14 @@ def _check_there(arguments: argparse.Namespace) -> None:
 
 
 def _clashes(rows: Iterable[Row]) -> list[str]:
-  """Tells which rows share a folder; A and a do on some disks."""
+  """Describes rows that share a folder; on some disks A and a do."""
   by_key: dict[str, list[Row]] = {}
   for row in rows:
     key = unicodedata.normalize('NFC', row.name).casefold()
     by_key.setdefault(key, []).append(row)
   return [
-    f'{", ".join(row.place for row in same)}: all of them write to '
-    f'{same[0].name!r}. Expected a folder each: a column out names it.'
+    f'{", ".join(row.place for row in same)}: all write to {same[0].name!r}. '
+    'Expected a folder for each: name it in a column out.'
     for same in by_key.values()
     if len(same) > 1
   ]

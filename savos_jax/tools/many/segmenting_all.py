@@ -1,7 +1,7 @@
-"""The videos of a list, as the arguments of the program segment ask for.
+"""Segments the videos of a list, for the program segment.
 
-One after another: frames are decoded ahead and results written behind while
-the network computes, which takes all cores. Several at once are Ray's matter.
+They are processed one after another: the network uses all cores, while frames
+are decoded ahead and results written behind. Ray processes several at once.
 """
 
 import argparse
@@ -44,9 +44,8 @@ def run(
     check: see `rows.read`.
 
   Raises:
-    Incomplete: all is done that could be, but a video is incomplete.
-    SavosError: a video failed; or nothing was begun, and the user can put it
-      right.
+    Incomplete: a video is incomplete; all others are done.
+    SavosError: a video failed; or the list is invalid and nothing was started.
   """
   allocation.keep()
   found = rows.read(parser, asked, check)
@@ -61,8 +60,8 @@ def run(
       _segment(asked, found, network, told)
     except KeyboardInterrupt:
       print(
-        f'\nresults are in {asked.out}; the same command with --resume goes '
-        'on.',
+        f'\nresults are in {asked.out}; the same command with --resume '
+        'continues.',
         file=sys.stderr,
       )
       raise
@@ -73,7 +72,7 @@ def run(
 
 
 def _segment(asked, found, network, told: dict[str, outcomes.Outcome]) -> None:
-  """Segments the videos; `told` gets what becomes of each as it ends."""
+  """Segments the videos; adds each outcome to `told` as it finishes."""
   _write(asked.out, told)
   with tqdm.tqdm(
     total=len(found), desc='segmenting', bar_format=_BAR, disable=None
@@ -96,14 +95,14 @@ def _segment(asked, found, network, told: dict[str, outcomes.Outcome]) -> None:
 
 @contextlib.contextmanager
 def _part(bar, length: int | None) -> Iterator[Callable[[int], object]]:
-  """Shows how far a video is as a part of the list."""
+  """Shows the progress of a video as part of the list."""
   yield lambda done: bar.update(done / length if length else 0)
 
 
 def _segmented(
   found: Iterable[rows.Row], network: networks.Network, bar: segmenting.Bar
 ) -> Generator[tuple[rows.Row, outcomes.Outcome], None, None]:
-  """Yields each video, and what became of it, one after another."""
+  """Yields each video with its outcome, one after another."""
   for row in found:
     began = time.monotonic()
     try:
@@ -122,7 +121,7 @@ def _segmented(
 
 @contextlib.contextmanager
 def _claimed(asked, found: Iterable[rows.Row]) -> Iterator[None]:
-  """Holds the folder of all results; refuses one with results if need be."""
+  """Locks the folder for all results; refuses one that has results."""
   goes_on = asked.resume or asked.overwrite
   if storage.is_url(asked.out):
     if not goes_on and storage.listed(asked.out):
@@ -131,8 +130,8 @@ def _claimed(asked, found: Iterable[rows.Row]) -> Iterator[None]:
     return
   if asked.out.exists() and not asked.out.is_dir():
     raise errors.SavosError(
-      f'{asked.out}: a file.\n  Expected a folder for the results, or a path '
-      'that is free.'
+      f'{asked.out}: a file.\n  Expected a folder for the results, or a new '
+      'path.'
     )
   with files.claimed(asked.out, [asked.list]) as manifest:
     summary = asked.out / outcomes.FILE
@@ -145,13 +144,13 @@ def _claimed(asked, found: Iterable[rows.Row]) -> Iterator[None]:
 
 def _earlier(out) -> errors.SavosError:
   return errors.SavosError(
-    f'{out}: holds results of an earlier run.\n  --resume goes on with what is '
-    'not done, --overwrite begins anew; or name another --out.'
+    f'{out}: holds results of an earlier run.\n  --resume continues it, '
+    '--overwrite starts from scratch; or name another --out.'
   )
 
 
 def _before(asked, names: list[str]) -> dict[str, outcomes.Outcome]:
-  """Returns what became of the videos in the run that is gone on with."""
+  """Returns the outcomes of the run that is being resumed."""
   text = _read(asked.out) if asked.resume else None
   return outcomes.from_csv(text or '', names)
 
