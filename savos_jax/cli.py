@@ -24,7 +24,7 @@ _COMMANDS = {
   'curves': ('tools.curves', 'plot the curves of a training run'),
   'dream': ('tools.dream', 'draw lucid dreams of a frame'),
   'import-backbone': ('tools.import_backbone', 'import weights of a ResNet'),
-  'export-checkpoint': ('tools.export_checkpoint', 'write a training to a file'),
+  'export-checkpoint': ('tools.export_checkpoint', 'save it as one file'),
   'export': ('tools.export', 'convert it for ONNX Runtime, browsers, ...'),
   'pack': ('tools.pack', 'pack training data into one file'),
   'rival-clips': ('tools.rival_clips', 'make clips with look-alikes'),

@@ -93,7 +93,7 @@ def test_a_pattern_finds_the_masks_beside(folder):
     ('mask\na.png\n', ['line 1', 'no column video']),
     ('video,mask,mask\na.mp4,a.png,a.png\n', ["two columns 'mask'"]),
     ('video,dirction\na.mp4,both\n', ['Did you mean direction?']),
-    ('video,resume\na.mp4,yes\n', ["'resume' is no column", 'whole list']),
+    ('video,resume\na.mp4,yes\n', ["'resume' is not a column", 'whole list']),
     ('video,mask\n"a.mp4,a.png\n', ['CSV']),
     ('video,mask\na.mp4,a.png,more\n', ['line 2', '3 cells; expected 2']),
     (

@@ -249,7 +249,7 @@ def mistakes(path, workdir):
     'backbone': (backbone, ['a backbone alone', 'config.model.pretrained']),
     'empty': (empty, ['no such folder', '--mode=train']),
     'step': (workdir, ['no checkpoint 4', '5, 3', '--workdir']),
-    'other step': (path, ['step 5 alone', '4']),
+    'other step': (path, ['only step 5', '4']),
   }
 
 
