@@ -325,7 +325,7 @@ def test_fields_are_those_of_the_default():
   with pytest.raises(errors.SavosError, match=r'config\.eval\.zoom is missing'):
     settings.check(config)
   del config['eval']
-  with pytest.raises(errors.SavosError, match=r'config\.eval\.\w+ is not th'):
+  with pytest.raises(errors.SavosError, match=r'config\.eval\.\w+ is missing'):
     settings.check(config)
 
 
