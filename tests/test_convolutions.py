@@ -67,6 +67,33 @@ def test_in_place_of_a_layers_convolution(size, convolve):
       layer(**given).init(jax.random.key(0), x)
 
 
+# By Winograd's way, by one product, as they are written.
+@pytest.mark.parametrize(
+  ('size', 'channels', 'features'),
+  [((2, 30, 31), 64, 65), ((1, 5, 4), 256, 8), ((1, 5, 4), 3, 4)],
+)
+def test_gradients_are_those_of_the_plain_convolution(size, channels, features):
+  keys = jax.random.split(jax.random.key(0), 3)
+  x = jax.random.normal(keys[0], (*size, channels))
+  kernel = jax.random.normal(keys[1], (3, 3, channels, features))
+  weights = jax.random.normal(keys[2], (*size, features))
+
+  def plain(x, kernel):
+    return jax.lax.conv_general_dilated(
+      x, kernel, (1, 1), 'SAME', dimension_numbers=('NHWC', 'HWIO', 'NHWC')
+    )
+
+  def gradients(convolve):
+    return jax.grad(lambda *a: (weights * convolve(*a)).sum(), (0, 1))(
+      x, kernel
+    )
+
+  found, expected = gradients(convolutions.convolve_3x3), gradients(plain)
+  for a, b in zip(found, expected, strict=True):
+    largest = float(jnp.abs(b).max())
+    np.testing.assert_allclose(a, b, rtol=0, atol=1e-5 * largest)
+
+
 @pytest.mark.parametrize('factor', [1, 2, 4])
 def test_upsampling_is_bilinear_with_half_pixel_centres(factor):
   x = jax.random.normal(jax.random.key(0), (2, 5, 3, 4))

@@ -16,6 +16,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from savos_jax.foundation import processor
 from savos_jax.models import forms
 from savos_jax.models import winograd
 
@@ -117,9 +118,87 @@ def by_products(
   return jax.lax.platform_dependent(x, kernel, cpu=_products, default=_plain)
 
 
-# From here on Winograd's way is faster on CPUs: pixels of a batch, channels.
-_MANY_PIXELS = 16_000
-_MANY_CHANNELS = 128
+# From here on Winograd's way is faster on CPUs, and worth compiling: pixels of
+# a batch, channels. Without AVX-512 operations cost twice as much, but what he
+# adds does not.
+_LEAST = {False: (400, 32), True: (1500, 64)}
+# From here on one product is faster than a convolution to get a 3x3 kernel's
+# gradient: channels in.
+_MANY_CHANNELS_IN = 256
+
+
+def _pays(x: jax.Array, features: int) -> bool:
+  """Whether Winograd's way is faster for x [B, H, W, C] on this CPU."""
+  batch, height, width, channels = x.shape
+  pixels, least = _LEAST[processor.has_avx512()]
+  return (
+    batch * height * width >= pixels
+    and min(channels, features) >= least
+    and x.dtype == jnp.float32
+  )
+
+
+@jax.custom_vjp
+def _convolve_3x3(x: jax.Array, kernel: jax.Array) -> jax.Array:
+  if not _pays(x, kernel.shape[-1]):
+    return _plain(x, kernel)
+  return jax.lax.platform_dependent(
+    x, kernel, cpu=winograd.convolve, default=_plain
+  )
+
+
+def _keep_3x3(x, kernel):
+  return _convolve_3x3(x, kernel), (x, kernel)
+
+
+def _differentiate_3x3(kept, gradient):
+  """Returns the gradients: by x it is a convolution with the turned kernel."""
+  x, kernel = kept
+  turned = kernel[::-1, ::-1].swapaxes(2, 3)
+  return _convolve_3x3(gradient, turned), _kernel_gradient(x, gradient)
+
+
+_convolve_3x3.defvjp(_keep_3x3, _differentiate_3x3)
+
+
+def _kernel_gradient(x: jax.Array, gradient: jax.Array) -> jax.Array:
+  """Returns the gradient by a 3x3 kernel.
+
+  Args:
+    x: what was convolved, [B, H, W, C].
+    gradient: by the result, [B, H, W, features].
+
+  Returns:
+    [3, 3, C, features].
+  """
+  channels, features = x.shape[-1], gradient.shape[-1]
+
+  def plain(x, gradient):
+    shape = jax.ShapeDtypeStruct((3, 3, channels, features), x.dtype)
+    (found,) = jax.linear_transpose(lambda k: _plain(x, k), shape)(gradient)
+    return found
+
+  if _pays(x, features):
+    on_cpu = winograd.kernel_gradient
+  elif channels >= _MANY_CHANNELS_IN:
+    on_cpu = _kernel_gradient_by_product
+  else:
+    return plain(x, gradient)
+  return jax.lax.platform_dependent(x, gradient, cpu=on_cpu, default=plain)
+
+
+def _kernel_gradient_by_product(x, gradient):
+  """Multiplies with the gradient moved to where each of nine places saw it."""
+  _, height, width, features = gradient.shape
+  padded = jnp.pad(gradient, ((0, 0), (1, 1), (1, 1), (0, 0)))
+  moved = [
+    padded[:, 2 - i : 2 - i + height, 2 - j : 2 - j + width]
+    for i in range(3)
+    for j in range(3)
+  ]
+  side_by_side = jnp.concatenate(moved, -1).reshape(-1, 9 * features)
+  product = x.reshape(-1, x.shape[-1]).T @ side_by_side
+  return product.reshape(-1, 3, 3, features).transpose(1, 2, 0, 3)
 
 
 def convolve_3x3(
@@ -131,8 +210,9 @@ def convolve_3x3(
 ) -> jax.Array:
   """Convolves at stride 1 with zeros beyond the border.
 
-  On CPUs large float32 maps are convolved by Winograd's filtering: up to twice
-  as fast, with rounding of about 1e-5 of the largest result. May be given to
+  On CPUs float32 maps of many channels are convolved by Winograd's filtering:
+  up to twice as fast, with rounding of about 1e-5 of the largest result. So are
+  the gradients. May be given to
   `nn.Conv` as its `conv_general_dilated`.
 
   Args:
@@ -151,14 +231,7 @@ def convolve_3x3(
   _check(x, kernel, strides, padding, others)
   if forms.are_portable():
     return _plain(x, kernel)
-  batch, height, width, _ = x.shape
-  large = batch * height * width >= _MANY_PIXELS
-  wide = min(kernel.shape[2:]) >= _MANY_CHANNELS
-  if not (large and wide and x.dtype == jnp.float32):
-    return _plain(x, kernel)
-  return jax.lax.platform_dependent(
-    x, kernel, cpu=winograd.convolve, default=_plain
-  )
+  return _convolve_3x3(x, kernel)
 
 
 def _by_blocks(x: jax.Array) -> jax.Array:

@@ -62,6 +62,11 @@ def _conv(features, size, stride, dtype, name):
 
   'SAME' at stride 2 would put the odd pixel elsewhere, so numbers are given.
   """
+  convolve = None
+  if size == 1:
+    convolve = convolutions.by_products
+  elif (size, stride) == (3, 1):
+    convolve = convolutions.convolve_3x3
   return nn.Conv(
     features,
     (size, size),
@@ -70,7 +75,7 @@ def _conv(features, size, stride, dtype, name):
     use_bias=False,
     dtype=dtype,
     kernel_init=_he_normal,
-    conv_general_dilated=convolutions.by_products if size == 1 else None,
+    conv_general_dilated=convolve,
     name=name,
   )
 
