@@ -5,7 +5,7 @@
 #   SAVOS_DATA=/path/to/data launch/ablation.sh runs/ablation
 #
 # SAVOS_DATA holds DAVIS/ (2016, train and val). An hour on 2 quiet cores.
-# Interrupted, the same command goes on where it was.
+# After an interruption, the same command continues.
 set -euo pipefail
 
 data=${SAVOS_DATA:?the folder with DAVIS/}

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Makes a backbone of the weights that `make install` has put into .venv:
+# Makes a backbone from the weights that `make install` put into .venv:
 #
 #   launch/open_nsfw.sh open_nsfw.safetensors
 set -euo pipefail

@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# Builds what is published, and checks it as somebody gets it:
+# Builds a release, and checks it as a user would get it:
 #
 #   launch/release.sh dist
 #
-# leaves the sdist, the wheel and the release notes there. The wheel is built from
-# the sdist, installed in an empty environment, and the demo is run from it.
+# writes the sdist, the wheel and the release notes there. The wheel is built from
+# the sdist and installed in an empty environment, from which the demo is run.
 set -euo pipefail
 
 out=$(realpath -m "${1:?the folder that gets the wheel, the sdist and the notes}")
@@ -18,7 +18,7 @@ trap 'rm -rf "$scratch"' EXIT
 "$scratch/tools/bin/python" -m pip install --quiet \
   build==1.6.1 check-wheel-contents==0.6.3 keepachangelog==2.0.0 twine==7.0.0
 
-# The same commit gives files with the same times.
+# The same commit gives files with the same timestamps.
 if commit_time=$(git log -1 --format=%ct 2>/dev/null); then
   export SOURCE_DATE_EPOCH=$commit_time
 fi

@@ -1,14 +1,14 @@
 #!/usr/bin/env bash
-# A training on all workers of a Cloud TPU slice:
+# Trains on all workers of a Cloud TPU slice:
 #
 #   TPU_NAME=my-tpu ZONE=us-west4-a launch/tpu_pod.sh \
 #       --config=configs/davis17.py --config.data.root=/mnt/davis/DAVIS \
 #       --workdir=/mnt/runs/davis17
 #
-# Each worker needs the repository in ~/savos_jax (REPOSITORY says from where it
-# is cloned when it is not there) and sees data and working directory under the
-# same paths, as with a mounted Filestore or Cloud Storage FUSE. The same command
-# again goes on from the last checkpoint, after a pre-emption too.
+# Each worker needs the repository in ~/savos_jax (cloned from REPOSITORY if it is
+# missing), and the data and working directory under the same paths, for example
+# on a mounted Filestore or Cloud Storage FUSE. The same command resumes from the
+# last checkpoint, also after a pre-emption.
 set -euo pipefail
 
 tpu=${TPU_NAME:?name of the TPU}
@@ -29,7 +29,7 @@ git fetch --quiet origin
 git checkout --quiet $at
 make --quiet install
 .venv/bin/python -m pip install --quiet 'jax[tpu]'
-# One run a worker: an earlier one that lost its connection is ended first.
+# One run per worker: an earlier one that lost its connection is ended first.
 pkill --full 'savos_jax[.]main' || true
 exec .venv/bin/python -m savos_jax.main --distributed$arguments
 "

@@ -1,13 +1,12 @@
 #!/usr/bin/env bash
-# Trains configs/pairs.py, from which launch/gpu/train.sh goes on; from a fresh
-# clone:
+# Trains configs/pairs.py, the start of launch/gpu/train.sh; from a fresh clone:
 #
 #   make install
 #   SAVOS_DATA=/path/to/data launch/train_pairs.sh runs/pairs
 #
 # SAVOS_DATA holds DAVIS/ (2016, train and val) and stills/ (folders of photos
-# with images/ and masks/). Three hours on 2 quiet cores. Interrupted, the same
-# command goes on where it was.
+# with images/ and masks/). Three hours on 2 quiet cores. After an interruption,
+# the same command continues.
 set -euo pipefail
 
 data=${SAVOS_DATA:?the folder with DAVIS/ and stills/}
@@ -18,7 +17,7 @@ mkdir -p "$out"
 backbone=$out/open_nsfw.safetensors
 [[ -f $backbone ]] || launch/open_nsfw.sh "$backbone"
 
-# Trains a stage from a file: STAGE FROM. Leaves its curves as table and picture.
+# Trains a stage from a file: STAGE FROM. Writes its curves as table and picture.
 train() {
   "$python" -m savos_jax.main --config="configs/pairs.py:$1" \
     --workdir="$out/$1" --config.model.pretrained="$2" \

@@ -4,14 +4,14 @@
 #
 #   launch/gpu/ablation.sh OUT BACKBONE CHOICE NEW PACK...
 #
-# BACKBONE is launch/open_nsfw.sh's file, '' for random weights. CHOICE holds data
-# sets of DAVIS' layout, by which is chosen: one folder each, `held_out` of 2016,
-# all others of 2017. NEW is a pack of photos that the row 'plain' is left
-# without; PACK has what all rows learn from. OUT gets NAME.log, and scores.txt:
-# a line a network, set and way to segment. What is trained is in WORK (default:
-# OUT.work), where SKIP_TRAINING=1 scores it again. ROWS are those of the
-# configuration, by default all; PARALLEL says how many networks are scored at
-# once (default: half of the processors).
+# BACKBONE is launch/open_nsfw.sh's file, '' for random weights. CHOICE contains
+# the data sets for model selection in DAVIS's layout, one folder each: `held_out`
+# of 2016, all others of 2017. NEW is a pack of photos that the row 'plain' does
+# without; PACK holds the training data of all rows. OUT receives NAME.log, and
+# scores.txt with a line per network, data set and inference setting. The trained
+# networks are in WORK (default: OUT.work), where SKIP_TRAINING=1 scores them
+# again. ROWS selects rows of the configuration, by default all; PARALLEL is the
+# number of networks scored at once (default: half the processors).
 set -euo pipefail
 
 out=${1:?the folder that gets the results}
@@ -23,7 +23,7 @@ packs=("${@:?files of savos_jax.tools.pack}")
 python=${PYTHON:-python3}
 work=${WORK:-$out.work}
 mkdir -p "$out" "$work"
-# The networks share the memory: each takes what it needs.
+# The networks share the memory, so each allocates only what it needs.
 export XLA_PYTHON_CLIENT_PREALLOCATE=false
 export JAX_COMPILATION_CACHE_DIR=${JAX_COMPILATION_CACHE_DIR:-$work/xla}
 

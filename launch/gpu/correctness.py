@@ -1,12 +1,12 @@
-"""Job 1: whether the network computes on this device what it should.
+"""Job 1: checks that the network computes the right results on this device.
 
   python launch/gpu/correctness.py --out=correctness.json [--pack=train.pack]
 
-The golden arrays of the tests (PyTorch's) against this device at the highest
-precision, with the tests' bounds; then how far the device's default precision
-and bfloat16 are from them. With a pack (savos_jax.tools.pack), its first
-video's frames are segmented by the shipped network on the device and on this
-machine's CPU, and the masks compared. Exit status 1 if a bound is broken.
+Compares this device at the highest precision with the tests' golden arrays
+from PyTorch, within the tests' bounds, and reports the errors of the device's
+default precision and of bfloat16. With a pack (savos_jax.tools.pack), the
+shipped network segments frames of its first video on the device and on the
+CPU, and the masks are compared. The exit status is 1 if a bound is exceeded.
 """
 
 import argparse
@@ -112,8 +112,8 @@ def main() -> int:
     description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
   )
   for name, required, text in (
-    ('out', True, 'gets the results as JSON'),
-    ('pack', False, 'its first video is segmented'),
+    ('out', True, 'file for the results, JSON'),
+    ('pack', False, 'pack whose first video is segmented'),
   ):
     parser.add_argument(
       f'--{name}', type=pathlib.Path, required=required, help=text
@@ -124,7 +124,7 @@ def main() -> int:
   parser.add_argument(
     '--quick',
     action='store_true',
-    help='one case and three frames: whether the job runs here',
+    help='one case and three frames: check that the job runs here',
   )
   arguments = parser.parse_args()
   cases, frames = network_cases.CASES, arguments.frames

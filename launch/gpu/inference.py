@@ -3,12 +3,12 @@
   python launch/gpu/inference.py --json=inference.json
 
 Random frames; full and half width, 1, 2 and 5 objects, 1, 8 and 32 videos at
-once, float32 (as the device rounds it by default) and bfloat16. JAX, PyTorch
-and torch.compile (its weights channels-last, its float32 rounded likewise, its
-bfloat16 by autocast) take one frame each in turn. A frame begins as an array of
-the host and ends as labels there. Columns: frames of all videos a second;
-torch_over_jax: above 1, JAX is faster; `plain`: 1x1 convolutions as XLA makes
-them, in place of matrix products.
+once, float32 (with the device's default rounding) and bfloat16. JAX, PyTorch
+and torch.compile (with channels-last weights, the same rounding of float32, and
+autocast for bfloat16) take one frame each in turn. A frame starts as an array
+on the host and ends as labels on the host. Columns: frames per second, over all
+videos; torch_over_jax: above 1, JAX is faster; `plain`: XLA's own 1x1
+convolutions instead of matrix products.
 
 The paper: 0.51 s a frame (2.0 frames a second) on a GTX 1080 Ti, full width,
 480x854, one object.

@@ -1,4 +1,4 @@
-"""What the jobs share: a table that grows, a limit of time, faults told."""
+"""Shared by the jobs: a growing table, a time limit, reports of failures."""
 
 import argparse
 from collections.abc import Callable
@@ -77,7 +77,7 @@ def run(
   out = output.Output(arguments, **about)
   for case in cases:
     if time.monotonic() - begun > arguments.seconds:
-      print(f'not begun, the {arguments.seconds:g} s are over: {case}')
+      print(f'not started, the {arguments.seconds:g} s are over: {case}')
       continue
     try:
       found = measure(case)

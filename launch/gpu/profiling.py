@@ -1,12 +1,12 @@
-"""Job 5: what a frame and a training step spend their time on.
+"""Job 5: profiles a frame and a training step.
 
   python launch/gpu/profiling.py --out=profiles --json=profiles.json
 
-A trace of each, full width, bfloat16: a frame of 480x854, and a step of 16
+Traces each at full width in bfloat16: a frame of 480x854, and a step of 16
 pairs of 256x448. Prints the operations that take most of the device's time, and
-how long the device was idle: XLA names an operation after what it does
-(convolution, fusion, copy, ...), with a number. The traces are for
-https://ui.perfetto.dev and TensorBoard.
+the time that the device was idle. XLA names operations by kind (convolution,
+fusion, copy, ...) and number. Open the traces in https://ui.perfetto.dev or
+TensorBoard.
 """
 
 import collections

@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# Runs the jobs of this folder one after the other, each within its time.
+# Runs the jobs in this folder one after another, each with a time limit.
 #
 #   launch/gpu/run.sh OUT [PACK...]
 #
 # Packs are files of savos_jax.tools.pack; without one nothing is trained. A job
-# that fails or outlasts its time is told, and the next one is run. JOBS="2 3"
-# runs some of them; FLAGS=--quick tries all but the training in a minute or two.
+# that fails or exceeds its limit is reported, and the next one runs. JOBS="2 3"
+# runs only some; FLAGS=--quick tries all but the training in a minute or two.
 set -uo pipefail
 
 out=${1:?the folder that gets the results}
@@ -13,7 +13,7 @@ shift
 python=${PYTHON:-python3}
 here=$(dirname "$0")
 mkdir -p "$out"
-# What one job has compiled another may need.
+# Jobs share compiled functions.
 export JAX_COMPILATION_CACHE_DIR=${JAX_COMPILATION_CACHE_DIR:-${TMPDIR:-/tmp}/savos_xla}
 failed=()
 

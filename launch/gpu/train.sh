@@ -3,15 +3,14 @@
 #
 #   SECONDS_A_STAGE=240 launch/gpu/train.sh OUT one.pack two.pack
 #
-# OUT gets the networks as float16, in parts of 15 MB (put together again by
+# OUT receives the networks as float16, in parts of 15 MB (joined again by
 # `cat all.safetensors.* > all.safetensors`), and the curves, in STAGE/logs (for
-# TensorBoard, and for savos_jax.tools.curves OUT/STAGE): each minute what is
-# there by then (of the last checkpoint: FLAGS=
-# '--config.train.checkpoint_every=400' has one each half minute), and at the
-# end. FROM=FILE goes on from another network than the shipped one; FLAGS are
-# added to those of the training. STAGES='held_out' leaves out the five held-out
-# sequences, from a network that has not seen them either: launch/train_pairs.sh
-# makes one.
+# TensorBoard, and for savos_jax.tools.curves OUT/STAGE): every minute the state
+# of the last checkpoint, and the final one at the end (FLAGS=
+# '--config.train.checkpoint_every=400' saves one every half minute). FROM=FILE
+# starts from another network than the shipped one; FLAGS are added to those of
+# the training. STAGES='held_out' leaves out the five held-out sequences, starting
+# from a network that has not seen them either: launch/train_pairs.sh makes one.
 set -euo pipefail
 
 out=${1:?the folder that gets the results}
@@ -23,7 +22,7 @@ seconds=${SECONDS_A_STAGE:?seconds of each stage}
 mkdir -p "$out" "$work"
 export XLA_PYTHON_CLIENT_MEM_FRACTION=${XLA_PYTHON_CLIENT_MEM_FRACTION:-0.9}
 
-# Writes what a stage has come to into OUT. The CPU is enough for that.
+# Writes the current state of a stage to OUT. The CPU is enough for that.
 save() {
   mkdir -p "$out/$1/logs"
   cp "$work/$1"/logs/events.out.tfevents.* "$out/$1/logs"

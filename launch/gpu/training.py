@@ -1,4 +1,4 @@
-"""Job 3: examples a second of a training step, and of PyTorch's; of the data.
+"""Job 3: examples per second of a training step, of PyTorch, and of the data.
 
   python launch/gpu/training.py --json=training.json [--pack=train.pack]
 

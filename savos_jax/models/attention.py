@@ -70,12 +70,12 @@ class SpatialGate(nn.Module):
 
 
 class AttentionModule(nn.Module):
-  """One step of the decoder: gates the skip feature, adds the one from below.
+  """One decoder stage: gates the skip features and adds those from below.
 
   Attributes:
-    features: channels inside and out.
-    attention: False gives the plain residual pair of RGMP's refinement module
-      in place of the gates ("basic version", Table 3).
+    features: channels, internal and output.
+    attention: False replaces the gates by the plain residual pair of RGMP's
+      refinement module ("basic version", Table 3).
     residual: whether the gated branch is added to its input or stands alone.
     reduction: r of the channel gate.
     spatial_kernel_size: of the spatial gate.
@@ -96,7 +96,7 @@ class AttentionModule(nn.Module):
     below: jax.Array,
     matched: jax.Array | None = None,
   ) -> jax.Array:
-    """Refines at the skip's resolution.
+    """Refines the features at the resolution of the skip connection.
 
     Args:
       skip: F1, encoder features [B, H, W, C1].

@@ -12,14 +12,14 @@ from savos_jax.models import convolutions
 
 
 class Decoder(nn.Module):
-  """From stride 32 to a prediction at stride 4.
+  """Decodes features at stride 32 to a prediction at stride 4.
 
   Attributes:
     features: channels of every module.
-    attention: see `attention.AttentionModule`, as the next three.
-    attention_residual: see there.
-    attention_reduction: see there.
-    spatial_kernel_size: see there.
+    attention: see `attention.AttentionModule`, as for the next three.
+    attention_residual: likewise.
+    attention_reduction: likewise.
+    spatial_kernel_size: likewise.
     dtype: of the computation.
   """
 
@@ -37,11 +37,11 @@ class Decoder(nn.Module):
     skips: Mapping[str, jax.Array],
     matched: jax.Array | None = None,
   ) -> jax.Array:
-    """Predicts at a quarter of the input size.
+    """Predicts logits at a quarter of the input size.
 
     Args:
       x: output of the global convolution block, [B, H/32, W/32, features].
-      skips: the target branch's features 'res4', 'res3', 'res2'.
+      skips: features 'res4', 'res3', 'res2' of the target branch.
       matched: from `matching.Matching`, [B, H/16, W/16, features]; or None.
 
     Returns:

@@ -1,6 +1,6 @@
 """Global convolution block (SAVOS, section 4.2).
 
-Peng et al., "Large Kernel Matters", 2017: a k x k receptive field at the price
+Peng et al., "Large Kernel Matters", 2017: a k x k receptive field at the cost
 of 1 x k and k x 1 convolutions.
 """
 
@@ -14,7 +14,7 @@ from savos_jax.models import convolutions
 
 
 def conv3x3(features: int, dtype: Any, name: str) -> nn.Conv:
-  """Makes the 3x3 convolution of the decoder."""
+  """Makes a 3x3 convolution as used in the decoder."""
   return nn.Conv(
     features,
     (3, 3),
@@ -40,13 +40,13 @@ class ResidualPair(nn.Module):
 class LineConvolution(nn.Module):
   """A 1 x k or k x 1 convolution with bias, of one part of its input channels.
 
-  It is linear: what one part of the channels adds can be computed once and
-  kept. Parameters as `nn.Conv` has them.
+  It is linear, so the contribution of one part of the channels can be computed
+  once and kept. Its parameters are those of `nn.Conv`.
 
   Attributes:
-    features: channels out.
+    features: output channels.
     kernel_size: (k, 1) or (1, k), k odd.
-    parts: into how many equal parts the input's channels are divided.
+    parts: number of equal parts of the input channels.
     dtype: of the computation.
   """
 
@@ -61,8 +61,8 @@ class LineConvolution(nn.Module):
 
     Args:
       x: [B, H, W, C / parts].
-      part: which one it is, from 0.
-      with_bias: whether the bias is added; once in the sum of all parts.
+      part: index of the part, from 0.
+      with_bias: whether to add the bias, which the sum of all parts has once.
 
     Returns:
       [B, H, W, features].
@@ -83,11 +83,11 @@ class LineConvolution(nn.Module):
 class GlobalConvolutionBlock(nn.Module):
   """Matches the target with the reference over a large neighbourhood.
 
-  Its two branches are linear up to where they meet, so the reference's share of
-  them is the same for all frames of a video: `of_reference`.
+  Its two branches are linear up to their sum, so the reference's contribution
+  is the same for all frames of a video: `of_reference`.
 
   Attributes:
-    features: channels inside and out.
+    features: channels, internal and output.
     kernel_size: k, odd.
     dtype: of the computation.
   """
@@ -97,7 +97,7 @@ class GlobalConvolutionBlock(nn.Module):
   dtype: Any = jnp.float32
 
   def setup(self):
-    """Builds two branches; target and reference are parts of their input."""
+    """Builds two branches, whose input parts are the target and reference."""
     row, column = (1, self.kernel_size), (self.kernel_size, 1)
 
     def line(kernel_size, parts):
@@ -108,7 +108,7 @@ class GlobalConvolutionBlock(nn.Module):
     self.refine = ResidualPair(self.dtype)
 
   def of_reference(self, reference: jax.Array) -> jax.Array:
-    """Returns the reference's share of both branches' sum.
+    """Returns the reference's contribution to the sum of both branches.
 
     Args:
       reference: res5 of the reference frame, [B, H, W, C].
@@ -119,7 +119,7 @@ class GlobalConvolutionBlock(nn.Module):
     return self._branches(reference, 1)
 
   def __call__(self, target: jax.Array, share: jax.Array) -> jax.Array:
-    """Matches a frame.
+    """Matches a frame with the reference.
 
     Args:
       target: res5 of the current frame, [B, H, W, C].
@@ -131,7 +131,7 @@ class GlobalConvolutionBlock(nn.Module):
     return self.refine(self._branches(target, 0) + share)
 
   def _branches(self, x, part):
-    # The reference's share has no bias: the target's has it.
+    # Only the target's part adds the bias.
     first, second = (part, part == 0), (0, part == 0)
     left = self.left_kx1(self.left_1xk(x, *first), *second)
     right = self.right_1xk(self.right_kx1(x, *first), *second)

@@ -4,10 +4,10 @@ Oh et al., "Video Object Segmentation using Space-Time Memory Networks", 2019,
 with the similarity of Cheng et al., "Rethinking Space-Time Networks" (STCN),
 2021. Beyond the paper, and off in its configurations.
 
-The global convolution compares with the reference at stride 32, place by
-place; here each place of a frame, at stride 16, looks at every place of the
-remembered frames and takes over what it knows of those that look alike: whether
-the object was there.
+The global convolution compares a frame with the reference at stride 32, at the
+same positions. Here each position of a frame, at stride 16, attends to every
+position of the remembered frames, and reads from similar ones whether the
+object was there.
 """
 
 from typing import Any
@@ -18,16 +18,16 @@ import jax
 import jax.numpy as jnp
 
 STRIDE = 16
-# A place's mask is given to it as the means of so many by so many cells.
+# A position's mask is encoded as the means of this many cells per axis.
 _CELLS = 4
 
 
 class Trace(NamedTuple):
-  """What a frame leaves before its mask is known.
+  """What is kept of a frame before its mask is known.
 
   Attributes:
-    keys: what its places look like, [B, h, w, Ck].
-    features: what else is kept of them, [B, h, w, Cv].
+    keys: appearance of its positions, [B, h, w, Ck].
+    features: further features of them, [B, h, w, Cv].
   """
 
   keys: jax.Array
@@ -35,11 +35,11 @@ class Trace(NamedTuple):
 
 
 class Remembered(NamedTuple):
-  """One frame with its mask.
+  """A remembered frame with its mask.
 
   Attributes:
-    keys: what its places look like, [B, h, w, Ck].
-    values: what is known of them, [B, h, w, Cv].
+    keys: appearance of its positions, [B, h, w, Ck].
+    values: features and mask of them, [B, h, w, Cv].
   """
 
   keys: jax.Array
@@ -47,12 +47,12 @@ class Remembered(NamedTuple):
 
 
 class Memory(NamedTuple):
-  """Several frames.
+  """Up to M remembered frames.
 
   Attributes:
     keys: [B, M, h, w, Ck].
     values: [B, M, h, w, Cv].
-    valid: which of them are there, bool [B, M].
+    valid: which of them exist, bool [B, M].
   """
 
   keys: jax.Array
@@ -63,7 +63,7 @@ class Memory(NamedTuple):
 def together(
   reference: Remembered, memory: Memory | None
 ) -> tuple[jax.Array, jax.Array, jax.Array | None]:
-  """Puts the reference, which is always there, in front of the memory.
+  """Joins the reference, which is always valid, with the memory.
 
   Args:
     reference: [B, h, w, C].
@@ -71,7 +71,7 @@ def together(
 
   Returns:
     Keys [B, N, Ck], values [B, N, Cv] and whether each is valid, bool [B, N],
-    None where all are, of all N = (M + 1) * h * w places.
+    None where all are, of all N = (M + 1) * h * w positions.
   """
   batch, height, width, _ = reference.keys.shape
   keys, values, valid = reference.keys[:, None], reference.values[:, None], None
@@ -97,16 +97,16 @@ def read(
   values: jax.Array,
   valid: jax.Array | None,
 ) -> jax.Array:
-  """Takes the mean of the values, weighted by how alike their keys are.
+  """Averages the values, weighted by the similarity of their keys.
 
   The similarity is -|q - k|^2 / sqrt(Ck) (STCN, Eq. 3); |q|^2 is the same for
-  all keys and left out.
+  all keys and therefore omitted.
 
   Args:
-    query: keys of the frame's places, [B, Q, Ck].
-    keys: of the remembered places, [B, N, Ck].
-    values: of them, [B, N, Cv].
-    valid: bool [B, N]; at least one of each example is. None: all are.
+    query: keys of the frame's positions, [B, Q, Ck].
+    keys: of the remembered positions, [B, N, Ck].
+    values: of the remembered positions, [B, N, Cv].
+    valid: bool [B, N]; at least one is True for each example. None: all are.
 
   Returns:
     [B, Q, Cv], float32: the softmax is taken in it.
@@ -126,7 +126,7 @@ def read(
 
 
 def cells(mask: jax.Array) -> jax.Array:
-  """Shrinks a mask to stride 16, each place with its 4x4 parts' means.
+  """Shrinks a mask to stride 16, with the means of 4x4 cells per position.
 
   Args:
     mask: float32 [B, H, W], H and W multiples of 16.
@@ -146,13 +146,13 @@ def cells(mask: jax.Array) -> jax.Array:
 
 
 class Matching(nn.Module):
-  """Keys, values and the read-out, from the encoder's res4.
+  """Computes keys, values and the read-out from the encoder's res4.
 
   Attributes:
-    keys: Ck, channels that are compared.
-    values: Cv, channels that are taken over.
-    features: channels of what enters the decoder.
-    dtype: of the computation; the softmax is taken in float32.
+    keys: Ck, channels to compare.
+    values: Cv, channels to read.
+    features: channels of the output to the decoder.
+    dtype: of the computation; the softmax is computed in float32.
   """
 
   keys: int = 64
@@ -161,10 +161,9 @@ class Matching(nn.Module):
   dtype: Any = jnp.float32
 
   def setup(self):
-    """Builds the projections; the last one begins with zeros.
+    """Builds the projections; the last one is initialised with zeros.
 
-    So a network that was trained without looking back is, at first, the same
-    with it.
+    A network that was trained without the look back is thus unchanged at first.
     """
 
     def conv(features, size, name, init=None):
@@ -184,18 +183,18 @@ class Matching(nn.Module):
     self.join = conv(self.features, 3, 'join', nn.initializers.zeros)
 
   def trace(self, features: jax.Array) -> Trace:
-    """Projects what is kept of a frame: res4 [B, h, w, C]."""
+    """Projects a frame's res4 features [B, h, w, C] to its trace."""
     return Trace(self.key(features), self.feature(features))
 
   def remember(self, trace: Trace, mask: jax.Array) -> Remembered:
-    """Joins a frame with its mask.
+    """Combines a frame with its mask.
 
     Args:
       trace: of the frame, at stride 16.
       mask: float32 [B, 16 h, 16 w], in [0, 1].
 
     Returns:
-      What the next frames can look at.
+      Keys and values for later frames to attend to.
     """
     known = nn.relu(trace.features + self.mask(cells(mask).astype(self.dtype)))
     return Remembered(trace.keys, self.value(known))
@@ -203,15 +202,15 @@ class Matching(nn.Module):
   def __call__(
     self, trace: Trace, reference: Remembered, memory: Memory | None
   ) -> jax.Array:
-    """Looks back.
+    """Attends to the reference and the memory.
 
     Args:
       trace: of the frame.
-      reference: of the first frame.
-      memory: of others, or None.
+      reference: the remembered first frame.
+      memory: further remembered frames, or None.
 
     Returns:
-      What is added to the decoder's input at stride 16, [B, h, w, features].
+      Features to add to the decoder's input at stride 16, [B, h, w, features].
     """
     batch, height, width, _ = trace.keys.shape
     query = trace.keys.reshape(batch, height * width, -1)

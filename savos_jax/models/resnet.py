@@ -21,7 +21,7 @@ _he_normal = nn.initializers.variance_scaling(2.0, 'fan_out', 'normal')
 
 
 def _first_kernel_init(key, shape, dtype=jnp.float32):
-  """RGB filters as every other; the mask's filter uniform ±1/sqrt(fan_in)."""
+  """Initialises RGB filters as usual, the mask's uniform ±1/sqrt(fan_in)."""
   height, width, channels, features = shape
   rgb_key, mask_key = jax.random.split(key)
   rgb = _he_normal(rgb_key, (height, width, channels - 1, features), dtype)
@@ -60,7 +60,7 @@ class FrozenBatchNorm(nn.Module):
 def _conv(features, size, stride, dtype, name):
   """A square convolution without bias, padded as torch pads it.
 
-  'SAME' at stride 2 would put the odd pixel elsewhere, so numbers are given.
+  The padding is explicit because 'SAME' at stride 2 pads on the other side.
   """
   convolve = None
   if size == 1:
@@ -83,11 +83,11 @@ def _conv(features, size, stride, dtype, name):
 class FirstConvolution(nn.Module):
   """7x7 at stride 2 over RGB and a mask.
 
-  It is linear: the same frame with the masks of K objects needs its RGB part
-  once.
+  It is linear, so the RGB part is computed once for a frame with the masks of K
+  objects.
 
   Attributes:
-    features: channels out.
+    features: output channels.
     dtype: of the computation.
   """
 
@@ -117,10 +117,10 @@ class Bottleneck(nn.Module):
   Attributes:
     features: inner channels; the output has four times as many.
     stride: of the block.
-    stride_variant: 'v1' puts the stride into the first 1x1 convolution,
-      'v1.5' (torchvision) into the 3x3.
-    residual_scale_init: initial scale of the residual branch, where no weights
-      are imported. Without live BatchNorm, 1 would double the variance at each
+    stride_variant: 'v1' has the stride in the first 1x1 convolution, 'v1.5'
+      (torchvision) in the 3x3.
+    residual_scale_init: initial scale of the residual branch, if no weights are
+      imported. Without active BatchNorm, 1 would double the variance at each
       block.
     dtype: of the computation.
   """
@@ -151,15 +151,15 @@ class Bottleneck(nn.Module):
 
 
 class ResNet(nn.Module):
-  """Bottleneck ResNet over four input channels: RGB and a mask.
+  """A bottleneck ResNet with four input channels: RGB and a mask.
 
   Attributes:
     block_counts: blocks in res2..res5; (3, 4, 6, 3) is ResNet-50.
     width_multiplier: scales every channel count; 1 gives 256..2048.
     stride_variant: 'v1' or 'v1.5', see `Bottleneck`.
-    stem_features: channels of the first convolution; 0 scales its 64 too.
+    stem_features: channels of the first convolution; 0: 64, scaled likewise.
     stem_pool_padding: of the max-pooling, pixels before and after, on both
-      axes: (1, 1) as torch, (0, 1) as Caffe and TensorFlow.
+      axes: (1, 1) as in PyTorch, (0, 1) as in Caffe and TensorFlow.
     dtype: of the computation.
   """
 

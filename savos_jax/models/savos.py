@@ -19,19 +19,19 @@ from savos_jax.models import upsampling
 
 
 def _inside(shape: tuple[int, ...], size: jax.Array) -> jax.Array:
-  """Tells the pixels [1, H, W, 1] of the upper left corner of a size (h, w)."""
+  """Returns a mask [1, H, W, 1] of the top left corner of size (h, w)."""
   rows = jnp.arange(shape[0]).reshape(1, -1, 1, 1) < size[0]
   columns = jnp.arange(shape[1]).reshape(1, 1, -1, 1) < size[1]
   return rows & columns
 
 
 class Reference(NamedTuple):
-  """What is kept of the reference frame.
+  """The encoded reference frame.
 
   Attributes:
-    share: its share in the global convolution block, [B, ceil(H/32),
+    share: its contribution to the global convolution block, [B, ceil(H/32),
       ceil(W/32), decoder_features].
-    remembered: what later frames look back at; None without matching.
+    remembered: keys and values for the look back; None without matching.
   """
 
   share: jax.Array
@@ -45,7 +45,7 @@ def _pad(x: jax.Array) -> jax.Array:
 
 
 class SAVOS(nn.Module):
-  """Segments one object in a frame, from a reference and the previous mask.
+  """Segments an object in a frame, given a reference and the previous mask.
 
   Attributes:
     config: the architecture.
@@ -54,7 +54,7 @@ class SAVOS(nn.Module):
   config: savos_config.SavosConfig = savos_config.SavosConfig()
 
   def setup(self):
-    """Builds the three parts; the encoder's weights serve both branches."""
+    """Builds the three parts; both branches share the encoder's weights."""
     c = self.config
     dtype = jnp.dtype(c.compute_dtype)
     self.encoder = resnet.ResNet(
@@ -87,7 +87,7 @@ class SAVOS(nn.Module):
     mean = jnp.asarray(self.config.rgb_mean, jnp.float32).reshape(1, 1, 1, 3)
     std = jnp.asarray(self.config.rgb_std, jnp.float32).reshape(1, 1, 1, 3)
     x, mask = (frame - mean) / std, mask[..., None]
-    # Zeros after the normalisation: padded with the mean colour, no object.
+    # Zeros after normalisation: the padding is the mean colour without object.
     if size is not None:
       inside = _inside(frame.shape[1:3], size)
       x, mask = jnp.where(inside, x, 0.0), jnp.where(inside, mask, 0.0)
@@ -98,19 +98,19 @@ class SAVOS(nn.Module):
   ) -> Reference:
     """Encodes the reference frame: once a video.
 
-    Of res5 only what the global convolution adds up from it is kept: it is
-    linear there, and the same for every frame.
+    Of res5 only its contribution to the global convolution is kept, which is
+    linear in it and the same for every frame.
 
     Args:
       frame: RGB in [0, 1], float32 [B, H, W, 3]; or [1, H, W, 3], the same for
         all masks.
       mask: its mask in [0, 1], float32 [B, H, W].
-      size: int32 [2]; of a frame that is padded to multiples of 32 already, the
-        true height and width. Sizes that pad to the same one then share what
-        is compiled.
+      size: int32 [2]; the true height and width of a frame that is already
+        padded to multiples of 32. Sizes with the same padded size then share
+        compiled functions.
 
     Returns:
-      What `segment` needs of it.
+      The encoded reference, for `segment`.
     """
     features = self._encode(frame, mask, size)
     share = self.global_convolution.of_reference(features['res5'])
@@ -125,7 +125,7 @@ class SAVOS(nn.Module):
     mask: jax.Array,
     size: jax.Array | None = None,
   ) -> matching.Remembered:
-    """Joins what a frame left with its mask, for later frames to look back at.
+    """Combines a frame's trace with its mask, for later frames to attend to.
 
     Args:
       trace: from `segment_traced`.
@@ -146,7 +146,7 @@ class SAVOS(nn.Module):
     reference: Reference,
     size: jax.Array | None = None,
   ) -> jax.Array:
-    """Segments a frame: `segment_traced` with the reference alone.
+    """Segments a frame: `segment_traced` without further memory.
 
     Args:
       frame: RGB in [0, 1], float32 [B, H, W, 3]; or [1, H, W, 3], the same for
@@ -168,7 +168,7 @@ class SAVOS(nn.Module):
     size: jax.Array | None = None,
     memory: matching.Memory | None = None,
   ) -> tuple[jax.Array, matching.Trace | None]:
-    """Segments a frame, and tells what can be remembered of it.
+    """Segments a frame, and returns its trace for the memory.
 
     Args:
       frame: as for `segment`, and so the next three.

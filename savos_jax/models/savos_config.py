@@ -1,4 +1,4 @@
-"""Every choice of the architecture; needs no library to be read."""
+"""The settings of the architecture; importing them needs no library."""
 
 import dataclasses
 
@@ -21,7 +21,7 @@ def padding_to_multiple(height: int, width: int) -> tuple[int, int]:
 
 @dataclasses.dataclass(frozen=True)
 class SavosConfig:
-  """Every choice of the architecture.
+  """The settings of the architecture.
 
   Attributes:
     block_counts: residual blocks in res2..res5; (3, 4, 6, 3) is ResNet-50.
@@ -31,23 +31,23 @@ class SavosConfig:
     stem_features: channels of the encoder's first convolution; 0 scales its 64
       by `width_multiplier`.
     stem_pool_padding: of the encoder's max-pooling, pixels before and after:
-      (1, 1), or (0, 1) as Caffe and TensorFlow.
+      (1, 1), or (0, 1) as in Caffe and TensorFlow.
     gcb_kernel_size: k of the global convolution block, odd.
     decoder_features: channels of the global convolution block and decoder.
     attention: False is the paper's "basic version" (Table 3).
-    attention_residual: add the gated branch to its input.
+    attention_residual: whether to add the gated branch to its input.
     attention_reduction: r of the channel gate.
     spatial_kernel_size: of the spatial gate's convolution, odd.
-    matching: looks back at remembered frames, see `matching.py`. Beyond the
-      paper.
-    matching_keys: channels in which places are compared.
-    matching_values: channels that are taken over from them.
+    matching: whether to look back at remembered frames, see `matching.py`.
+      Beyond the paper.
+    matching_keys: channels for comparing positions.
+    matching_values: channels read from similar positions.
     compute_dtype: 'float32' or 'bfloat16'; parameters and logits stay float32.
     rgb_mean: subtracted from RGB in [0, 1].
     rgb_std: RGB is divided by it.
 
   Raises:
-    ValueError: a field is out of its range.
+    ValueError: a field is out of range.
   """
 
   block_counts: tuple[int, ...] = ranges.field(
@@ -87,5 +87,5 @@ class SavosConfig:
   )
 
   def __post_init__(self):
-    """Refuses what no network can be built from."""
+    """Checks every field against its range."""
     ranges.check_fields(self)

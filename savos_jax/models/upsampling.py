@@ -1,7 +1,8 @@
-"""Bilinear enlargement by a whole factor.
+"""Bilinear upsampling by an integer factor.
 
-The same as `jax.image.resize`, which multiplies with a matrix for each axis:
-here each pixel is two products and a sum, on CPUs up to ten times as fast.
+The result equals that of `jax.image.resize`, which multiplies by a matrix per
+axis; here each pixel takes two products and a sum, up to ten times as fast on
+CPUs.
 """
 
 import functools
@@ -14,7 +15,7 @@ from savos_jax.models import forms
 
 def _enlarge_axis(x: jax.Array, factor: int, axis: int) -> jax.Array:
   length = x.shape[axis]
-  # Beyond the border is what is at the border.
+  # Replicate the border.
   first = jax.lax.slice_in_dim(x, 0, 1, axis=axis)
   last = jax.lax.slice_in_dim(x, length - 1, length, axis=axis)
   padded = jnp.concatenate([first, x, last], axis=axis)
@@ -24,7 +25,7 @@ def _enlarge_axis(x: jax.Array, factor: int, axis: int) -> jax.Array:
 
   phases = []
   for phase in range(factor):
-    # Where the centre of the pixel lies, from the centre of the one it is in.
+    # Offset of the output pixel's centre from that of its input pixel.
     position = (phase + 0.5) / factor - 0.5
     share = abs(position)
     phases.append((1.0 - share) * x + share * moved(1 if position > 0 else -1))
@@ -45,7 +46,7 @@ def resize_bilinear(x: jax.Array, factor: int) -> jax.Array:
 
 
 def bilinear(x: jax.Array, factor: int) -> jax.Array:
-  """Enlarges with half-pixel centres ("align_corners=False").
+  """Upsamples with half-pixel centres ("align_corners=False").
 
   Args:
     x: [B, H, W, C].

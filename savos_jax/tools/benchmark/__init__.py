@@ -9,7 +9,7 @@
   python -m savos_jax.tools.benchmark studio --video clip.mp4
   python -m savos_jax.tools.benchmark compare old.json new.json
 
-Each but the last prints the device and the versions, then a Markdown table, a
-row as soon as it is measured; --json writes the same to a file. Everything is
-done once before it is timed.
+Each but the last prints the device and the versions, then a Markdown table,
+with each row as soon as it is measured; --json writes the same to a file. Every
+measurement is preceded by an untimed run.
 """

@@ -33,7 +33,7 @@ _BENCHMARKS = {
 class _Formatter(
   argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescriptionHelpFormatter
 ):
-  """Shows the defaults that say something, and docstrings as they are."""
+  """Shows meaningful defaults, and docstrings without reformatting."""
 
   def _get_help_string(self, action: argparse.Action) -> str | None:
     if action.default in (None, False):
@@ -61,7 +61,7 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
 
 
 def run(arguments: argparse.Namespace) -> None:
-  """Runs the benchmark: the module that is called as that of its flags.
+  """Runs the benchmark: the module with the same name as that of its flags.
 
   Raises:
     SavosError: something that the user can put right.
@@ -69,7 +69,7 @@ def run(arguments: argparse.Namespace) -> None:
   if 'json' in arguments:
     command.check_outputs([arguments.json], [], arguments.overwrite)
   allocation.keep()  # As the programs that are measured do.
-  # TensorFlow only feeds data: its start-up messages are of no use here.
+  # TensorFlow only feeds data: its start-up messages are noise here.
   os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')
   os.environ.setdefault('TF_ENABLE_ONEDNN_OPTS', '0')
   name = _BENCHMARKS[arguments.command].__name__.rpartition('.')[2]

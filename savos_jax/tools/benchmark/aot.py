@@ -1,4 +1,4 @@
-"""Compiles training steps and frames for TPUs and GPUs that are not here."""
+"""Compiles training steps and inference for absent TPUs and GPUs."""
 
 import argparse
 import dataclasses
@@ -29,7 +29,7 @@ from savos_jax.training import state as state_lib
 
 @dataclasses.dataclass(frozen=True)
 class Chip:
-  """What is published of a generation.
+  """The published figures of a TPU generation.
 
   Attributes:
     memory_gib: of a chip.

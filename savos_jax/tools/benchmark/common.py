@@ -1,4 +1,4 @@
-"""What the benchmarks share: the network, times, memory, profiles."""
+"""Shared by the benchmarks: the network, times, memory, profiles."""
 
 import argparse
 from collections.abc import Callable

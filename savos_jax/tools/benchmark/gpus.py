@@ -1,4 +1,4 @@
-"""GPUs that are not here, to compile for: what the compiler asks of a card.
+"""Descriptions of absent GPUs, as the compiler needs them.
 
 XLA's compiler for GPUs needs no GPU, but a description of one, and JAX's plugin
 for CUDA, of the version of jaxlib.
@@ -14,7 +14,7 @@ from jax.experimental import topologies
 
 @dataclasses.dataclass(frozen=True)
 class Card:
-  """What is published of a card, and its generation's limits.
+  """The published figures of a card, and its generation's limits.
 
   Attributes:
     name: as the card tells it.

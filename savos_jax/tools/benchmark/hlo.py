@@ -1,4 +1,4 @@
-"""What the text of a compiled program tells: its collectives, its cycles."""
+"""Reads the collectives and cycles of a compiled program from its text."""
 
 import collections
 import math
