@@ -17,6 +17,7 @@ from savos_jax.foundation import errors
 from savos_jax.inference import options
 from savos_jax.inference import tracker as tracker_lib
 from savos_jax.inference import with_onnx
+from savos_jax.tools.benchmark import __main__ as benchmark
 from tests import tiny_resnets
 from tests import tiny_videos
 
@@ -196,3 +197,23 @@ def test_segments_without_jax(tmp_path):
     check=True,
   )  # fmt: skip
   assert len(list((tmp_path / 'out' / 'masks').glob('*.png'))) == 3
+
+
+def test_runtimes_are_timed_turn_by_turn(folder, params, tmp_path):
+  network.write(
+    tmp_path / 'savos.safetensors', network.Trained(MODEL, params, 7, False, {})
+  )
+  call = [
+    'runtimes', '--size=48x64', '--objects=2', '--frames=2', '--max_size=32',
+    f'--checkpoint={tmp_path / "savos.safetensors"}',
+  ]  # fmt: skip
+  with pytest.raises(SystemExit):
+    benchmark.main(call)
+  benchmark.main(
+    [*call, f'--exported={folder}', f'--json={tmp_path / "times.json"}']
+  )
+  jax_row, row = json.loads((tmp_path / 'times.json').read_text())['rows']
+  assert (jax_row['runtime'], jax_row['over_jax']) == ('jax', 1)
+  assert row['runtime'] == f'onnx {folder.name}'
+  assert row['over_jax'] > 0
+  assert row['differing'] < 10_000

@@ -14,6 +14,7 @@ from savos_jax.tools.benchmark.flags import data
 from savos_jax.tools.benchmark.flags import evaluation
 from savos_jax.tools.benchmark.flags import import_backbone
 from savos_jax.tools.benchmark.flags import inference
+from savos_jax.tools.benchmark.flags import runtimes
 from savos_jax.tools.benchmark.flags import shared
 from savos_jax.tools.benchmark.flags import studio
 from savos_jax.tools.benchmark.flags import training
@@ -25,6 +26,7 @@ _BENCHMARKS = {
   'evaluation': evaluation,
   'import': import_backbone,
   'inference': inference,
+  'runtimes': runtimes,
   'studio': studio,
   'training': training,
 }

@@ -1,0 +1,71 @@
+"""JAX and ONNX Runtime side by side: seconds a frame of the tracker.
+
+The shipped network, or --checkpoint, and what was exported of it, on a drawn
+video; in one process and turn by turn, so that what else the machine does meets
+all of them. A row for each size, zoom, number of objects and runtime. Columns:
+
+  median_s ...    seconds a frame, all objects of it
+  over_jax        the median of JAX's time over this one's, frame by frame:
+                  above 1 it is faster
+  differing       pixels that JAX labels otherwise, of a million
+"""
+
+import argparse
+
+from savos_jax import checkpoints
+from savos_jax.inference import options
+from savos_jax.tools import command
+from savos_jax.tools import flags
+from savos_jax.tools.benchmark.flags import inference
+from savos_jax.tools.benchmark.flags import shared
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+  """Adds this benchmark's flags."""
+  parser.add_argument(
+    '--size',
+    type=shared.size,
+    nargs='+',
+    default=[shared.size('480x854')],
+    metavar='HxW',
+    help='of the frames',
+  )
+  parser.add_argument(
+    '--objects',
+    type=shared.positive,
+    nargs='+',
+    default=[1, 3],
+    help='segmented at once',
+  )
+  parser.add_argument(
+    '--frames', type=shared.positive, default=20, help='timed, of each'
+  )
+  flags.add_field(
+    parser,
+    options.InferenceConfig,
+    'zoom',
+    several=True,
+    default=inference.ZOOM,
+  )
+  flags.add_field(
+    parser,
+    options.InferenceConfig,
+    'short_side',
+    called='max_size',
+    metavar='PIXELS',
+    default=inference.SHORT_SIDE,
+  )
+  parser.add_argument(
+    '--checkpoint',
+    type=command.path,
+    default=checkpoints.DEFAULT,
+    help='what JAX runs; the shipped network by default',
+  )
+  parser.add_argument(
+    '--exported',
+    type=command.path,
+    nargs='+',
+    metavar='DIR',
+    help='what ONNX Runtime runs: folders of savos_jax.tools.export; by '
+    "default the shipped network's",
+  )
