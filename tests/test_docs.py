@@ -11,10 +11,12 @@ import subprocess
 import sys
 import tomllib
 
+import cv2
 import numpy as np
 from PIL import Image
 import pytest
 import skimage
+from starlette import testclient
 
 from savos_jax import cli
 from savos_jax import main
@@ -325,7 +327,27 @@ def _dreams(folder, _):
   assert any(path.suffix == '.png' for path in (folder / 'dreams').iterdir())
 
 
+def _export(folder, given):
+  assert len(list((folder / 'by_onnx/masks').glob('*.png'))) == 16
+  last = masks.read_mask(folder / 'by_onnx/masks/00015.png') > 0
+  own = masks.read_mask(folder / 'result/masks/00015.png') > 0
+  assert (last & own).sum() > 0.98 * (last | own).sum()
+  # By the network on the frame, in place of windows.
+  assert len(given['masks']) == 15
+  assert (given['masks'][-1] & own).sum() > 0.8 * own.sum()
+  client = testclient.TestClient(given['app'])
+  frame = np.asarray(Image.open(folder / 'result/cutout/00000.png'))
+  labels = masks.read_mask(folder / 'first/mask_00000.png')
+  picture = np.dstack([frame[..., 2::-1], labels])
+  sent = cv2.imencode('.png', picture)[1].tobytes()
+  assert client.post('/somebody/start', content=sent).status_code == 204
+  found = client.post('/somebody/step', content=sent).content
+  found = cv2.imdecode(np.frombuffer(found, np.uint8), cv2.IMREAD_UNCHANGED)
+  assert ((found > 0) & (labels > 0)).sum() > 0.8 * (labels > 0).sum()
+
+
 _CHECKS = {
+  'export.md': _export,
   'own-video.md': _own_video,
   'python.md': _python,
   'train-on-davis.md': _training,

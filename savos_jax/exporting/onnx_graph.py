@@ -564,19 +564,34 @@ def build(
       helper.make_node('Identity', [graph.name(value)], [key], name=key)
     )
     outputs.append(_info(key, found[key]))
-  model = helper.make_model(
+  nodes, needed = _needed(graph.nodes)
+  return helper.make_model(
     helper.make_graph(
-      graph.nodes,
+      nodes,
       name,
       [_info(key, struct) for key, struct in inputs.items()],
       outputs,
-      graph.initializers,
+      [tensor for tensor in graph.initializers if tensor.name in needed],
     ),
     opset_imports=[helper.make_opsetid('', OPSET)],
     ir_version=9,
     producer_name='savos_jax',
   )
-  return model
+
+
+def _needed(
+  nodes: list[onnx.NodeProto],
+) -> tuple[list[onnx.NodeProto], set[str]]:
+  """Returns the nodes on which a result depends, and what they take.
+
+  A result's node is the last of its kind: an Identity that nothing takes.
+  """
+  kept, needed = [], set()
+  for node in reversed(nodes):
+    if node.op_type == 'Identity' or node.output[0] in needed:
+      kept.append(node)
+      needed |= set(node.input)
+  return kept[::-1], needed
 
 
 def _parameter(graph: _Graph, name: str, param: np.ndarray | Stored) -> _Value:
