@@ -3,7 +3,7 @@
 import { announce, byId, icon, make, setBar } from './dom.js';
 import { progress } from './propagation.js';
 
-const OWN = ['davis', 'overlay', 'cutout', 'green', 'prores', 'webm'];
+const OWN = ['davis', 'masks', 'overlay', 'cutout', 'green', 'prores', 'webm'];
 
 export class Exporting {
   /**
@@ -40,7 +40,7 @@ export class Exporting {
     for (const name of formats) {
       const says = formatsSay[name] ?? '';
       const box = make('input', {
-        type: 'checkbox', name, checked: name === 'davis',
+        type: 'checkbox', name, checked: name === formats[0],
       });
       const about = make('span', { className: 'muted' }, says);
       const label = make(

@@ -104,7 +104,7 @@ async function overlay(work) {
 
 /** @returns {Promise<Record<string, string>>} format -> what it is */
 export async function formats() {
-  const found = { davis: 'indexed PNGs, a frame each, in a ZIP' };
+  const found = { masks: 'indexed PNGs, a frame each, in a ZIP' };
   const film = await filmOf();
   if (film) {
     found.overlay = `the masks over the video${film.format.fileExtension}`
@@ -120,7 +120,7 @@ export async function formats() {
  */
 export async function write(name, work) {
   const stem = work.project.video.name.replace(/\.[^.]*$/, '');
-  if (name === 'davis') {
+  if (name === 'masks') {
     return { name: `${stem}-masks.zip`, blob: await masks(work) };
   }
   const blob = await overlay(work);

@@ -11,10 +11,11 @@ const mega = (bytes) => (bytes / 1e6).toFixed(bytes < 1e7 ? 1 : 0);
 /** @param {number} done bytes @param {number} total 0: unknown */
 export function loading(done, total) {
   bar.hidden = false;
-  setBar(bar, total ? done / total : null);
-  const parts = total ? `${mega(done)} of ${mega(total)} MB` : `${mega(done)} MB`;
-  text.textContent = done < total ? `Loading the network: ${parts}` :
-    'Starting the network';
+  const isComing = done < total;
+  setBar(bar, isComing ? done / total : null);
+  text.textContent = isComing
+    ? `Loading the network: ${mega(done)} of ${mega(total)} MB`
+    : 'Starting the network';
 }
 
 /** @param {string} engine */

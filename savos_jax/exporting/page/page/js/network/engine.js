@@ -37,7 +37,12 @@ async function files(onProgress) {
 async function adapterOf(asked) {
   if (asked === 'cpu') return null;
   try {
-    return (await navigator.gpu?.requestAdapter()) ?? null;
+    const adapter = await navigator.gpu?.requestAdapter();
+    if (!adapter) return null;
+    const { isFallbackAdapter, architecture } = adapter.info;
+    // A GPU that is a program is slower than no GPU.
+    const isProgram = isFallbackAdapter || architecture === 'swiftshader';
+    return isProgram && asked !== 'gpu' ? null : adapter;
   } catch {
     return null;
   }
@@ -48,7 +53,6 @@ async function library(provider, threads) {
   const ort = await import(new URL(`ort.${provider}.min.mjs`, LIBRARY).href);
   ort.env.wasm.wasmPaths = LIBRARY.href;
   ort.env.wasm.numThreads = threads;
-  ort.env.logLevel = 'error';
   return ort;
 }
 
@@ -58,6 +62,7 @@ async function networkOf(ort, provider, { told, graphs, weights }) {
     ort.InferenceSession.create(graphs[name], {
       executionProviders: [provider],
       externalData: [{ path: told.weights, data: weights }],
+      logSeverityLevel: 3, // What is wrong, we say.
     });
   const reference = await session('reference');
   const step = await session('step');
