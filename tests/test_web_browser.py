@@ -6,6 +6,7 @@ import zipfile
 
 import jax.numpy as jnp
 import numpy as np
+import onnx
 from PIL import Image
 import pytest
 
@@ -18,6 +19,7 @@ from savos_jax.inference import options
 from savos_jax.inference import sight
 from savos_jax.inference import tracker as tracker_lib
 from savos_jax.inference import zoom
+from savos_jax.studio import chains
 from savos_jax.synthetic import embedded_scenes
 from savos_jax.video import marks as marks_lib
 from tests import made_videos
@@ -46,9 +48,9 @@ def clip():
 
 
 @pytest.fixture(scope='module')
-def address(trained, tmp_path_factory):
+def address(tmp_path_factory):
   browsing.require()
-  site = web_site.write(tmp_path_factory.mktemp('web'), trained)
+  site = web_site.write(tmp_path_factory.mktemp('web'))
   with web_site.served(site) as address:
     yield address
 
@@ -243,8 +245,24 @@ def test_the_network_is_fetched_once(browser, address, clip, tmp_path):
       )
       page.reload()
     names = [url.partition('?')[0].rpartition('/')[2] for url in asked]
-  assert names.count('weights.safetensors') == names.count('step.onnx') == 1
+  assert names.count('savos.safetensors') == names.count('step.onnx') == 1
   assert names.count('savos.json') == 2
+
+
+def test_a_folder_of_images(page, clip, tmp_path):
+  folder = tmp_path / 'shots'
+  folder.mkdir()
+  images(folder, clip[0])
+  (folder / 'notes.txt').write_text('nothing to see')
+  devtools = page.context.new_cdp_session(page)
+  data = {'items': [], 'files': [str(folder)], 'dragOperationsMask': 1}
+  for kind in ('dragEnter', 'dragOver', 'drop'):
+    devtools.send(
+      'Input.dispatchDragEvent',
+      {'type': kind, 'x': 400, 'y': 300, 'data': data},
+    )
+  browsing.opened(page, 0)
+  assert page.evaluate('studio.model.count') == COUNT
 
 
 def test_what_is_no_video_is_refused(page, tmp_path):
@@ -258,6 +276,17 @@ def test_what_is_no_video_is_refused(page, tmp_path):
   assert page.locator('.drop').is_visible()
 
 
+def test_a_gpu_can_run_all_of_it():
+  """As far as ONNX Runtime tells which operators WebGPU has."""
+  listed = web_site.webgpu_operators()
+  assert len(listed) > 80
+  for path in web_site.NETWORK:
+    graph = onnx.load(path, load_external_data=False).graph
+    used = {node.op_type for node in graph.node}
+    # It is taken out when a graph is loaded.
+    assert used - listed <= {'Identity'}, path
+
+
 # --- What its modules compute. -----------------------------------------------
 
 
@@ -266,6 +295,55 @@ def modules(browser, address):
   """A page for all that only computes."""
   with browsing.window(browser, f'{address}/?') as page:
     yield page
+
+
+def test_keys_change_where_the_studios_do(modules):
+  """What is stale is told by `ways.js` as by `studio.chains`."""
+  rng = np.random.default_rng(0)
+  count, seen = 12, 0
+  for _ in range(20):
+    marks = {}
+    for index in rng.choice(count, rng.integers(1, 5), replace=False):
+      drawn = rng.integers(0, 4, (2, 3)).astype(np.uint8)
+      named = rng.choice([1, 2, 3], rng.integers(1, 4), replace=False)
+      marks[int(index)] = drawn, [int(i) for i in named]
+    until = {i: int(rng.integers(count)) for i in (1, 2) if rng.random() < 0.4}
+    told = {i: chains.told(*mark) for i, mark in marks.items()}
+    for forwards in (True, False):
+      way = chains.Way(told, until, forwards)
+      wanted = [
+        [e.index, e.begins, list(e.dropped), e.told and list(e.told.ids),
+         e.told and list(e.told.absent)]
+        for e in way.events
+      ]  # fmt: skip
+      events, keys, chain = run(
+        modules,
+        '../local/ways',
+        """const [marks, until, forwards, count] = values;
+        const told = new Map(marks.map(([index, labels, ids]) =>
+          [index, m.toldOf(Uint8Array.from(labels), ids)]));
+        const way = new m.Way(told, new Map(until), forwards);
+        const frames = Array.from({ length: count }, (_, i) => i);
+        return [
+          way.events.map(({ index, begins, dropped, told }) =>
+            [index, begins, dropped, told?.ids ?? null, told?.absent ?? null]),
+          frames.map((i) => way.key(i)),
+          frames.map((i) => way.chain(i).map(({ index }) => index)),
+        ];""",
+        [[i, mark.ravel().tolist(), ids] for i, (mark, ids) in marks.items()],
+        list(until.items()),
+        forwards,
+        count,
+      )
+      assert events == wanted
+      frames = range(count)
+      assert chain == [[e.index for e in way.chain(i)] for i in frames]
+      one, other = ([x.index(k) for k in x] for x in (
+        keys, [way.key(i) for i in frames]
+      ))  # fmt: skip
+      assert one == other
+      seen += len(wanted)
+  assert seen > 50
 
 
 def run(page, module, body, *values):

@@ -14,8 +14,6 @@ import tempfile
 import numpy as np
 from PIL import Image
 
-from savos_jax import checkpoints
-from savos_jax import network
 from savos_jax.synthetic import embedded_scenes
 from tests import made_videos
 from tests import studio_browser as browsing
@@ -100,7 +98,7 @@ def main() -> None:
   with tempfile.TemporaryDirectory() as temporary:
     folder = pathlib.Path(temporary)
     clip = _clip(folder)
-    site = web_site.write(folder, network.load(checkpoints.DEFAULT))
+    site = web_site.write(folder)
     with web_site.served(site) as address, browsing.launched() as browser:
       for view in _VIEWS:
         _pictures(browser, address, view, clip, out)

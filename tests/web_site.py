@@ -3,16 +3,23 @@
 import contextlib
 import functools
 import importlib.util
+import io
+import json
 import pathlib
+import re
+import shutil
+import tarfile
 import threading
 
 import pytest
 
-from savos_jax.exporting import choices
+from savos_jax import checkpoints
 from savos_jax.exporting import npm
 from savos_jax.exporting import web
 from savos_jax.foundation import errors
 
+_SHIPPED = pathlib.Path(checkpoints.__file__).parent
+NETWORK = [_SHIPPED / f'{name}.onnx' for name in ('reference', 'step')]
 BELOW = 'some/where'  # A site need not be at a server's root.
 
 
@@ -24,12 +31,27 @@ def libraries() -> None:
     pytest.skip(f'offline: {str(error).splitlines()[0]}')
 
 
-def write(folder: pathlib.Path, trained) -> pathlib.Path:
-  """Writes the site of a network; returns where."""
+def write(folder: pathlib.Path) -> pathlib.Path:
+  """Writes the site of the network that is shipped; returns where."""
   libraries()
   out = folder / BELOW
-  web.write(out, trained, choices.Choices())
+  web.write_page(out)
+  (out / web.NETWORK).mkdir()
+  told = json.loads((_SHIPPED / 'savos.json').read_text('utf-8'))
+  for path in (*NETWORK, _SHIPPED / 'savos.json', _SHIPPED / told['weights']):
+    shutil.copy(path, out / web.NETWORK)
   return out
+
+
+def webgpu_operators() -> set[str]:
+  """Returns the operators that onnxruntime-web says it has for WebGPU."""
+  libraries()
+  package = npm.PACKAGES[0]
+  with tarfile.open(fileobj=io.BytesIO(npm.archive(package))) as archive:
+    file = archive.extractfile('package/docs/webgpu-operators.md')
+    assert file is not None
+    text = file.read().decode()
+  return set(re.findall(r'^\| (\w+) \| ai\.onnx', text, re.MULTILINE))
 
 
 @contextlib.contextmanager

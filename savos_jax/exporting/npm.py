@@ -129,8 +129,12 @@ def _kept() -> pathlib.Path:
   return pathlib.Path(base).expanduser() / _FOLDER
 
 
-def _fetched(package: Package) -> bytes:
-  """Returns an archive from the cache, or from the net."""
+def archive(package: Package) -> bytes:
+  """Returns an archive from the cache, or from the net.
+
+  Raises:
+    SavosError: it can't be fetched, or is another one.
+  """
   path = _kept() / package.archive
   if path.is_file():
     data = path.read_bytes()
@@ -177,10 +181,10 @@ def load(folder: pathlib.Path | None = None) -> Mapping[str, bytes]:
   """
   found = {}
   for package in PACKAGES:
-    data = _given(package, folder) if folder else _fetched(package)
-    with tarfile.open(fileobj=io.BytesIO(data), mode='r:gz') as archive:
+    data = _given(package, folder) if folder else archive(package)
+    with tarfile.open(fileobj=io.BytesIO(data), mode='r:gz') as tar:
       for path, name in zip(package.files, package.names, strict=True):
-        file = archive.extractfile(f'package/{path}')
+        file = tar.extractfile(f'package/{path}')
         assert file is not None  # What has this SHA-512 has it.
         found[name] = file.read()
   return found

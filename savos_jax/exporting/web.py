@@ -23,7 +23,7 @@ from savos_jax.foundation import files
 _PACKAGE = pathlib.Path(__file__).parents[1]
 _STUDIO = _PACKAGE / 'studio/page'
 _OWN = _PACKAGE / 'exporting/page'
-_NETWORK = 'network'
+NETWORK = 'network'
 
 # What the page may load: its own. `blob:` and `data:` are made by it, and
 # WebAssembly is compiled.
@@ -81,7 +81,7 @@ def _page() -> dict[str, bytes]:
 
 FILES = (
   *sorted(_page()),
-  *(f'{_NETWORK}/{name}' for name in onnx_folder.FILES),
+  *(f'{NETWORK}/{name}' for name in onnx_folder.FILES),
   *(name for package in npm.PACKAGES for name in package.names),
 )
 
@@ -132,9 +132,23 @@ def write(
       disk is full.
   """
   half = choices_lib.Choices('float16')
-  onnx_folder.write(out / _NETWORK, trained, half)
-  libraries = npm.load(choices.npm)
-  for name, data in {**_page(), **libraries}.items():
+  onnx_folder.write(out / NETWORK, trained, half)
+  write_page(out, choices.npm)
+
+
+def write_page(
+  out: pathlib.Path, libraries: pathlib.Path | None = None
+) -> None:
+  """Writes all but the network, whose folder is `NETWORK`.
+
+  Args:
+    out: the folder; it is made if it is not there.
+    libraries: the folder of npm's archives; None: they are fetched.
+
+  Raises:
+    SavosError: the libraries are not there, or the disk is full.
+  """
+  for name, data in {**_page(), **npm.load(libraries)}.items():
     with files.replacing(out / name) as partial:
       partial.write_bytes(data)
 
@@ -147,4 +161,4 @@ def measure(
   Raises:
     SavosError: ONNX Runtime is not installed.
   """
-  return onnx_folder.measure(out / _NETWORK, trained, choices)
+  return onnx_folder.measure(out / NETWORK, trained, choices)

@@ -1,6 +1,7 @@
 /** What is seen without a video: one is dropped or chosen, and sent. */
 
 import { byId, setBar } from './dom.js';
+import { dropped } from './dropped.js';
 
 /**
  * @param {object} callbacks
@@ -69,7 +70,7 @@ export function setUp({ canOpen, upload, onOpen, fail, onRefuse }) {
   addEventListener('drop', (event) => {
     event.preventDefault();
     dropping.hidden = true;
-    send([...event.dataTransfer.files]);
+    dropped(event.dataTransfer).then(send, fail);
   });
 }
 

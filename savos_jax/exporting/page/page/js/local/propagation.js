@@ -97,7 +97,8 @@ export class Follower {
       const { ids, absent } = event.told;
       await ask('give', { labels: event.told.labels, ids });
       await ask('hide', { ids: absent });
-      for (const id of [...ids, ...absent]) confidences[id] = 1;
+      for (const id of ids) confidences[id] = 1;
+      for (const id of absent) if (id in confidences) confidences[id] = 1;
     }
     return { labels, confidences };
   }
