@@ -40,8 +40,9 @@ _RUN = [
 ]
 # Of the system, or of other packages: not ours to understand.
 _OTHERS = {
-  '.venv/bin/jupyter', 'cd', 'curl', 'export', 'kubectl', 'npx', 'pydeps',
-  'ray', 'source', 'srun', 'tail', 'tensorboard', 'unzip', 'nvidia-smi',
+  '.venv/bin/jupyter', 'cd', 'curl', 'export', 'kubectl', 'npm', 'npx',
+  'pydeps', 'ray', 'source', 'srun', 'tail', 'tensorboard', 'unzip',
+  'nvidia-smi',
 }  # fmt: skip
 _MODULES = {f'savos_jax.{module}': name for name, (module, _) in
             cli._COMMANDS.items()}  # fmt: skip

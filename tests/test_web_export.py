@@ -8,6 +8,7 @@ import io
 import json
 import pathlib
 import re
+import shutil
 import tarfile
 import threading
 import typing
@@ -38,7 +39,10 @@ def archive(package):
 @pytest.fixture
 def packed(tmp_path, monkeypatch):
   """A folder of archives which are those that are expected, and no cache."""
-  folder = tmp_path / 'packed'
+  return pack(tmp_path / 'packed', monkeypatch)
+
+
+def pack(folder, monkeypatch):
   folder.mkdir()
   found = []
   for package in npm.PACKAGES:
@@ -48,31 +52,42 @@ def packed(tmp_path, monkeypatch):
     found.append(npm.Package(*fields))
     (folder / package.archive).write_bytes(data)
   monkeypatch.setattr(npm, 'PACKAGES', tuple(found))
-  monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path / 'cache'))
+  monkeypatch.setenv('XDG_CACHE_HOME', str(folder.parent / 'cache'))
   npm.load.cache_clear()
-  yield folder
+  return folder
+
+
+@pytest.fixture(autouse=True, scope='module')
+def nothing_remembered():
+  """What is no real library is not what other tests get."""
+  yield
   npm.load.cache_clear()
 
 
-@pytest.fixture
-def checkpoint(tmp_path):
+def written(path, evaluated=None):
   params = tiny_resnets.network_params(MODEL)
-  path = tmp_path / 'savos.safetensors'
-  network.write(path, network.Trained(MODEL, params, 7, False, {}))
+  config = {'eval': evaluated or {}}
+  network.write(path, network.Trained(MODEL, params, 7, False, config))
   return path
 
 
-def exported(checkpoint, packed, out):
-  flags = f'--checkpoint={checkpoint}', f'--npm={packed}', f'--out={out}'
-  export.main(['--format=web', *flags])
-  return out
+def export_to(out, checkpoint, packed, *flags):
+  where = f'--checkpoint={checkpoint}', f'--npm={packed}', f'--out={out}'
+  export.main(['--format=web', *where, *flags])
 
 
-def test_the_folder_is_whole_and_asks_nobody_else(
-  checkpoint, packed, tmp_path, capsys
-):
-  site = exported(checkpoint, packed, tmp_path / 'site')
-  assert 'largest difference in probability' in capsys.readouterr().out
+@pytest.fixture(scope='module')
+def site(tmp_path_factory):
+  """What the program has written; not to be changed."""
+  folder = tmp_path_factory.mktemp('site')
+  with pytest.MonkeyPatch.context() as monkeypatch:
+    packed = pack(folder / 'packed', monkeypatch)
+    checkpoint = written(folder / 'savos.safetensors')
+    export_to(folder / 'site', checkpoint, packed)
+  return folder / 'site'
+
+
+def test_the_folder_is_whole_and_asks_nobody_else(site):
   for name in web.FILES:
     assert (site / name).is_file(), name
   told = json.loads((site / 'network/savos.json').read_text('utf-8'))
@@ -94,10 +109,7 @@ def test_the_folder_is_whole_and_asks_nobody_else(
     assert (site / library / 'LICENSE').is_file()
 
 
-def test_the_policy_comes_first_and_allows_no_other_origin(
-  checkpoint, packed, tmp_path
-):
-  site = exported(checkpoint, packed, tmp_path / 'site')
+def test_the_policy_comes_first_and_allows_no_other_origin(site):
   text = (site / 'index.html').read_text('utf-8')
   policy = re.search(
     r'http-equiv="Content-Security-Policy" content="(.*)"', text
@@ -113,14 +125,17 @@ def test_the_policy_comes_first_and_allows_no_other_origin(
   assert 'Cross-Origin-Opener-Policy: same-origin' in headers
 
 
-def test_what_is_not_ours_is_not_replaced(checkpoint, packed, tmp_path, capsys):
-  site = exported(checkpoint, packed, tmp_path / 'site')
-  exported(checkpoint, packed, site)  # What is ours is.
-  (site / 'index.html').write_text('mine')
+def test_what_is_not_ours_is_not_replaced(site, packed, tmp_path, capsys):
+  checkpoint = written(tmp_path / 'savos.safetensors')
+  own = tmp_path / 'site'
+  shutil.copytree(site, own)
+  (own / 'index.html').write_text('mine')
   with pytest.raises(SystemExit):
-    exported(checkpoint, packed, site)
-  assert 'index.html' in capsys.readouterr().err
-  assert (site / 'index.html').read_text() == 'mine'
+    export_to(own, checkpoint, packed)
+  said = capsys.readouterr().err
+  assert 'index.html' in said
+  assert 'serve.py' not in said  # This is ours.
+  assert (own / 'index.html').read_text() == 'mine'
 
 
 @pytest.mark.parametrize(
@@ -136,13 +151,9 @@ def test_what_is_not_ours_is_not_replaced(checkpoint, packed, tmp_path, capsys):
 def test_what_the_page_can_not_do_is_said_first(
   flags, evaluated, said, packed, tmp_path, capsys
 ):
-  params = tiny_resnets.network_params(MODEL)
-  checkpoint = tmp_path / 'savos.safetensors'
-  config = {'eval': evaluated}
-  network.write(checkpoint, network.Trained(MODEL, params, 7, False, config))
-  where = f'--checkpoint={checkpoint}', f'--out={tmp_path / "site"}'
+  checkpoint = written(tmp_path / 'savos.safetensors', evaluated)
   with pytest.raises(SystemExit):
-    export.main(['--format=web', *where, f'--npm={packed}', *flags])
+    export_to(tmp_path / 'site', checkpoint, packed, *flags)
   assert said in capsys.readouterr().err
   assert not (tmp_path / 'site').exists()
 
