@@ -9,6 +9,8 @@ import importlib
 import sys
 
 import savos_jax
+from savos_jax.foundation import errors
+from savos_jax.foundation import extras
 
 # Name -> module with `main`, and what it does.
 _COMMANDS = {
@@ -75,7 +77,9 @@ def main(argv: Sequence[str] | None = None) -> None:
       f'savos-jax: no command {name!r}.{meant}\n\n{_usage()}', file=sys.stderr
     )
     sys.exit(2)
-  module = importlib.import_module(f'savos_jax.{_COMMANDS[name][0]}')
+  # The programs tell by themselves; of savos_jax.main it is the import.
+  with errors.reported(), extras.jax_required(name):
+    module = importlib.import_module(f'savos_jax.{_COMMANDS[name][0]}')
   if name in _MODES:
     module.run_mode(name, rest)
   else:

@@ -2,9 +2,14 @@
 
 from importlib import metadata
 import importlib.util
+import os
 import pathlib
+import subprocess
+import sys
 import tomllib
 
+import cv2
+import numpy as np
 import pytest
 
 import savos_jax
@@ -107,3 +112,38 @@ def test_a_library_that_is_missing_is_named_with_its_extra():
     errors.SavosError, match=r'this needs absent, .*\n.*savos_jax\[tf\]'
   ):
     extras.require('absent.module', 'tf', 'this')
+
+
+@pytest.mark.parametrize(
+  'call',
+  [
+    ['train', '--config=demo', '--workdir=w'],
+    ['evaluate', '--help'],
+    ['export', '--out=o'],
+    ['benchmark', 'inference'],
+    ['segment', '--video=v', '--mask=m', '--out=o', '--runtime=jax'],
+  ],
+)
+def test_without_jax_it_is_told_what_to_install(call, tmp_path):
+  """As `pip install savos_jax[onnx]` has it: none of [jax] can be imported."""
+  code = (
+    'import sys\n'
+    'from savos_jax.foundation import extras\n'
+    'sys.modules |= dict.fromkeys(extras._OF_JAX)\n'
+    'from savos_jax import cli\n'
+    'cli.main(sys.argv[1:])'
+  )
+  if 'segment' in call:
+    folder = tmp_path / 'v'
+    folder.mkdir()
+    cv2.imwrite(str(folder / '0.png'), np.zeros((8, 8, 3), np.uint8))
+    cv2.imwrite(str(tmp_path / 'm.png'), np.full((8, 8), 255, np.uint8))
+    call = [word.replace('=m', '=m.png') for word in call]
+  ended = subprocess.run(
+    [sys.executable, '-c', code, *call],
+    cwd=tmp_path, capture_output=True, text=True, check=False,
+    env={**os.environ, 'PYTHONPATH': str(ROOT)},
+  )  # fmt: skip
+  assert ended.returncode == 2, ended.stderr
+  assert 'Traceback' not in ended.stderr
+  assert "pip install 'savos_jax[jax]'" in ended.stderr

@@ -1,9 +1,17 @@
 """Optional libraries, imported where they are used."""
 
+from collections.abc import Iterator
+import contextlib
 import importlib
 from types import ModuleType
 
 from savos_jax.foundation import errors
+
+# What the extra [jax] has, by the names under which it is imported.
+_OF_JAX = {
+  'absl', 'etils', 'flax', 'jax', 'ml_collections', 'optax', 'orbax',
+  'safetensors', 'skimage', 'tensorboardX',
+}  # fmt: skip
 
 
 def require(module: str, extra: str, purpose: str) -> ModuleType:
@@ -30,4 +38,27 @@ def require(module: str, extra: str, purpose: str) -> ModuleType:
       f'{purpose} needs {error.name}, which is not installed.\n'
       f"  Expected it: pip install 'savos_jax[{extra}]', or in a checkout "
       'pip install -r requirements.txt.'
+    ) from None
+
+
+@contextlib.contextmanager
+def jax_required(purpose: str) -> Iterator[None]:
+  """Tells that what is done inside needs the extra [jax], if it does.
+
+  Args:
+    purpose: what needs it, for the message.
+
+  Raises:
+    SavosError: a library of the extra is not installed.
+  """
+  try:
+    yield
+  except ModuleNotFoundError as error:
+    missing = (error.name or '').partition('.')[0]
+    if missing not in _OF_JAX:
+      raise
+    raise errors.SavosError(
+      f'{purpose} needs {missing}, which is not installed.\n  Expected JAX and '
+      "what belongs to it: pip install 'savos_jax[jax]', or in a checkout pip "
+      'install -r requirements.txt.'
     ) from None

@@ -10,6 +10,7 @@ import sys
 from typing import Protocol
 
 from savos_jax.foundation import errors
+from savos_jax.foundation import extras
 from savos_jax.foundation import manifests
 
 _SCRIPT = 'savos-jax'  # Of pyproject.toml; it starts savos_jax.cli.
@@ -169,7 +170,7 @@ def main(
   """
 
   def start(argv: Sequence[str] | None = None) -> None:
-    with errors.reported():
+    with errors.reported(), extras.jax_required('this'):
       run(parse(argv))
 
   return start
