@@ -9,7 +9,7 @@
 Each takes the weights by name, and its other arrays by name, and returns arrays
 by name.
 
-One artifact is for CPUs, CUDA's GPUs and TPUs. Windows, resizing inside them,
+One artefact is for CPUs, CUDA's GPUs and TPUs. Windows, resizing inside them,
 Eq. 5, labels and what is remembered are inside; a frame comes shrunk and padded
 as savos.json tells (`geometry.Geometry.prepare`).
 """
