@@ -249,17 +249,23 @@ def test_committed_file_is_small_quiet_and_of_no_machine(name):
 @pytest.mark.parametrize('installed', [True, False])
 def test_the_install_cell_installs_where_nothing_is(name, installed):
   source = code_cells(read(name))['install'].source
-  calls = []
-  shell = types.SimpleNamespace(
-    run_line_magic=lambda magic, line: calls.append((magic, line))
-  )
-  find_spec = lambda wanted: object() if installed else None  # noqa: E731
   code = inputtransformer2.TransformerManager().transform_cell(source)
-  code = code.replace('import importlib.util', '')
-  util = types.SimpleNamespace(util=types.SimpleNamespace(find_spec=find_spec))
-  exec(code, {'get_ipython': lambda: shell, 'importlib': util})
-  expected = [] if installed else [('pip', 'install --quiet {SOURCE}')]
-  assert calls == expected
+  imports = 'import glob\nimport importlib.util\n'
+  assert imports in code
+  calls = []
+  found = types.SimpleNamespace(find_spec=lambda wanted: installed or None)
+  exec(
+    code.replace(imports, ''),
+    {
+      'get_ipython': lambda: types.SimpleNamespace(
+        run_line_magic=lambda magic, line: calls.append((magic, line))
+      ),
+      'glob': types.SimpleNamespace(glob=lambda pattern: ['a.whl']),
+      'importlib': types.SimpleNamespace(util=found),
+    },
+  )
+  line = 'install --quiet "{wheels[0]}[jax]"'
+  assert calls == ([] if installed else [('pip', line)])
 
 
 def refresh(name: str) -> None:

@@ -224,7 +224,7 @@ def _small(make_config):
 
 def test_mistakes_are_told(tmp_path, capsys):
   for flags, message in (
-    (['--davis=nowhere'], '--davis: nowhere is no folder'),
+    (['--davis=nowhere'], '--davis: nowhere is not a folder'),
     (['--table=5'], "invalid choice: '5'"),
   ):
     with pytest.raises(SystemExit) as caught:
