@@ -1,13 +1,14 @@
-"""The paper's ablation (Table 3) at a budget for a laptop.
+"""The paper's ablation (Table 3) on the budget of a laptop.
 
-launch/ablation.sh runs its three rows with two seeds each. This is the last,
-"+ attention"; "+ lucid dream" takes --config.model.attention=False besides, and
-"basic" --config.sampling.dream_fraction=0 as well. The three differ in nothing
-else: same steps, rates, sequences, and for one seed the same initial weights
-where they have the same parameters. Ten minutes a row and seed on 2 cores.
-Expected on 10 of the 20 sequences of DAVIS 2016 val, means of the two seeds:
-basic J 52.2 and F 48.5, "+ lucid dream" 50.5 and 44.8, "+ attention" 52.2 and
-47.5 (measured, 2026-11-23).
+launch/ablation.sh runs its three rows with two seeds each. This file is the
+last row, "+ attention"; "+ lucid dream" adds --config.model.attention=False,
+and "basic" also --config.sampling.dream_fraction=0. There is no other
+difference: steps, learning rates and sequences are the same and, for a given
+seed, so are the initial weights of common parameters. Each row and seed takes
+ten minutes on 2 cores.
+Expected on 10 of the 20 sequences of DAVIS 2016 val, means of two seeds: basic
+J 52.2 and F 48.5, "+ lucid dream" 50.5 and 44.8, "+ attention" 52.2 and 47.5
+(measured, 2026-11-23).
 """
 
 from ml_collections import config_dict

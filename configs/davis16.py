@@ -1,4 +1,4 @@
-"""The paper's setting on DAVIS 2016: all objects of a sequence are one.
+"""The paper's setting on DAVIS 2016: all objects of a sequence are merged.
 
   python -m savos_jax.main --config=configs/davis16.py \
       --config.data.root=/path/to/DAVIS --workdir=runs/davis16

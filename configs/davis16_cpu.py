@@ -4,12 +4,12 @@
       --config.data.root=/path/to/DAVIS --workdir=runs/davis16_cpu
 
 AdamW with warm-up, cosine decay, clipping and averaged weights; a third of the
-examples are lucid dreams. Four minutes for their backgrounds (once) and half
-an hour of training on 2 cores (3.6 s a step). Expected on 10 of the 20
+examples are lucid dreams. On 2 cores their backgrounds take four minutes (once)
+and training takes half an hour (3.6 s a step). Expected on 10 of the 20
 sequences of DAVIS 2016 val (measured, 2026-11-23, trained on frames of
 640x360): from random weights J 41.0 and F 33.9; with --config.model.pretrained
-and the half-width ResNet-50 of docs/how-to/weights.md J 55.9 and F
-55.4. Copying the first mask gives 25.0 and 22.4 there.
+and the half-width ResNet-50 of docs/how-to/weights.md J 55.9 and F 55.4.
+Copying the first mask gives 25.0 and 22.4 there.
 """
 
 from ml_collections import config_dict
@@ -47,7 +47,7 @@ def get_config() -> config_dict.ConfigDict:
 
 
 def practical_preset(train: config_dict.ConfigDict) -> None:
-  """Sets what trains in hours and from scratch, in place of the paper's SGD."""
+  """Sets an optimiser that trains from scratch within hours."""
   train.optimizer = 'adamw'
   train.schedule = 'cosine'
   train.weight_decay = 1e-4

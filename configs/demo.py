@@ -2,12 +2,12 @@
 
   python -m savos_jax.main --config=configs/demo.py --workdir=runs/tiny
 
-Clips made from scikit-image's photographs, other photographs for validation
-than for training. Shows that the program works end to end; what it learns is
-of no use on real video. Three and a half minutes on 2 cores. Expected: J 54.6,
-F 41.7, beside 30.8 and 24.8 for copying the first mask. `make demo` evaluates
-the network that is shipped on the same clips instead: J 89.6, F 92.4 (measured,
-2026-11-28).
+The clips are made from scikit-image's photographs, different ones for
+validation and training. This shows that the program works end to end; what it
+learns is of no use on real video. It takes three and a half minutes on 2 cores.
+Expected: J 54.6, F 41.7, against 30.8 and 24.8 for copying the first mask.
+`make demo` evaluates the shipped network on the same clips: J 89.6, F 92.4
+(measured, 2026-11-28).
 """
 
 from ml_collections import config_dict

@@ -3,13 +3,13 @@
   python -m savos_jax.main --config=configs/pairs.py:held_out ...
   python -m savos_jax.main --config=configs/pairs.py ...
 
-'held_out' trains from open_nsfw's weights without five sequences and scores
-those. 'all' goes on from its result with all sequences. Half width, 256x448
-crops, batches of 4, 2400 and 1800 steps: three hours on 2 quiet cores (2.3 s a
-step). A third of the examples are lucid dreams, of DAVIS' frames and of photos,
-the others pairs of frames.
-Expected on 10 of the 20 sequences of DAVIS 2016 val: J 75.6, F 81.2 (measured,
-2026-11-23). configs/shipped.py goes on from its result.
+'held_out' starts from open_nsfw's weights, leaves out five sequences and is
+scored on them. 'all' continues from its result with all sequences. Half width,
+256x448 crops, batches of 4, 2400 and 1800 steps: three hours on 2 quiet cores
+(2.3 s a step). A third of the examples are lucid dreams, of DAVIS' frames and
+of photos, the others pairs of frames. Expected on 10 of the 20 sequences of
+DAVIS 2016 val: J 75.6, F 81.2 (measured, 2026-11-23). configs/shipped.py
+continues from its result.
 """
 
 from ml_collections import config_dict

@@ -1,15 +1,15 @@
-"""What each part of configs/shipped.py is worth: networks at one budget.
+"""The contribution of each part of configs/shipped.py, on one budget.
 
   python -m savos_jax.main --config=configs/rivals_ablation.py:look_back ...
 
-launch/gpu/ablation.sh trains all rows and scores them. Each row adds to the one
-before it: 'plain' has pairs of frames and three folders of photos, in which
-nothing is pasted; 'photos' all photos; 'rivals' what is pasted; 'joint' two
-objects, with one loss; 'look_back' the look back; 'recurrence' three frames on
-its own predictions. 'paper' is the last without the look back: the paper's
-network, with all that is not the network's.
+launch/gpu/ablation.sh trains all rows and scores them. Each row adds to the
+previous one: 'plain' has pairs of frames and three folders of photos, with
+nothing pasted in; 'photos' adds all photos; 'rivals' pasted objects; 'joint'
+two objects with one loss; 'look_back' the look back; 'recurrence' three frames
+on its own predictions. 'paper' is the last row without the look back: the
+paper's network, with everything else unchanged.
 
-The budget: 700 steps in which 64 masks are predicted, from open_nsfw's weights,
+The budget: 700 steps with 64 predicted masks each, from open_nsfw's weights,
 without the five held-out sequences.
 """
 
@@ -33,7 +33,7 @@ def get_config(row: str = 'recurrence') -> config_dict.ConfigDict:
   """Returns the configuration of a row.
 
   Raises:
-    ValueError: no such row.
+    ValueError: there is no such row.
   """
   if row not in ROWS:
     raise ValueError(

@@ -4,10 +4,11 @@ r"""SegTrack v2, each object alone: the model of DAVIS 2017, unchanged.
       --config.data.root=/path/to/SegTrackv2 --workdir=runs/segtrack \
       --config.eval.checkpoint=runs/davis17
 
-eval.checkpoint may be any training's folder or file of tools.export_checkpoint.
-The first frame is left out, void pixels do not count; the mean over the 24
-objects and the one over the 14 sequences are reported. 976 frames, smaller than
-DAVIS'. Expected: J 70.5 (paper). Not measured here.
+eval.checkpoint may be the folder of any training or a file of
+tools.export_checkpoint. The first frame is not scored and void pixels are
+ignored; the means over the 24 objects and over the 14 sequences are reported.
+There are 976 frames, smaller than those of DAVIS. Expected: J 70.5 (paper). Not
+measured here.
 """
 
 from ml_collections import config_dict

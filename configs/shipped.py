@@ -1,13 +1,13 @@
-"""The network that is shipped: one that tells objects apart.
+"""The shipped network, which can tell objects apart.
 
   SECONDS_A_STAGE=460 launch/gpu/train.sh OUT PACK...
 
 Half width with a look back, trained on scenes with rivals: three frames on its
 own predictions, two objects joined by Eq. 5. It starts from the network of
-configs/pairs.py. 'held_out' leaves out five sequences, 'all' has them all.
-launch/gpu/train.sh computes in bfloat16, on one GPU, as long as it is given.
-Expected on 10 of the 20 sequences of DAVIS 2016 val, in float32:
-J 80.6, F 86.5 (measured, 2026-11-28; savos_jax/checkpoints/README.md has more).
+configs/pairs.py. 'held_out' leaves out five sequences, 'all' uses all.
+launch/gpu/train.sh trains in bfloat16 on one GPU for a given time. Expected on
+10 of the 20 sequences of DAVIS 2016 val, in float32: J 80.6, F 86.5 (measured,
+2026-11-28; savos_jax/checkpoints/README.md has more).
 """
 
 from ml_collections import config_dict
@@ -19,7 +19,7 @@ def get_config(stage: str = 'all') -> config_dict.ConfigDict:
   """Returns the configuration of a stage, 'held_out' or 'all'.
 
   Raises:
-    ValueError: no such stage.
+    ValueError: there is no such stage.
   """
   config = pairs.get_config(stage)
   config.model.matching = True

@@ -86,6 +86,18 @@ def links(page: pathlib.Path) -> list[str]:
   return _LINK.findall(re.sub(r'`[^`]*`', '', prose(page)))
 
 
+def pictures(page: pathlib.Path) -> list[str]:
+  """Returns what a page's pictures are said to show."""
+  return re.findall(r'!\[([^\]]*)\]\(', prose(page))
+
+
+def levels(page: pathlib.Path) -> list[int]:
+  """Returns the levels of a page's headings, in order."""
+  return [
+    len(each) for each in re.findall(r'^(#+) ', prose(page), re.MULTILINE)
+  ]
+
+
 def anchors(markdown: str) -> set[str]:
   """Returns the anchors of headings, as GitHub makes them, and of modules."""
   made = set(re.findall(r'^::: (\S+)$', markdown, re.MULTILINE))

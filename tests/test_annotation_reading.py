@@ -410,7 +410,7 @@ BAD_XML = {
   ),
   'wide mask': (cvat(MASK.format('0,4', 0, 999)), ['from 1 to 64']),
   'mask outside': (cvat(MASK.format('0,4', 63, 2)), ['from 0 to 62']),
-  'short runs': (cvat(MASK.format('0,3', 0, 2)), ['3 pixels in place of 4']),
+  'short runs': (cvat(MASK.format('0,3', 0, 2)), ['3 pixels instead of 4']),
   'huge runs': (cvat(MASK.format('9' * 30, 0, 2)), ['']),
   'an empty mask': (cvat(MASK.format('4', 0, 2)), ['nothing of it']),
 }  # fmt: skip

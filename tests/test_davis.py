@@ -158,7 +158,7 @@ def test_empty_list(davis_folder, content):
   path.write_bytes(content)
   message = _load_error(root, 'train')
   assert message.startswith(f'{path}: the image list is empty')
-  assert 'Expected a sequence name a line' in message
+  assert 'Expected a sequence name on each line' in message
 
 
 def test_list_that_is_no_text(davis_folder):

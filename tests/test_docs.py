@@ -3,6 +3,7 @@
 import argparse
 import importlib
 import importlib.util
+import itertools
 import os
 import pathlib
 import re
@@ -187,6 +188,17 @@ def _made(target: pathlib.Path) -> str | None:
     'reference/commands.md': reference_commands.page,
     'reference/configuration.md': reference_configuration.page,
   }.get(page, lambda: None)()
+
+
+@_EVERY_PAGE
+def test_a_screen_reader_finds_its_way(page):
+  """Each page has one title and leaves out no level; pictures are described."""
+  levels = docs_pages.levels(page)
+  assert levels[0] == 1
+  assert levels.count(1) == 1
+  steps = itertools.pairwise(levels)
+  assert all(after <= before + 1 for before, after in steps)
+  assert all(len(told.split()) >= 4 for told in docs_pages.pictures(page))
 
 
 def test_the_readme_is_read_in_two_minutes():

@@ -240,7 +240,7 @@ def test_one_coloured_file_an_object(tmp_path):
 
 def test_one_of_several_files_holds_one_object(tmp_path):
   paths = _objects(tmp_path, 255 * (_labels() == 1), _labels())
-  _error(paths, 'a mask of 2 objects (1, 2)', 'one file an object')
+  _error(paths, 'a mask of 2 objects (1, 2)', 'one file for each object')
 
 
 @pytest.mark.parametrize(('columns', 'warned'), [(1, False), (2, True)])

@@ -55,7 +55,7 @@ def test_writes_what_a_training_needs(source, tmp_path, capsys):
     f' {count:,} parameters  <- 20 tensors, layer1.0.conv1.weight',
     f'{6 * 3 * 49 + 12:,} parameters  <- 5 tensors, conv1.weight',
     'left out: fc.bias',
-    'assumed, the file does not tell',
+    'assumed, the file does not say',
     '--config.model.pretrained=',
     '--config.model.width_multiplier=0.0625',
     '--config.model.block_counts="(1, 2, 1, 1)"',

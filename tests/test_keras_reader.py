@@ -89,14 +89,16 @@ def test_truncated_file(tmp_path, layout):
   path = tmp_path / 'file'
   keras_files.write(path, layout, keras_files.arrays()[0])
   path.write_bytes(path.read_bytes()[:-9000])
-  with pytest.raises(errors.SavosError, match='file: not a whole Keras file'):
+  with pytest.raises(
+    errors.SavosError, match='file: not a complete Keras file'
+  ):
     keras_reader.read(path)
 
 
 def test_zip_without_weights(tmp_path):
   with zipfile.ZipFile(tmp_path / 'file', 'w') as archive:
     archive.writestr('config.json', '{}')
-  with pytest.raises(errors.SavosError, match='not a whole Keras file'):
+  with pytest.raises(errors.SavosError, match='not a complete Keras file'):
     keras_reader.read(tmp_path / 'file')
 
 

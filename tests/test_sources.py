@@ -531,7 +531,7 @@ def test_sound_alone_is_no_video(tmp_path):
 
 def test_an_empty_file_a_missing_one_and_an_image(tmp_path):
   path = tmp_path / 'clip.mp4'
-  _error(path, 'no such file', 'a folder with one image a frame')
+  _error(path, 'no such file', 'a folder with one image for each frame')
   path.touch()
   _error(path, 'an empty file', 'Copy it again')
   folder = _folder(tmp_path / 'images', ['a.JPG'])

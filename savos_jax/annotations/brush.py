@@ -92,7 +92,7 @@ def decode(data: Sequence[int], size: tuple[int, int]) -> np.ndarray:
   lengths = [bits.read(4) + 1 for _ in _LENGTHS]
   pixels = size[0] * size[1]
   if total != pixels * _CHANNELS:
-    raise ValueError(f'runs of {total} values in place of {pixels} times 4')
+    raise ValueError(f'runs of {total} values instead of {pixels} times 4')
   filled = np.zeros(total, bool)
   at = 0
   while at < total:

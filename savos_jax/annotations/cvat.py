@@ -247,7 +247,7 @@ def _size(path, element: Element, root: Element) -> tuple[int, int]:
     raise told_lib.error(
       path,
       'no <original_size>, which tells the size of the frames.',
-      'Expected a whole file of CVAT, as it exports it.',
+      'Expected a complete file of CVAT, as it exports it.',
     )
   told = {x.tag: x.text or '' for x in found if x.tag in ('width', 'height')}
   return _size_of(_Attributes(path, Element('original_size', told), ''))

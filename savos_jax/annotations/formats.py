@@ -31,13 +31,15 @@ FORMATS = {
   'coco': Format('coco', 'with_runs', 'instances as run lengths, exact'),
   'coco_polygons': Format('coco', 'with_polygons', 'instances as polygons'),
   'youtube_vos': Format('youtube_vos', 'Writer', 'masks and meta.json'),
-  'mots': Format('mots', 'Writer', 'a text of MOTSChallenge, exact'),
-  'labelme': Format('labelme', 'Writer', 'JSON and image a frame, exact'),
+  'mots': Format('mots', 'Writer', 'text of MOTSChallenge, exact'),
+  'labelme': Format(
+    'labelme', 'Writer', 'JSON and image for each frame, exact'
+  ),
   'cvat': Format('cvat', 'Masks', 'video 1.1, masks, exact'),
   'cvat_polygons': Format('cvat', 'Polygons', 'video 1.1, tracks of polygons'),
   'label_studio': Format('label_studio', 'Writer', 'brush strokes, exact'),
   'yolo': Format('yolo', 'Writer', 'segmentation, polygons'),
-  'csv': Format('table', 'csv', 'a table: area, box, middle, confidence'),
+  'csv': Format('table', 'csv', 'a table: area, box, centre, confidence'),
   'parquet': Format('table', 'parquet', 'the same table'),
 }
 

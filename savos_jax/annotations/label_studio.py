@@ -87,8 +87,7 @@ class Writer(clip_lib.Writer):
 
 
 def read(path) -> list[shapes.Shape]:
-  """Reads brush strokes and polygons of annotations or, without any, of
-  predictions.
+  """Reads brush strokes and polygons of annotations, else of predictions.
 
   Raises:
     SavosError: the file cannot be read, or holds no tasks.

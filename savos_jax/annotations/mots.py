@@ -1,5 +1,4 @@
-"""MOTSChallenge's format: a line for each object and frame, with COCO's run
-lengths.
+"""MOTSChallenge's format: a line of run lengths for each object and frame.
 
 time_frame id class_id height width rle; frames are numbered from 1, and an id
 is 1000 times the class plus the object's id. The classes are 1 (car) and 2

@@ -70,12 +70,12 @@ def _filled(counts: Sequence[int] | np.ndarray, pixels: int) -> np.ndarray:
   """Returns runs as bool [pixels], the first of them False."""
   lengths = np.asarray(counts)
   if lengths.ndim != 1 or (lengths.size and lengths.dtype.kind not in 'iu'):
-    raise ValueError('run lengths that are no whole numbers')
+    raise ValueError('run lengths that are not integers')
   if lengths.size and not 0 <= lengths.min() <= lengths.max() <= pixels:
     raise ValueError('run lengths below 0 or longer than the picture')
   total = int(lengths.sum(dtype=np.int64))
   if total != pixels:
-    raise ValueError(f'run lengths of {total} pixels in place of {pixels}')
+    raise ValueError(f'run lengths of {total} pixels instead of {pixels}')
   return np.repeat(np.arange(lengths.size) % 2 == 1, lengths)
 
 

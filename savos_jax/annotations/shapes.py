@@ -117,9 +117,9 @@ def frames_of(
   if not shapes:
     raise told_lib.error(
       path,
-      'no mask and no polygon.',
-      'Expected at least one: it tells what to follow. Boxes, points and lines '
-      'are not enough.',
+      'no mask or polygon.',
+      'Expected at least one: it defines what to follow. Boxes, points and '
+      'lines are not enough.',
     )
   pictures = {(shape.file, shape.frame) for shape in shapes}
   if given is not None:
@@ -127,8 +127,8 @@ def frames_of(
       raise told_lib.error(
         path,
         f'of {len(pictures)} pictures, as the mask of one frame.',
-        'Expected one picture; or no frame in front of the file, which tells '
-        'of its frames itself.',
+        'Expected one picture; or no frame in front of the file, which names '
+        'its frames itself.',
       )
     return [(given, shape) for shape in shapes]
   inside = [shape for shape in shapes if _folder(shape.file) == frames.name]
@@ -154,7 +154,7 @@ def frames_of(
     )
   if others:
     logger.warning(
-      '%s: %d pictures are no frames of %s and are passed over: %s',
+      '%s: %d pictures are not frames of %s and are skipped: %s',
       path, len(others), frames.name, named,
     )  # fmt: skip
   return found
@@ -182,7 +182,7 @@ def _keys(found: Sequence[tuple[int, Shape]], telling: str) -> list[Hashable]:
       raise told_lib.error(
         shape.path,
         f'{seen[index, shape.label].place} and {shape.place} are both '
-        f'{shape.label!r} in frame {index}, and nothing tells them apart in '
+        f'{shape.label!r} in frame {index}, and nothing identifies them in '
         'other frames.',
         f'Expected {telling}.',
       )
@@ -242,8 +242,8 @@ def _paint(drawn: Sequence[tuple[int, Shape]]) -> np.ndarray:
     if not (labels == object_id).any():
       raise told_lib.error(
         shape.path,
-        f'{shape.place}: nothing of it is to be seen.',
-        'Expected a part of its own for every object: it is empty, or later '
+        f'{shape.place}: nothing of it is visible.',
+        'Expected a visible part of every object: it is empty, or later '
         'shapes cover it.',
       )
   return labels

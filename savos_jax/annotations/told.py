@@ -20,7 +20,7 @@ from savos_jax.foundation import typed
 
 _MOST_BYTES = 1 << 26  # Of a file. In memory it is some ten times as much.
 _LARGEST = 1e15  # Of numbers, where nothing tells more.
-_NO_NUMBER = 'NaN, Infinity: no numbers of JSON'
+_NO_NUMBER = 'NaN, Infinity: not numbers in JSON'
 
 
 def error(path, found: str, hint: str) -> errors.SavosError:

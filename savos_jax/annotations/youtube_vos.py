@@ -1,6 +1,4 @@
-"""YouTube-VOS: an indexed PNG for each frame, and meta.json with the
-objects.
-"""
+"""YouTube-VOS: indexed PNGs, and meta.json with the objects."""
 
 import json
 

@@ -80,7 +80,7 @@ def image_list(
     f'no image list for year {year}, split {split!r}; looked for\n'
     + ''.join(f'    {path}\n' for path in candidates)
     + f'  {listing(root / "ImageSets")}.\n'
-    '  Set config.data.year and the split to a list that is there.'
+    '  Set config.data.year and the split to an existing list.'
   )
 
 
@@ -119,7 +119,8 @@ def read_image_list(path: pathlib.Path) -> list[str]:
       )
   if not names:
     raise errors.SavosError(
-      f'{path}: the image list is empty.\n  Expected a sequence name a line.'
+      f'{path}: the image list is empty.\n'
+      '  Expected a sequence name on each line.'
     )
   return list(names)
 
@@ -135,13 +136,13 @@ def _files_of(folder: pathlib.Path, suffixes: tuple[str, ...], name: str):
       f'{folder}: no such folder, but the image list names {name!r}.\n'
       f'  {listing(folder.parent)}.\n'
       '  Unpack the missing sequence, take the name off the list, or set '
-      'config.data.resolution to a folder that is there.'
+      'config.data.resolution to an existing folder.'
     )
   found = frame_folder.read(folder, suffixes)
   if not found:
     raise errors.SavosError(
       f'{folder}: no images of {" or ".join(suffixes)}; {listing(folder)}.\n'
-      '  Expected one file a frame (00000.jpg ... and 00000.png ...).'
+      '  Expected one file for each frame (00000.jpg ... and 00000.png ...).'
       + ('' if any(folder.iterdir()) else ' Unpack the data again.')
     )
   return found
@@ -234,8 +235,9 @@ def _find(
     names = folders(annotations)
     if not names:
       raise errors.SavosError(
-        f'{annotations}: {listing(annotations)}.\n  Expected a folder of masks '
-        'a sequence. Unpack the data again.'
+        f'{annotations}: {listing(annotations)}.\n'
+        '  Expected a folder of masks for each sequence. Unpack the data '
+        'again.'
       )
     return part / 'JPEGImages', annotations, names
   _check_parts(root, ('JPEGImages', 'Annotations', 'ImageSets'))
@@ -246,7 +248,7 @@ def _find(
     if not folder.is_dir():
       raise errors.SavosError(
         f'{folder}: no such folder; {listing(folder.parent)}.\n'
-        '  Set config.data.resolution to one that is there.'
+        '  Set config.data.resolution to one of them.'
       )
   names = read_image_list(image_list(root, year, resolution, split))
   return images, annotations, names

@@ -75,7 +75,7 @@ def read(
     if other is not name:
       raise errors.SavosError(
         f'{folder}: both {other} and {name}.\n'
-        '  Expected one image a frame, each with a number of its own. Remove '
+        '  Expected one image for each frame, each with its own number. Remove '
         'one of them, or rename it.'
       )
   return {each: folder / found[each] for each in sorted(found)}

@@ -69,8 +69,8 @@ def _check_picture(image: Image.Image, where) -> None:
     raise _image_error(
       where,
       f'a {image.format} of several pictures, an animation.',
-      'Expected one picture: save the one that is meant alone, as PNG. A '
-      'video is given as a video file, or as a folder with an image a frame.',
+      'Expected one picture: save the right one as PNG. Give a video as a '
+      'video file, or as a folder with one image for each frame.',
     )
 
 
@@ -116,7 +116,7 @@ def _decode(source, where, use: Callable[[Image.Image], _Made]) -> _Made:
     raise _image_error(
       where,
       f'damaged image: {error or type(error).__name__}.',
-      'Expected a whole JPEG or PNG file. Copy it again from its source.',
+      'Expected a complete JPEG or PNG file. Copy it again from its source.',
     ) from None
 
 
@@ -305,8 +305,9 @@ def read_mask(path: str | os.PathLike) -> np.ndarray:
   raise _image_error(
     path,
     f'a {image.mode} picture.',
-    'Expected a mask: an indexed PNG (palette, one index an object), or grey '
-    'with 0/255 or object ids. Colours carry no ids: save it as indexed PNG.',
+    'Expected a mask: an indexed PNG (palette, one index for each object), or '
+    'grey with 0/255 or object ids. Colours carry no ids: save it as indexed '
+    'PNG.',
   )
 
 

@@ -47,7 +47,7 @@ _PNG = [
 # seen.
 _TRIED = 300
 _TOLERANCE = 1.05
-_AGAIN = 'Expected a whole file of savos_jax.tools.pack: copy it again.'
+_AGAIN = 'Expected a complete file of savos_jax.tools.pack: copy it again.'
 # What the modules zipfile and json raise where bytes are not as they were.
 _DAMAGE = (
   zipfile.BadZipFile, zlib.error, AttributeError, EOFError, IndexError,

@@ -130,7 +130,7 @@ def _lines(path: pathlib.Path) -> list[str]:
   lines = [line.strip() for line in text.splitlines() if line.strip()]
   if not lines:
     raise errors.SavosError(
-      f'{path}: the image list is empty.\n  Expected a name a line.'
+      f'{path}: the image list is empty.\n  Expected a name on each line.'
     )
   return lines
 
@@ -246,7 +246,7 @@ def _open_one(root: pathlib.Path, truth, name: str, with_frames: bool):
   if not ids:
     raise errors.SavosError(
       f'{opened.masks[0]}: the mask of the first frame is empty.\n'
-      '  Expected an object: the first mask says what to segment. Leave '
+      '  Expected an object: the first mask defines what to segment. Leave '
       f'{name} out of the image list.'
     )
   return dataclasses.replace(opened, object_ids=ids)

@@ -246,7 +246,7 @@ def open_sequence(
   if not ids and kind.first_mask_shows_objects:
     raise errors.SavosError(
       f'{first}: the first mask is empty.\n'
-      '  Expected at least one object: the first mask says what to segment. '
+      '  Expected at least one object: the first mask defines what to segment. '
       f'Leave {name} out of the image list, or start it at a frame that shows '
       'the object; where objects appear later, use the rules of YouTube-VOS '
       "(config.data.source='youtube_vos', --protocol=youtube_vos)."

@@ -46,7 +46,7 @@ def _not_prepared(
     f'{data_dir}: no prepared tensorflow_datasets builder davis/{config}; '
     'looked for\n'
     + ''.join(f'    {path}\n' for path in looked_at)
-    + '  Nothing is downloaded without being asked for. To prepare it '
+    + '  Nothing is downloaded automatically. To prepare it '
     '(downloads DAVIS), run\n'
     '    python -c "import tensorflow_datasets as tfds; '
     f"tfds.builder('davis/{config}', data_dir='{data_dir}')"
@@ -106,7 +106,7 @@ def _read_origin(builder_dir: epath.Path, config: str) -> dict[str, str]:
     raise errors.SavosError(
       f'{path}: the builder is {origin["name"]}/{origin["config"]}.\n'
       f'  Expected davis/{config}. Point config.data.root at the data_dir or '
-      'the builder folder of that one.'
+      'the builder folder of the right one.'
     )
   return origin
 
@@ -134,9 +134,9 @@ def _is_done(
     found = typed.parse(marker.read_text('utf-8'))
   except (OSError, ValueError):
     raise errors.SavosError(
-      f'{root}: exists, and is no export of {builder_dir}: it holds no '
+      f'{root}: exists and is not an export of {builder_dir}: it holds no '
       f'readable {MARKER}.\n'
-      '  It is left as it is. Name another folder for the export, or move '
+      '  It was not changed. Name another folder for the export, or move '
       'this one away.'
     ) from None
   if found != expected:
@@ -331,7 +331,7 @@ def export(
     if not _is_done(root, origin, builder_dir):
       raise errors.SavosError(
         f'{root}: could not be written: {error}\n'
-        f'  Check the rights on {root.parent} and the space left there.'
+        f'  Check the permissions of {root.parent} and the free space there.'
       ) from None
   finally:
     shutil.rmtree(partial, ignore_errors=True)

@@ -62,7 +62,7 @@ def open_annotations(
   if not path.is_dir():
     raise errors.SavosError(
       f'{path}: no such folder.\n  Expected the annotations: the root of the '
-      'data set, or the folder with a folder of masks a sequence.'
+      'data set, or the folder with a folder of masks for each sequence.'
     )
   is_segtrack = protocol == 'segtrack'
   folder = _segtrack_folder(path) if is_segtrack else _davis_folder(path)
@@ -112,7 +112,7 @@ def _davis_folder(path: pathlib.Path) -> pathlib.Path:
   """Returns the folder that holds a folder of masks a sequence."""
   if (path / 'GroundTruth').is_dir():
     raise errors.SavosError(
-      f'{path}: holds GroundTruth, as SegTrack v2 does.\n'
+      f'{path}: contains GroundTruth, like SegTrack v2.\n'
       '  Expected annotations of DAVIS; for SegTrack use --protocol=segtrack.'
     )
   base = path / 'Annotations'
@@ -157,7 +157,7 @@ def _wrong_folder(path: pathlib.Path) -> errors.SavosError:
       hint = 'these are the frames; the masks are in Annotations'
   return errors.SavosError(
     f'{path}: no annotations here.\n  Expected the root of a data set, or a '
-    f'folder with a folder of PNG masks a sequence; {hint}.'
+    f'folder with a folder of PNG masks for each sequence; {hint}.'
   )
 
 
@@ -167,7 +167,7 @@ def _segtrack_folder(path: pathlib.Path) -> pathlib.Path:
     return path / 'GroundTruth'
   if (path / 'Annotations').is_dir():
     raise errors.SavosError(
-      f'{path}: holds Annotations, as DAVIS does.\n'
+      f'{path}: contains Annotations, like DAVIS.\n'
       '  Expected SegTrack v2, with GroundTruth; for DAVIS use '
       '--protocol=davis2016 or davis2017.'
     )

@@ -41,8 +41,8 @@ _FOLDERS = ('', 'Annotations', 'ImageSets', 'ImageSets/2016', 'ImageSets/2017',
             'data')  # fmt: skip
 _EXPECTED = (
   'Expected "sequences:", a list of entries with name and attributes, as in '
-  'db_info of DAVIS. Take it from there again, or remove the file: then no '
-  'scores by attribute are made.'
+  'db_info of DAVIS. Get it from there again, or remove the file to do '
+  'without scores by attribute.'
 )
 _FILES = ('db_info.yml', 'db_info.yaml', 'db_info.json')
 

@@ -22,9 +22,9 @@ _FORM = {'videos': {str: {'objects': {str: {'category?': str}}}}}
 def _read(path: pathlib.Path) -> dict[tuple[str, int], str]:
   """Returns (video, id) -> category of the objects of a split."""
   expected = (
-    'Expected the objects of YouTube-VOS: {"videos": {video: {"objects": {id: '
-    '{"category": name}}}}}. Take it from there again, or remove the file: '
-    'then categories are not told apart.'
+    'Expected the objects of YouTube-VOS: '
+    '{"videos": {video: {"objects": {id: {"category": name}}}}}. Get it from '
+    'there again, or remove the file to ignore categories.'
   )
   videos = json_files.read(path, expected, _FORM)['videos']
   found = {}

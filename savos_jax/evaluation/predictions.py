@@ -130,9 +130,10 @@ def _read_ids(path: pathlib.Path, sequence: sequences.Sequence) -> np.ndarray:
   if len(ids) == 1:
     return labels * np.uint8(ids[0])
   raise errors.SavosError(
-    f'{path}: a mask of 0 and 255, but {sequence.name} has {len(ids)} objects.'
-    f'\n  Expected object ids, 0..{max(ids)}: 255 does not say which object is '
-    'meant. Write each object under its id of the first frame '
+    f'{path}: a mask of 0 and 255, but {sequence.name} has {len(ids)} '
+    'objects.\n'
+    f'  Expected object ids, 0..{max(ids)}: 255 does not identify the object. '
+    'Write each object under its id of the first frame '
     f'({_first_mask(sequence)}); to score all objects as one, use '
     '--protocol=davis2016.'
   )
@@ -151,11 +152,11 @@ def _check_size(sequence, source, labels, index) -> None:
   if labels.shape == (sequence.height, sequence.width):
     return
   raise errors.SavosError(
-    f'{source}: {labels.shape[1]}x{labels.shape[0]} pixels (width x height).'
-    f'\n  Expected {sequence.width}x{sequence.height}, as '
+    f'{source}: {labels.shape[1]}x{labels.shape[0]} pixels (width x height).\n'
+    f'  Expected {sequence.width}x{sequence.height}, as '
     f'{sequence.masks[index]}. Write predictions at the size of the '
-    'annotations (resize labels with nearest neighbour), or score against '
-    'the resolution that they were made at.'
+    'annotations (resize labels with nearest neighbour), or score against the '
+    'resolution they were made at.'
   )
 
 
@@ -227,8 +228,9 @@ def open_folder(
   """
   if not folder.is_dir():
     raise errors.SavosError(
-      f'{folder}: no such folder.\n  Expected the results: one folder a '
-      'sequence, one PNG a frame. Segment first, or correct the path.'
+      f'{folder}: no such folder.\n'
+      '  Expected the results: one folder for each sequence, one PNG for each '
+      'frame. Segment first, or correct the path.'
     )
   scored = {video.name: frames_of(video) for video in videos}
   videos = [video for video in videos if scored[video.name]]
@@ -280,7 +282,7 @@ def _check_missing(files: Files, frames: Sequence[int]) -> None:
       f'{missing[0]}: no such file, one of {len(missing)} missing out of '
       f'{len(names) * len(files.found)} scored frames of '
       f'{files.sequence.name}.\n'
-      '  Expected one mask a frame, named as the annotation '
+      '  Expected one mask for each frame, named as the annotation '
       f'({files.sequence.frame_name(frames[0])}.png, ...); '
       f'{davis.listing(missing[0].parent)}. '
       'Segment the sequence again, or rename the files.'

@@ -194,8 +194,7 @@ def csv_paths(
 def write_csv(
   folder: str | os.PathLike, scores: protocol.Scores, split: str
 ) -> tuple[pathlib.Path, pathlib.Path]:
-  """Writes the two CSV files of davis2017-evaluation, with its names and
-  columns.
+  """Writes the two CSV files of davis2017-evaluation, in its format.
 
   Fractions have three decimals. A name that a spreadsheet would interpret as a
   formula is prefixed with an apostrophe. In a folder that it scores, the

@@ -42,7 +42,7 @@ def shown(text: object) -> str:
 
 
 _NO_MEMORY = (
-  'the memory is not enough.\n'
+  'there is not enough memory.\n'
   '  Expected less at once: --max_size or --chunk of segment; '
   'config.eval.short_side, chunk or videos; config.train.batch_size, or '
   'accumulation.'
@@ -85,21 +85,22 @@ def explained(error: Exception) -> str | None:
   if isinstance(error, OSError) and error.filename is not None:
     return (
       f'{os.fsdecode(error.filename)}: {error.strerror}.\n'
-      '  Expected a path that can be read, or written to.'
+      '  Expected a path with read or write permission.'
     )
   if isinstance(error, OSError) and error.errno in _OF_SYSTEM:
     return (
-      f'{error.strerror or error}.\n  Expected a system that allows it: space '
-      'left where it writes (standard output, too), and enough files that may '
-      'be open (ulimit -n).'
+      f'{error.strerror or error}.\n'
+      '  Expected a system that allows it: free space where it writes, '
+      'including standard output, and a sufficient limit of open files '
+      '(ulimit -n).'
     )
   if isinstance(error, RuntimeError) and 'Symlink loop' in str(error):
-    return f'{error}.\n  Expected a link that leads somewhere.'
+    return f'{error}.\n  Expected a link to an existing file.'
   if isinstance(error, UnicodeEncodeError) and 'surrogates' in error.reason:
     start, end = max(0, error.start - _AROUND), error.end + _AROUND
     return (
       f'{error.object[start:end]!r}: a name that is not UTF-8.\n'
-      '  Expected names of files and folders in UTF-8: rename it.'
+      '  Expected UTF-8 in the names of files and folders: rename it.'
     )
   return None
 

@@ -90,7 +90,7 @@ def check_plain(folder: str | os.PathLike) -> None:
     found = problem(path)
     if found in ('a pipe', 'a device', 'a socket'):
       raise errors.SavosError(
-        f'{path}: {found}.\n  Expected a file here: remove this.'
+        f'{path}: {found}.\n  Expected only files and folders here: remove it.'
       )
 
 
@@ -132,8 +132,8 @@ def replacing(
   path = pathlib.Path(path)
   if path.exists() and not path.is_file():  # A device would be gone.
     raise errors.SavosError(
-      f'{path}: {problem(path)}.\n  Expected a file to replace, or a path that '
-      'is free.'
+      f'{path}: {problem(path)}.\n'
+      '  Expected an existing file or an unused path.'
     )
   manifest = manifests.of(path)
   if manifest:
@@ -153,7 +153,7 @@ def replacing(
   except OSError as error:
     raise errors.SavosError(
       f'{path}: could not be written: {error}.\n'
-      '  Expected a folder that can be written to, with space left.'
+      '  Expected a writable folder with free space.'
     ) from None
   finally:
     with contextlib.suppress(OSError):
@@ -179,17 +179,16 @@ def locked(path: str | os.PathLike) -> Iterator[None]:
     file = path.open('a')
   except OSError as error:
     raise errors.SavosError(
-      f'{path}: could not be made: {error}.\n'
-      '  Expected a folder that can be written to.'
+      f'{path}: could not be made: {error}.\n  Expected a writable folder.'
     ) from None
   with file:
     try:
       fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
       raise errors.SavosError(
-        f'{path.parent}: another process works there.\n'
-        '  Expected a folder of its own for each run: wait for the other, end '
-        'it, or name another folder.'
+        f'{path.parent}: another process is using it.\n'
+        '  Expected a separate folder for each run: wait for the other '
+        'process, end it, or name another folder.'
       ) from None
     except OSError:
       pass  # A file system without locks: nothing tells.
@@ -222,7 +221,7 @@ def claimed(
     except OSError as error:
       raise errors.SavosError(
         f'{folder}: {error.strerror}.\n'
-        '  Expected a folder that can be read and written to.'
+        '  Expected a readable and writable folder.'
       ) from None
     manifest.protect(inputs)
     manifest.is_claimed = True

@@ -125,9 +125,7 @@ class Manifest:
     return path.stat().st_size in sizes and _stamp(path) in stamps
 
   def made(self, path: pathlib.Path) -> bool:
-    """Whether this program wrote a file of this name, even if it changed
-    since.
-    """
+    """Whether this program wrote a file of this name, changed or not."""
     with self._lock:
       self._read()
       return self._name(path) in self._stamps and not path.is_symlink()
@@ -168,8 +166,8 @@ class Manifest:
       raise errors.SavosError(
         f'{self.folder}: holds files that this program did not write, or that '
         f'were changed since: {names}{more}.\n'
-        '  Expected a folder for its results alone: name another, or move '
-        'these files away.'
+        '  Expected a folder for results only: name another, or move these '
+        'files away.'
       )
 
   def _check_inputs(self, paths: Iterable[pathlib.Path]) -> None:
@@ -178,7 +176,7 @@ class Manifest:
       for used in self._inputs:
         if used == real or used in real.parents:
           raise errors.SavosError(
-            f'{path}: is read by this run, and would be replaced by it.\n'
+            f'{path}: is read by this run and would be overwritten.\n'
             '  Expected another folder for the results.'
           )
 
@@ -210,8 +208,8 @@ class Manifest:
         path.unlink(missing_ok=True)
       except OSError as error:
         raise errors.SavosError(
-          f'{path}: of an earlier run, and can not be removed: '
-          f'{error.strerror}.\n  Expected a folder that can be written to.'
+          f'{path}: from an earlier run, and cannot be removed: '
+          f'{error.strerror}.\n  Expected a writable folder.'
         ) from None
 
 

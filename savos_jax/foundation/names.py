@@ -29,7 +29,8 @@ def check(name: str, where: str) -> str:
   """
   if not is_name(name):
     raise errors.SavosError(
-      f'{where}: {name!r} is no name of a sequence.\n  Expected that of a '
-      "folder: not '.' or '..', without / and \\ and control characters."
+      f'{where}: {name!r} is not a valid name of a sequence.\n'
+      "  Expected a folder name: not '.' or '..', without /, \\ and control "
+      'characters.'
     )
   return name

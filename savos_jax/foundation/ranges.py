@@ -82,9 +82,7 @@ def _text(bound: float) -> str:
 
 
 def number(low: float, high: float, **more: Any) -> Number:
-  """Returns the rule for a number from `low` to `high`; `more`: see
-  `Number`.
-  """
+  """Returns the rule for a number in a range; `more`: see `Number`."""
   return Number(low, high, **more)
 
 

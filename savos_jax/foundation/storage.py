@@ -44,7 +44,8 @@ def _store(url: str) -> Iterator[tuple[Any, str]]:
   protocol = url.partition('://')[0]
   if protocol in _OF_ONE_PROCESS:
     raise errors.SavosError(
-      f'{url}: of one process alone.\n  Expected a store that all machines see.'
+      f'{url}: of a single process.\n'
+      '  Expected storage that all machines can reach.'
     )
   fsspec = extras.require('fsspec', 'storage', f'{protocol}://')
   try:
@@ -59,13 +60,13 @@ def _store(url: str) -> Iterator[tuple[Any, str]]:
   except ImportError as error:
     raise errors.SavosError(
       f'{url}: {error}.\n'
-      "  Expected what reads it: pip install 'savos_jax[storage]' for s3:// "
-      'and gs://.'
+      '  Expected the library that reads it: pip install '
+      "'savos_jax[storage]' for s3:// and gs://."
     ) from None
   except Exception as error:  # Each store has its own.
     raise errors.SavosError(
       f'{url}: {type(error).__name__}: {error}.\n'
-      '  Expected a URL that can be read, or written to, from here.'
+      '  Expected a URL that is readable or writable from here.'
     ) from None
 
 

@@ -1,3 +1,1 @@
-"""The report of an evaluation: charts, comparisons, strips. Independent of
-JAX.
-"""
+"""Reports: charts, comparisons, strips of frames. Independent of JAX."""

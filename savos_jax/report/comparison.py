@@ -145,8 +145,8 @@ def section(comparison: Comparison) -> markup.Markup:
     e('h2', 'Comparison'),
     e(
       'p',
-      f'Means over the {count} that all results have; a sequence with several '
-      f'objects counts once for each. Differences are against {first}.',
+      f'Means over the {count} common to all results; a sequence with several '
+      f'objects counts once for each. Differences are relative to {first}.',
     ),
     *(e('p', note) for note in comparison.notes),
     markup.table(

@@ -158,8 +158,8 @@ def _paper(results: results_folder.Results) -> markup.Markup:
   measured = paper_tables.identify(results)
   if not measured.benchmark:
     note = (
-      f'This run is over other data ({measured.title}): none of these figures '
-      'compares with it.'
+      f'This run used other data ({measured.title}): none of these figures is '
+      'comparable.'
     )
   elif measured.complete:
     note = f'This run is over {measured.title}.'
@@ -167,7 +167,7 @@ def _paper(results: results_folder.Results) -> markup.Markup:
     whole = len(paper_figures.BENCHMARKS[measured.benchmark].names)
     note = (
       f'This run is over {measured.title}; the paper’s figures are over all '
-      f'{whole}, so the two do not compare directly.'
+      f'{whole}, so they are not directly comparable.'
     )
     if measured.missing:
       note += f' Not here: {", ".join(measured.missing)}.'

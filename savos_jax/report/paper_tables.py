@@ -119,9 +119,7 @@ def _markdown_row(cells: Sequence[str]) -> str:
 
 
 def to_markdown(grid: Grid) -> str:
-  """Returns a table and its notes as Markdown, with highlighted rows in
-  bold.
-  """
+  """Returns a table and its notes as Markdown; highlighted rows are bold."""
   rows = [
     [f'**{cell}**' if i in grid.emphasis and cell else cell for cell in row]
     for i, row in enumerate(grid.rows)

@@ -127,15 +127,15 @@ class Guard:
     origin = _first(headers, b'origin')
     scheme = 'https' if scope.get('scheme') in ('https', 'wss') else 'http'
     if origin is not None and origin.lower() != f'{scheme}://{host.lower()}':
-      return f'a request of the page {origin!r}.{_AGAIN}'
+      return f'a request from the page {origin!r}.{_AGAIN}'
     changes = scope['type'] == 'websocket' or scope['method'] not in _SAFE
     if changes and origin is None:
-      return f'a request of no page (it has no Origin).{_AGAIN}'
+      return f'a request without a page (it has no Origin).{_AGAIN}'
     if self._brought(scope):
       return ''
     site = _first(headers, b'sec-fetch-site')
     if site not in (None, 'same-origin', 'none'):
-      return f'a request of another page ({site}).{_AGAIN}'
+      return f'a request from another page ({site}).{_AGAIN}'
     if not self._has_cookie(headers):
       return f'a request without the token.{_AGAIN}'
     return ''

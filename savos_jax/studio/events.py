@@ -29,9 +29,7 @@ class Hub:
 
   @contextlib.asynccontextmanager
   async def listening(self) -> AsyncIterator[asyncio.Queue]:
-    """Yields a queue of messages; None: the listener is too slow, or the
-    end.
-    """
+    """Yields a queue of messages; None: too slow a listener, or the end."""
     queue: asyncio.Queue = asyncio.Queue(_MOST_WAITING)
     with self._lock:
       self._listeners[queue] = asyncio.get_running_loop()

@@ -24,10 +24,10 @@ from savos_jax.video import sources
 
 # By name: what it makes, in exports/, and what it is, for people.
 _OWN = {
-  'davis': ('davis', 'indexed PNGs, a frame each'),
+  'davis': ('davis', 'indexed PNGs, one for each frame'),
   'overlay': ('overlay.mp4', 'the masks over the video'),
-  'cutout': ('cutout', 'transparent PNGs, a frame each'),
-  'green': ('cutout.mp4', 'the objects before green'),
+  'cutout': ('cutout', 'transparent PNGs, one for each frame'),
+  'green': ('cutout.mp4', 'the objects over green'),
   'prores': ('cutout.mov', 'a transparent video, ProRes 4444'),
   'webm': ('cutout.webm', 'a transparent video, VP9'),
 }

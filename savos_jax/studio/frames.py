@@ -102,8 +102,8 @@ class _Cursor:
             break
       self._close()
     raise errors.SavosError(
-      f'{self._video.path}: frame {index} can not be decoded.\n'
-      '  Expected a whole file; the frames around it may be seen.'
+      f'{self._video.path}: frame {index} cannot be decoded.\n'
+      '  Expected a complete file; frames around it can be shown.'
     )
 
   def _close(self) -> None:

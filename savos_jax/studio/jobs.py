@@ -141,7 +141,7 @@ class Worker:
         assert self._job is not None
         raise Busy(
           f'the studio is busy: {self._job.kind}.\n'
-          '  Expected it to be done: wait, or stop it.'
+          '  Expected it to finish: wait, or stop it.'
         )
       job = self._job = Job(kind, total, self._tell)
     job.begin()
@@ -158,8 +158,8 @@ class Worker:
       if text is None:
         logger.exception('%s failed', job.kind)
         text = (
-          f'{type(error).__name__}: {error}.\n  Expected no such error: the '
-          'program has printed where it happened.'
+          f'{type(error).__name__}: {error}.\n'
+          '  This is a bug: the program has printed where it happened.'
         )
       job.end('failed', error=text)
       self._tell({'type': 'error', 'error': text})

@@ -183,14 +183,15 @@ class Project:
     if not path.exists():
       raise errors.SavosError(
         f'{path}: no such file: the video of {self.folder / FILE}.\n'
-        '  Expected it where it was: put it back, or name where it is now.'
+        '  Expected it in its place: put it back, or give its new path.'
       )
     found = fingerprint(path)
     if found != told['fingerprint']:
       raise errors.SavosError(
         f'{path}: another video than that of {self.folder / FILE}, or changed '
-        'since.\n  Expected the one that was marked: put it back, or name '
-        'another --out for this one.'
+        'since.\n'
+        '  Expected the marked video: put it back, or name another --out for '
+        'this one.'
       )
     self._open_video(path, found)
     self.settings = dict(stored['settings'])
@@ -209,8 +210,8 @@ class Project:
     """
     if not path.exists():
       raise errors.SavosError(
-        f'{path}: no such file.\n  Expected a video file, or a folder with one '
-        'image a frame.'
+        f'{path}: no such file.\n'
+        '  Expected a video file, or a folder with one image for each frame.'
       )
     with self.lock:
       self._open_video(path, fingerprint(path))
@@ -266,8 +267,9 @@ class Project:
     with self.lock:
       if self._next_id > MOST_OBJECTS:
         raise errors.SavosError(
-          f'object {self._next_id}.\n  Expected at most {MOST_OBJECTS} in a '
-          'project, removed ones counted.'
+          f'object {self._next_id}.\n'
+          f'  Expected at most {MOST_OBJECTS} in a project, including removed '
+          'ones.'
         )
       return self._add_object(self._next_id, name, color)
 
@@ -383,7 +385,7 @@ class Project:
       told = chains.told(labels, ids)
       if not told.all_ids:
         raise errors.SavosError(
-          'a mark that tells of no object.\n  Expected at least one.'
+          'a mark without objects.\n  Expected at least one.'
         )
       self._write_mark(index, told)
       self.save()
@@ -490,18 +492,20 @@ def _read(path: pathlib.Path) -> dict[str, Any] | None:
     return None
   stored = json_files.read(
     path,
-    'Expected what the studio wrote. marks/ and masks/ beside it are whole: '
-    'move the damaged file away, begin a project of the same video in another '
-    '--out, and copy marks/ into it.',
+    'Expected the file that the studio wrote. marks/ and masks/ beside it are '
+    'intact: move the damaged file away, begin a project with the same video '
+    'in another --out, and copy marks/ into it.',
     {'version': int},
   )
   if stored['version'] != VERSION:
     raise errors.SavosError(
       f'{path}: version {stored["version"]}.\n'
-      f'  Expected {VERSION}: open it with the program that wrote it, or name '
+      f'  Expected {VERSION}: open it with the version that wrote it, or name '
       'another --out.'
     )
-  found = json_files.read(path, 'Expected what the studio wrote.', _FORM)
+  found = json_files.read(
+    path, 'Expected the file that the studio wrote.', _FORM
+  )
   for each in found['objects']:
     if not 1 <= each['id'] <= MOST_OBJECTS:
       raise errors.SavosError(

@@ -197,9 +197,9 @@ class _Follower:
     for missing in range(expected, index, step):
       if missing in events and events[missing].told:
         raise errors.SavosError(
-          f'{self._video.path}: frame {missing} has a mark, and can not be '
-          'decoded.\n  Expected the mark of one that can: draw it on a frame '
-          'near by.'
+          f'{self._video.path}: frame {missing} has a mark and cannot be '
+          'decoded.\n'
+          '  Expected a mark of a decodable frame: draw it on one nearby.'
         )
 
 

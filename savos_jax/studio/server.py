@@ -79,7 +79,7 @@ async def _body(request: requests.Request, most: int) -> bytes:
   async for part in request.stream():
     taken += part
     if len(taken) > most:
-      raise _TooLarge(f'more than {most} bytes.\n  Expected at most so many.')
+      raise _TooLarge(f'more than {most} bytes.\n  Expected no more than that.')
   return bytes(taken)
 
 
@@ -116,7 +116,7 @@ def _labels(data: bytes, height: int, width: int) -> np.ndarray:
     if image.format != 'PNG' or image.mode not in ('L', 'P'):
       raise errors.SavosError(
         f'a mark as {image.format}, {image.mode}.\n'
-        '  Expected a PNG, 8 bits of grey a pixel: the number of the object.'
+        '  Expected an 8-bit grey PNG of object numbers.'
       )
     return np.asarray(image)
 
@@ -154,7 +154,9 @@ class _Addresses:
       await self._do(session.take_video, path)
     except BaseException as error:
       text = errors.explained(error) if isinstance(error, Exception) else None
-      job.end('failed', error=text or 'the video was not sent to its end.')
+      job.end(
+        'failed', error=text or 'the upload of the video was interrupted.'
+      )
       raise
     job.end('done')
     return await self.project(request)
@@ -186,7 +188,8 @@ class _Addresses:
           taken += len(part)
           if taken > most:
             raise _TooLarge(
-              f'a video of more than {most} bytes.\n  Expected at most so many.'
+              f'a video of more than {most} bytes.\n'
+              '  Expected no more than that.'
             )
           await self._do(file.write, part)
           job.advance(len(part))
@@ -326,8 +329,8 @@ class _Addresses:
     found = exports.find(project, name)
     if found is None:
       raise session_lib.Missing(
-        f'{name[:40]!r}: nothing of this name was exported.\n'
-        '  Expected the name that the export told.'
+        f'{name[:40]!r}: no such export.\n'
+        '  Expected a name reported by the export.'
       )
     if found.path:
       return responses.FileResponse(
@@ -412,7 +415,7 @@ def _prompt(told: dict[str, Any]) -> prompts.Prompt:
     box is not None and len(box) != 4
   ):
     raise errors.SavosError(
-      'a box or a point of another number of numbers.\n'
+      'a box or a point with the wrong number of values.\n'
       '  Expected box: [left, top, right, bottom], a point: [x, y].'
     )
   return prompts.Prompt(

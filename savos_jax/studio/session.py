@@ -235,15 +235,18 @@ class Session:
     if self.project.video:
       raise errors.SavosError(
         f'the project has a video: {self.project.opened.path.name}.\n'
-        '  Expected a project of its own for each: start the studio with '
-        'another --out.'
+        '  Expected one project for each video: start the studio with another '
+        '--out.'
       )
     if self._upload and self._upload.is_running:
-      raise jobs.Busy('a video is being sent.\n  Expected it to be done.')
+      raise jobs.Busy(
+        'a video is being uploaded.\n  Expected it to finish first.'
+      )
     last = name.replace('\\', '/').rpartition('/')[2].strip()
     if not names.is_name(last) or last[0] == '.' or len(last.encode()) > 200:
       raise errors.SavosError(
-        f'{last[:40]!r}: no name of a video.\n  Expected one as clip.mp4.'
+        f'{last[:40]!r}: not a valid name of a video.\n'
+        '  Expected one such as clip.mp4.'
       )
     return self.project.folder / 'video' / last
 
@@ -501,9 +504,7 @@ class Session:
 
 
 def times(video) -> list[float] | None:
-  """Returns the timestamps of the frames, seconds, if the rate is not
-  constant.
-  """
+  """Returns the timestamps of frames at a variable rate, seconds."""
   if video.fps is None:
     return None
   index = video_file.index(video.path)

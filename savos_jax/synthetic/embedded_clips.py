@@ -115,17 +115,17 @@ def _is_there(root: pathlib.Path, settings: dict) -> bool:
     raise  # Its name is all that is to be told.
   except (OSError, ValueError, RecursionError):
     raise errors.SavosError(
-      f'{root}: is in the way: no folder of embedded clips (no readable '
-      f'{_SETTINGS_FILE}).\n  Set config.data.root to a folder that does not '
-      'exist yet, or move this one away. To read a data set of your own from '
-      'it, set config.data.source to "davis".'
+      f'{root}: is in the way: it is not a folder of embedded clips (no '
+      f'readable {_SETTINGS_FILE}).\n'
+      '  Set config.data.root to a new folder, or move this one away. To read '
+      'a data set of your own from it, set config.data.source to "davis".'
     ) from None
   if found != settings:
     raise errors.SavosError(
       f'{root}: holds embedded clips with other settings:\n'
       f'    found     {json.dumps(found)}\n'
       f'    expected  {json.dumps(settings)}\n'
-      '  Delete the folder to make them anew, or set config.data.root to '
+      '  Delete the folder to make them again, or set config.data.root to '
       'another one.'
     )
   return True
@@ -189,8 +189,9 @@ def generate(
         raise
   except OSError as error:
     raise errors.SavosError(
-      f'{root}: the embedded clips could not be written: {error}.\n  Check the '
-      'space and the rights there, or set config.data.root to another folder.'
+      f'{root}: the embedded clips could not be written: {error}.\n'
+      '  Check free space and permissions there, or set config.data.root to '
+      'another folder.'
     ) from None
   finally:
     shutil.rmtree(partial, ignore_errors=True)

@@ -357,7 +357,7 @@ def _make_clip(photos, background, clip, size, frames, rng):
     if len(areas) and areas.min() >= rival_scenes.MIN_VISIBLE:
       return _described(plan), rendered
   raise errors.SavosError(
-    f'clip {clip}: no scene came of {_CASTS * _SCENES} attempts in which '
+    f'clip {clip}: no scene resulted from {_CASTS * _SCENES} attempts in which '
     f'objects show, cross and come back, over {background}.\n  Expected '
     f'photos with objects of {SHARES[0]:.0%} to {SHARES[1]:.0%} of their '
     'area: try another --seed, or give more photos.'
@@ -435,8 +435,9 @@ def _check(out: pathlib.Path, clips, frames, size, seed) -> None:
   if out.exists() or out.is_symlink():
     what = 'is not empty' if out.is_dir() else 'is no folder'
     raise errors.SavosError(
-      f'{out}: is there already and {what}.\n  Expected a folder that does not '
-      'exist yet: nothing is replaced. Give another --out, or move it away.'
+      f'{out}: exists and {what}.\n'
+      '  Expected a new folder: nothing is replaced. Give another --out, or '
+      'move it away.'
     )
 
 
@@ -488,7 +489,7 @@ def generate(
   except OSError as error:
     raise errors.SavosError(
       f'{out}: could not be written: {error}.\n'
-      '  Expected a folder that can be written to, with space left.'
+      '  Expected a writable folder with free space.'
     ) from None
   finally:
     shutil.rmtree(partial, ignore_errors=True)

@@ -1,5 +1,4 @@
-"""Scenes of the rival clips: look-alikes that cross in front of a moving
-camera.
+"""Scenes of the rival clips: look-alikes that cross before a moving camera.
 
 A scene is one photo, seen by a camera that pans, zooms and rotates, with layers
 over it: cut-outs of other photos that travel, rotate, scale and bend. Motions

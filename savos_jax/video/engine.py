@@ -137,16 +137,12 @@ class Timing:
 
   @property
   def seconds_a_frame(self) -> float:
-    """Seconds a frame of the network in the steady state; 0 if all frames were
-    first.
-    """
+    """Seconds a frame in the steady state; 0 if all frames were first."""
     return self.steady / max(1, self.steady_frames)
 
   @property
   def network_share(self) -> float:
-    """Share of the network in the total; the rest was waiting for frames and
-    sinks.
-    """
+    """Share of the network in the total time."""
     return (self.first + self.steady) / self.total
 
 
@@ -514,9 +510,9 @@ def _check_marks(run: _Run) -> None:
   for index in sorted(run.job.marks.objects):
     if run.index <= index < run.coming.index:
       raise errors.SavosError(
-        f'{video.path}: frame {video.number(index)} has a mask, and can not be '
-        'decoded.\n  Expected the mask of one that can: draw it on a frame '
-        'near by.'
+        f'{video.path}: frame {video.number(index)} has a mask and cannot be '
+        'decoded.\n'
+        '  Expected a mask of a decodable frame: draw it on one nearby.'
       )
 
 

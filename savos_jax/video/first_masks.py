@@ -55,7 +55,7 @@ def _jpeg_labels(path, pixels: np.ndarray) -> np.ndarray:
       path,
       f'{what} JPEG with values from {grey.min()} to {grey.max()}.',
       'Expected black (0) and white (255) only: JPEG blurs every other value. '
-      'Save the mask as PNG, or as black and white, one file an object.',
+      'Save the mask as PNG, or as black and white, one file for each object.',
     )
   return (grey > 127).astype(np.uint8)
 
@@ -78,7 +78,7 @@ def _colour_labels(
     raise _error(
       path,
       f'a picture of {found.size} colours.',
-      f'Expected a mask: black and up to {_MAX_COLOURS} colours, one an '
+      f'Expected a mask: black and up to {_MAX_COLOURS} colours, one for each '
       'object. A photograph is none; one that looks right is anti-aliased: '
       'draw it with a hard brush, resize with nearest neighbour, save as PNG.',
     )
@@ -160,7 +160,7 @@ def _check_filled(path, labels: np.ndarray) -> None:
     raise _error(
       path,
       'a mask that is all background.',
-      'Expected at least one object: it says what to follow. Black (and '
+      'Expected at least one object: it defines what to follow. Black (and '
       'index 0 of a palette) is background, whatever else an object.',
     )
 
@@ -188,7 +188,7 @@ def fit(
   if max(ratio, 1 / ratio) > 1 + _ASPECT:
     turned = (width * wanted_width) / (height * wanted_height)
     hint = (
-      'It looks turned by 90 degrees: turn it back.'
+      'It seems rotated by 90 degrees: rotate it back.'
       if max(turned, 1 / turned) <= 1 + _ASPECT
       else 'Its shape differs, so a resize would shift the objects: draw it on '
       'the first frame itself, not cropped or padded.'
@@ -234,9 +234,9 @@ def _merge(paths: Sequence, layers: list[np.ndarray]) -> np.ndarray:
     if not (merged == number).any():
       raise _error(
         path,
-        'an object that the masks after it cover wholly.',
-        'Expected a part of its own for every object: the later file wins. '
-        'Leave it out, or name it last.',
+        'an object that later masks cover completely.',
+        'Expected a visible part of every object; later files win. Leave it '
+        'out, or name it last.',
       )
   return merged
 
@@ -310,5 +310,5 @@ def _check_one(path, labels: np.ndarray) -> None:
       path,
       f'a mask of {ids.size} objects ({shown}).',
       'Expected one object in each of several files: give this file alone, or '
-      'one file an object.',
+      'one file for each object.',
     )

@@ -346,9 +346,9 @@ def mask(frame: np.ndarray, prompt: prompts.Prompt, others=()) -> np.ndarray:
       f'the box {prompts.shown(prompt.box)}' if prompt.box else 'the points'
     )
     raise errors.SavosError(
-      f'nothing in {where} differs from what is around.\n'
-      '  Expected an object that its colours tell: give a closer box, points, '
-      'or draw the mask (--mask).'
+      f'nothing in {where} differs from its surroundings.\n'
+      '  Expected an object distinguished by colour: give a tighter box, '
+      'points, or draw the mask (--mask).'
     )
   return found
 
@@ -391,8 +391,8 @@ def labels(
   for object_id in objects:
     if not (drawn == object_id).any():
       raise errors.SavosError(
-        f'object {object_id}: where it was found, other objects are.\n'
-        '  Expected a place of its own: add points that are not of it, or '
-        'draw the mask.'
+        f'object {object_id}: other objects cover the place where it was '
+        'found.\n'
+        '  Expected a visible object: add points outside it, or draw the mask.'
       )
   return drawn

@@ -64,7 +64,8 @@ def of_labels(labels: Mapping[int, np.ndarray]) -> Marks:
   }
   if not objects:
     raise errors.SavosError(
-      'no mask of any frame.\n  Expected one: it tells what to follow.'
+      'no mask of any frame.\n'
+      '  Expected at least one: it defines what to follow.'
     )
   for index, ids in objects.items():
     if not ids:

@@ -65,9 +65,10 @@ def readers(
   twice = sorted(files.keys() & sparse.keys())
   if twice:
     raise errors.SavosError(
-      f'{sparse[twice[0]]}: a mask of frame {video.names(twice[0])}, and so is '
-      f'{files[twice[0]][0]}.\n  Expected one mask a frame, or several files '
-      'with an object each: leave one of them out.'
+      f'{sparse[twice[0]]}: a mask of frame {video.names(twice[0])}, and so '
+      f'is {files[twice[0]][0]}.\n'
+      '  Expected one mask for each frame, or several files with an object '
+      'each: leave one of them out.'
     )
   size = video.height, video.width
   given = {
@@ -129,6 +130,7 @@ def marks(found: dict[int, Read]) -> marks_lib.Marks:
       objects[index] = ids
   if not objects:
     raise errors.SavosError(
-      'no mask of any frame.\n  Expected one: it tells what to follow.'
+      'no mask of any frame.\n'
+      '  Expected at least one: it defines what to follow.'
     )
   return marks_lib.Marks(objects, lambda index: found[index]())

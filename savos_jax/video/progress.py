@@ -61,8 +61,9 @@ def reading(path: pathlib.Path) -> Iterator[None]:
     if errors.is_of_system(error):
       raise
     raise errors.SavosError(
-      f'{path}: damaged: {error}.\n  Expected what an earlier run wrote: '
-      '--overwrite segments the video again.'
+      f'{path}: damaged: {error}.\n'
+      '  Expected the file of an earlier run: --overwrite segments the video '
+      'again.'
     ) from None
 
 
@@ -80,9 +81,7 @@ class Progress:
     self._path = folder / FILE
 
   def at(self, folder: pathlib.Path) -> 'Progress':
-    """Returns the progress of another part of the same job, in another
-    folder.
-    """
+    """Returns the progress of another part of the same job."""
     return Progress(folder, self._setting)
 
   def save(self, done: Done) -> None:
@@ -126,9 +125,9 @@ class Progress:
     ]
     if different:
       raise errors.SavosError(
-        f'{self._folder}: was begun in another way:\n    '
+        f'{self._folder}: was begun with other settings:\n    '
         + '\n    '.join(different)
-        + '\n  Go on as it was begun, or segment into another folder.'
+        + '\n  Continue with the same settings, or segment into another folder.'
       )
 
 

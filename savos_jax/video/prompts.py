@@ -48,7 +48,7 @@ class Prompt:
     numbers += [value for point in self.points for value in point]
     if not all(map(math.isfinite, numbers)):
       raise errors.SavosError(
-        f'{self}: a number that is none.\n  Expected pixels, from 0.'
+        f'{self}: not a number.\n  Expected pixels, from 0.'
       )
     if self.box:
       left, top, right, bottom = self.box
@@ -71,7 +71,7 @@ class Prompt:
     """
     if not (self.box or self.inside):
       raise errors.SavosError(
-        'no box and no point of the object.\n'
+        'no box and no point on the object.\n'
         '  Expected at least one point inside it.'
       )
     height, width = size
@@ -80,7 +80,7 @@ class Prompt:
       left, top, right, bottom = self.box
       if left < 0 or top < 0 or right > width or bottom > height:
         raise errors.SavosError(
-          f'the box {shown(self.box)} reaches out of the frame.\n  {expected}'
+          f'the box {shown(self.box)} extends beyond the frame.\n  {expected}'
         )
     for x, y in self.points:
       if not (0 <= x < width and 0 <= y < height):
@@ -146,7 +146,7 @@ def of_box(text: str) -> Given:
   found = _BOX.fullmatch(text)
   if not found:
     raise errors.SavosError(
-      f'{text}: no box.\n  Expected left,top,right,bottom in pixels, as '
+      f'{text}: not a box.\n  Expected left,top,right,bottom in pixels, as '
       '120,80,300,260 or 120,80,300,260@30 for frame 30.'
     )
   left, top, right, bottom = map(float, found['box'].split(','))
@@ -165,9 +165,9 @@ def of_points(text: str) -> Given:
   found = _POINTS.fullmatch(text)
   if not found:
     raise errors.SavosError(
-      f'{text}: no points.\n  Expected x,y in pixels, more points behind + '
-      '(of the object) or - (not of it), as 210,150+230,180-300,90, and '
-      '@30 for frame 30.'
+      f'{text}: not points.\n'
+      '  Expected x,y in pixels, more points after + (on the object) or - '
+      '(not on it), as 210,150+230,180-300,90, and @30 for frame 30.'
     )
   points: dict[str, list[Point]] = {'+': [], '-': []}
   for sign, x, y in re.findall(

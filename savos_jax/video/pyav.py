@@ -5,9 +5,7 @@ from typing import Any
 
 
 def damage() -> tuple[type[Exception], ...]:
-  """The exceptions of PyAV for a damaged file, and OSError for one that points
-  outside itself.
-  """
+  """The exceptions of PyAV for a damaged file; OSError: it opens others."""
   return get().error.FFmpegError, OSError
 
 

@@ -180,7 +180,9 @@ def _packets(
       if packet.size and seconds < span.end:
         yield from _timed(of[packet.stream.index].packets(packet))
   except pyav.damage() as error:
-    logger.warning('%s: its sound ends early, damaged (%s)', path, error)
+    logger.warning(
+      '%s: its sound ends early because of damage (%s)', path, error
+    )
   yield from _timed(made(track.end() for track in tracks))
   damaged = sum(track.damaged for track in tracks)
   if damaged:
@@ -226,7 +228,7 @@ def added(
         track = kind(source, film, kinds, span)
       except (pyav.get().error.FFmpegError, ValueError) as error:
         logger.warning(
-          '%s: sound of a kind that could not be had is left out: %s (%s)',
+          '%s: sound of an unsupported kind is left out: %s (%s)',
           path, name, error,
         )  # fmt: skip
       else:

@@ -219,7 +219,7 @@ def open_video(path: str | os.PathLike) -> Video:
     raise _error(
       path,
       f'{found}.',
-      'Expected a video file, or a folder with one image a frame.',
+      'Expected a video file, or a folder with one image for each frame.',
     )
   return _open_file(path)
 
@@ -298,8 +298,8 @@ def _open_folder(path: pathlib.Path) -> _Folder:
     raise _error(
       path,
       f'a folder without images; it holds {shown + more or "nothing"}.',
-      f'Expected one image a frame ({", ".join(frame_folder.FRAMES)}), or a '
-      'video file: name the folder that holds the frames themselves.',
+      f'Expected one image for each frame ({", ".join(frame_folder.FRAMES)}), '
+      'or a video file: name the folder that holds the frames themselves.',
     )
   height, width = read_image(images[0]).shape[:2]
   name = path.resolve().name
@@ -345,22 +345,22 @@ def _check_is_video(path: pathlib.Path) -> None:
     raise _error(
       path,
       'a single image.',
-      'Expected a video file, or a folder with one image a frame: name the '
-      'folder.',
+      'Expected a video file, or a folder with one image for each frame: name '
+      'the folder.',
     )
   # Whatever stands before: a mark of the encoding, blanks, zeros.
   text = head.lower().replace(b'\0', b'').lstrip(b'\xef\xbb\xbf\xff\xfe \t\r\n')
   if text.startswith(_LISTS) or _DASH in text:
     raise _error(
       path,
-      'a playlist: a text that names other files.',
-      'Expected a video file (mp4, mov, avi, webm, mkv, ...): name the one '
-      'that is meant.',
+      'a playlist, which only names other files.',
+      'Expected a video file (mp4, mov, avi, webm, mkv, ...): name the right '
+      'one.',
     )
   if head.isascii() and b'\0' not in head:
     raise _error(
       path,
-      'a text, not a video.',
+      'text, not a video.',
       'Expected a video file (mp4, mov, avi, webm, mkv, ...).',
     )
 

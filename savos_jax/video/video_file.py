@@ -189,8 +189,8 @@ def _no_video(path: pathlib.Path, found: str = 'no video in it'):
   return errors.SavosError(
     f'{path}: {found} ({path.stat().st_size} bytes).\n'
     '  Expected a video file (mp4, mov, avi, webm, mkv, ...). An mp4 that was '
-    'cut off in a copy or a recording reads like this: copy it again, or play '
-    'it in a player and encode it again.'
+    'cut off in a copy or a recording reads like this: copy it again, or '
+    're-encode it with a player that can read it.'
   )
 
 
@@ -214,7 +214,9 @@ def probe(path: pathlib.Path) -> Facts:
     fps = _stated_fps(stream)
     low, high = _BELIEVABLE_FPS
     if not low <= fps <= high:  # Also NaN.
-      logger.warning('%s: states no frame rate, %g taken', path, _FALLBACK_FPS)
+      logger.warning(
+        '%s: states no frame rate; %g is assumed', path, _FALLBACK_FPS
+      )
       fps = _FALLBACK_FPS
     length = _claimed(container, stream, fps)
     first = next(_frames(container, stream, Order()), None)
@@ -421,14 +423,14 @@ def _check_whole(
   behind = facts.length - reached
   cut = ''
   if is_cut:
-    cut = f'nothing can be read behind frame {count - 1} ({last:.2f} s)'
+    cut = f'nothing can be read after frame {count - 1} ({last:.2f} s)'
   elif behind > max(_MISSING_FRAMES, _MISSING_SHARE * facts.length):
     if _sound_goes_on(path):
       pass
     elif _whole_boxes(path):
       logger.warning(
         '%s: %d frames came out of the %d that it counts: cut without '
-        'encoding again, or damaged',
+        're-encoding, or damaged',
         path, count, facts.length,
       )  # fmt: skip
     else:
@@ -459,8 +461,8 @@ def incomplete(
     )
   return errors.Incomplete(
     f'{path}: {"; ".join(filter(None, (lost, cut)))}.\n'
-    '  Expected a whole file; this one is cut off or damaged. What could be '
-    'decoded was used, each frame under its own number. Copy it again from its '
+    '  Expected a complete file; this one is cut off or damaged. Everything '
+    'decodable was used; frames keep their numbers. Copy it again from its '
     'source.'
   )
 

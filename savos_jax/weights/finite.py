@@ -29,7 +29,8 @@ def check(where: str | os.PathLike, params: Any) -> None:
   if broken:
     more = f' and {len(broken) - _LISTED} more' if len(broken) > _LISTED else ''
     raise errors.SavosError(
-      f'{where}: not a number, or infinite, in {", ".join(broken[:_LISTED])}'
-      f'{more}.\n  Expected finite parameters: the training diverged, or the '
-      'file was changed. Take another file, or an earlier checkpoint.'
+      f'{where}: NaN or infinite values in '
+      f'{", ".join(broken[:_LISTED])}{more}.\n'
+      '  Expected finite parameters: the training diverged, or the file was '
+      'changed. Use another file or an earlier checkpoint.'
     )

@@ -52,7 +52,7 @@ def recognise(path: pathlib.Path) -> str:
       f'{start.hex(" ") or "none, it is empty"}).\n  {_ACCEPTED} A web page '
       'saved in its place, or a Git LFS pointer, looks like this.'
     )
-  raise errors.SavosError(f'{path}: not a format that we know.\n  {_ACCEPTED}')
+  raise errors.SavosError(f'{path}: an unknown format.\n  {_ACCEPTED}')
 
 
 def _recognise_zip(path: pathlib.Path) -> str:
@@ -62,8 +62,8 @@ def _recognise_zip(path: pathlib.Path) -> str:
   except Exception as error:  # Those of the module zipfile have no base.
     raise errors.SavosError(
       f'{path}: truncated or damaged: {error}.\n'
-      '  Expected a whole .pth or .keras file; a download that was cut short '
-      'looks like this. Get it again.'
+      '  Expected a complete .pth or .keras file; a download that was cut '
+      'short looks like this. Get it again.'
     ) from None
   if any(name.endswith('data.pkl') for name in names):
     return 'pth'

@@ -61,7 +61,7 @@ def summary(
   assumed = (
     ''
     if source.preprocessing or known
-    else ('; assumed, the file does not tell (--preprocessing)')
+    else ('; assumed, the file does not say (--preprocessing)')
   )
   total = sum(leaf.size for leaf in jax.tree.leaves(params))
   folding = 'BatchNorm was folded in already'

@@ -68,7 +68,7 @@ def read(path: pathlib.Path) -> source_lib.Source:
       elif name in tensors:
         raise errors.SavosError(
           f'{path}: holds "{original}" twice.\n'
-          '  Expected one ResNet; save it alone.'
+          '  Expected a single ResNet: save it separately.'
         )
       else:
         tensors[name] = _as_torch(_read(path, original, dataset, budget))
@@ -114,7 +114,7 @@ def _read(path, name: str, dataset, budget: bounds.Budget) -> np.ndarray:
   if dataset.dtype.kind != 'f':  # Keras writes bfloat16 as uint16.
     raise errors.SavosError(
       f'{path}: {name} is of type {dataset.dtype}.\n'
-      '  Expected float numbers, not quantised and not bfloat16; save the '
+      '  Expected unquantised floats and not bfloat16; save the '
       'model in float32.'
     )
   size = math.prod(dataset.shape or ()) * dataset.dtype.itemsize
@@ -209,7 +209,7 @@ def _open(path: pathlib.Path) -> Iterator[Any]:
     if errors.is_of_system(error):
       raise
     raise errors.SavosError(
-      f'{path}: not a whole Keras file: {error}.\n'
+      f'{path}: not a complete Keras file: {error}.\n'
       '  Expected a .h5, .weights.h5 or .keras as Keras writes it. A download '
       'that was cut short looks like this: get it again.'
     ) from None

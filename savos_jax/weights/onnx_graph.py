@@ -91,7 +91,8 @@ class Graph:
     what = f'node "{node.name}" ({node.op})' if node else "the graph's end"
     found = f'  Found: {found}.\n' if found else ''
     return errors.SavosError(
-      f'{self.path}: {what} is not what a ResNet with bottlenecks has there.\n'
+      f'{self.path}: {what} does not occur there in a ResNet with '
+      'bottlenecks.\n'
       f'{found}  Expected {expected}. Give a plain ResNet-50, -101 or -152, '
       'exported for inference, in float and without its preprocessing.'
     )
@@ -316,7 +317,7 @@ def damaged(path: pathlib.Path, error: Any) -> errors.SavosError:
   """Returns the error for a file that cannot be decoded."""
   text = ' '.join(str(error).split())[:200]
   return errors.SavosError(
-    f'{path}: not a whole ONNX file: {text}.\n'
+    f'{path}: not a complete ONNX file: {text}.\n'
     '  Expected one as exporters write it, with its external data (where it '
     'has some) beside it. A download that was cut short looks like this: get '
     'it again.'

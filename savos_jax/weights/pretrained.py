@@ -77,8 +77,8 @@ def described(
     return fields_lib.from_fields(told)
   except ValueError as error:
     raise errors.SavosError(
-      f'{path}: its description of the network is not understood: {error}\n'
-      '  A later version of savos_jax may have written it.'
+      f'{path}: its description of the network is invalid: {error}\n'
+      '  It may be from a later version of savos_jax.'
     ) from None
 
 

@@ -31,8 +31,9 @@ _DTYPES = ('F32', 'F16')  # What is written; safetensors has others.
 _LINE = 120  # Characters of a message.
 _ADVICE = (
   'Expected a file that savos_jax.tools.import_backbone or '
-  'savos_jax.tools.export_checkpoint wrote, whole. Weights from elsewhere are '
-  'imported first: python -m savos_jax.tools.import_backbone SOURCE --out=FILE'
+  'savos_jax.tools.export_checkpoint wrote, complete. Weights from elsewhere '
+  'are imported first: python -m savos_jax.tools.import_backbone SOURCE '
+  '--out=FILE'
 )
 
 
@@ -153,7 +154,7 @@ def read_params(path: str | os.PathLike, like: Any | None) -> dict[str, Any]:
     if fingerprints.fingerprint(params) != metadata.get('checksum'):
       raise errors.SavosError(
         f'{path}: its arrays are not those that were written (the checksum '
-        f'differs).\n  The file is damaged. Get it or make it again.'
+        f'differs).\n  The file is damaged. Download or create it again.'
       )
   finite.check(path, params)
   return jax.tree.map(lambda x: x.astype(np.float32, copy=False), params)

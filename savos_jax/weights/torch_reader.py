@@ -60,7 +60,7 @@ def read_safetensors(path: pathlib.Path) -> source_lib.Source:
     if errors.is_of_system(error):
       raise
     raise errors.SavosError(
-      f'{path}: not a whole safetensors file: {error}.\n'
+      f'{path}: not a complete safetensors file: {error}.\n'
       '  Expected one as timm or Hugging Face publish them; a download that '
       'was cut short looks like this. Get it again.'
     ) from None
@@ -76,8 +76,9 @@ def _stored(path: pathlib.Path, file, name: str) -> np.ndarray:
 
 def _no_floats(path, name: str, found) -> errors.SavosError:
   return errors.SavosError(
-    f'{path}: {name} is of type {found}.\n  Expected float numbers, not '
-    'quantised: take the model in float32, or in half precision.'
+    f'{path}: {name} is of type {found}.\n'
+    '  Expected unquantised floats: take the model in float32, or in half '
+    'precision.'
   )
 
 
@@ -190,7 +191,7 @@ def _unreadable(path: pathlib.Path, error: Exception) -> errors.SavosError:
   first = text.strip().split('\n')[0][:200]
   return errors.SavosError(
     f'{path}: torch cannot read it: {first}.\n'
-    '  Expected a whole .pth file; a download that was cut short looks like '
+    '  Expected a complete .pth file; a download that was cut short looks like '
     'this. Get it again.'
   )
 
