@@ -27,7 +27,9 @@ from savos_jax.datasets import masks
 from tests import docs_pages
 from tests import test_paper_preset_page as preset
 from tests.docs_pages import ROOT
+from website import architecture_figures
 from website import hooks
+from website import network_figure
 from website import reference_api
 from website import reference_commands
 from website import reference_configuration
@@ -199,6 +201,17 @@ def test_a_screen_reader_finds_its_way(page):
   steps = itertools.pairwise(levels)
   assert all(after <= before + 1 for before, after in steps)
   assert all(len(told.split()) >= 4 for told in docs_pages.pictures(page))
+
+
+def test_figures_are_as_they_are_drawn():
+  """Else: python -m website.architecture_figures, website.network_figure."""
+  drawn = {
+    ROOT / 'docs/assets' / file: draw()
+    for file, draw in architecture_figures.FIGURES.items()
+  }
+  drawn[ROOT / 'docs/explanation/network.svg'] = network_figure.draw()
+  for path, figure in drawn.items():
+    assert path.read_text('utf-8') == figure, path
 
 
 def test_the_readme_is_read_in_two_minutes():
