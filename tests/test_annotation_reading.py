@@ -173,7 +173,7 @@ def test_a_polygon_of_label_studio(tmp_path):
   assert found.names == {1: 'cat'}
   np.testing.assert_array_equal(found.labels[2], expected)
   other = {'type': 'rectanglelabels'}
-  with pytest.raises(errors.SavosError, match='no mask and no polygon'):
+  with pytest.raises(errors.SavosError, match='no mask or polygon'):
     reading.read([save(tmp_path, label_studio(other))], CLIP)
 
 
@@ -269,7 +269,9 @@ BAD = {
   'a long outline': (
     coco({'segmentation': [[0, 0, 64, 40] * 100_000]}), ['outline'],
   ),
-  'outside': (coco({'segmentation': [[99, 99, 120, 99, 120, 120]]}), ['seen']),
+  'outside': (
+    coco({'segmentation': [[99, 99, 120, 99, 120, 120]]}), ['visible'],
+  ),
   'another size': (
     coco({'segmentation': {'size': [9, 9], 'counts': '0'}}), ['[40, 64]'],
   ),
@@ -285,7 +287,7 @@ BAD = {
   ),
   'counts of fractions': (
     coco({'segmentation': {'size': list(SIZE), 'counts': [2559.5, 0.5]}}),
-    ['whole numbers'],
+    ['integers'],
   ),
   'huge counts': (
     coco({'segmentation': {'size': list(SIZE), 'counts': [10**400]}}), [''],
@@ -339,7 +341,7 @@ BAD = {
   ),
   'runs of another size': (
     label_studio({'type': 'brushlabels', 'value': {'rle': [255] * 40}}),
-    ['in place of 2560'],
+    ['instead of 2560'],
   ),
 }  # fmt: skip
 

@@ -238,7 +238,7 @@ def test_the_studio_is_asked_for_frames(capsys, tmp_path):
   assert rows['all kept']['disk_gb'] > 0
   with pytest.raises(SystemExit):
     benchmark.main(['studio', f'--video={path}'])
-  assert 'a text, not a video' in capsys.readouterr().err
+  assert 'text, not a video' in capsys.readouterr().err
 
 
 @pytest.mark.parametrize('command', ['data', 'inference', 'training'])

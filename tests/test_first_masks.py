@@ -259,7 +259,7 @@ def test_the_later_file_wins(tmp_path, caplog, columns, warned):
 def test_a_covered_object_is_an_error(tmp_path):
   one = _labels() == 1
   paths = _objects(tmp_path, 255 * one, 255 * one)
-  _error(paths, 'cover wholly', 'the later file wins', at=0)
+  _error(paths, 'cover completely', 'later files win', at=0)
 
 
 def test_nothing_to_follow(tmp_path, path):
@@ -306,7 +306,7 @@ def test_another_shape_is_refused_even_so(path, size, fits):
 @pytest.mark.parametrize('resize', [False, True])
 def test_a_turned_mask_gets_a_hint(path, resize):
   masks.write_mask(path, _labels().T)
-  words = '40x60 pixels', 'Expected 60x40', 'turned by 90 degrees'
+  words = '40x60 pixels', 'Expected 60x40', 'rotated by 90 degrees'
   _error(path, *words, resize=resize)
 
 

@@ -133,5 +133,5 @@ def test_nothing_found_says_what_to_do():
 def test_an_object_that_others_cover_is_named():
   frame = scene((LEFT, RED))
   same = Prompt(box(LEFT))
-  with pytest.raises(errors.SavosError, match='object 1: where it was found'):
+  with pytest.raises(errors.SavosError, match='object 1: other objects cover'):
     grab_cut.labels(frame, {1: same, 2: same})

@@ -175,7 +175,7 @@ def test_one_process_at_a_time(folder):
   with files.claimed(folder):
     process = context.Process(target=_claim, args=(folder, found))
     process.start()
-    assert 'another process works there' in found.get()
+    assert 'another process is using it' in found.get()
     process.join()
 
 

@@ -15,7 +15,9 @@ WRONG = ('', ' ', '.', '..', 'a/b', '/', 'a\\b', 'a\0b', 'a\tb', 'a\x1b[2J')
 
 @pytest.mark.parametrize('name', WRONG)
 def test_what_leads_out_of_a_folder_is_refused(name):
-  with pytest.raises(errors.SavosError, match=r'^a list: .* is no name'):
+  with pytest.raises(
+    errors.SavosError, match=r'^a list: .* is not a valid name'
+  ):
     names.check(name, 'a list')
 
 
@@ -28,7 +30,7 @@ def test_spaces_and_any_script_are_fine(name):
 
 @pytest.mark.parametrize('name', ['..', 'a/../b', '/a', 'a//b'])
 def test_no_record_has_such_a_name(name):
-  with pytest.raises(errors.SavosError, match='is no name'):
+  with pytest.raises(errors.SavosError, match='is not a valid name'):
     sequences.Sequence(name, (), (), 1, 1, (1,))
 
 
@@ -58,7 +60,9 @@ def test_lists_of_any_editor(tmp_path, line):
 @pytest.mark.parametrize('line', ['..', '/JPEGImages/480p/../0.jpg'])
 def test_a_list_that_leads_elsewhere_is_refused(tmp_path, line):
   path = written(tmp_path, f'bear\n{line}\n')
-  with pytest.raises(errors.SavosError, match=r"line 2: '\.\.' is no name"):
+  with pytest.raises(
+    errors.SavosError, match=r"line 2: '\.\.' is not a valid name"
+  ):
     davis.read_image_list(path)
 
 
@@ -66,5 +70,5 @@ def test_segtracks_lists_likewise(tmp_path):
   assert segtrack.read_names(written(tmp_path, '\ufeff*bird of\n')) == [
     'bird of'
   ]
-  with pytest.raises(errors.SavosError, match='is no name'):
+  with pytest.raises(errors.SavosError, match='is not a valid name'):
     segtrack.read_names(written(tmp_path, '*..\n'))

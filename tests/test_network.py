@@ -407,7 +407,9 @@ def test_no_network_with_what_is_no_number(trained, tmp_path):
     lambda: network.load(workdir),
     lambda: pretrained.load(path, loaded.params),
   ):
-    with pytest.raises(errors.SavosError, match=r'not a number.*predict/bias'):
+    with pytest.raises(
+      errors.SavosError, match=r'NaN or infinite.*predict/bias'
+    ):
       read()
 
 

@@ -136,7 +136,7 @@ def test_what_is_beside_is_a_file(tmp_path, made):
 def test_what_is_said_of_the_file_beside_is_not_believed(tmp_path, key, value):
   path, _ = _beside(tmp_path)
   _set_external(path, key, value)
-  with pytest.raises(errors.SavosError, match=r'model\.onnx: not a whole'):
+  with pytest.raises(errors.SavosError, match=r'model\.onnx: not a complete'):
     onnx_reader.read(path)
 
 
@@ -145,8 +145,8 @@ def test_what_is_said_of_the_file_beside_is_not_believed(tmp_path, key, value):
   [
     ([1 << 40], 'is said to take'),
     ([1 << 40, 1 << 40], 'is said to take'),
-    ([1 << 20], 'not a whole'),
-    ([-1, 3, 7, 7], 'not a whole'),
+    ([1 << 20], 'not a complete'),
+    ([-1, 3, 7, 7], 'not a complete'),
   ],
 )
 def test_a_shape_is_not_believed(read, dims, message):
@@ -423,7 +423,7 @@ def test_another_number_of_stages_is_refused(read, counts):
 def test_damaged_files(tmp_path, content):
   path = tmp_path / 'model.onnx'
   path.write_bytes(content)
-  with pytest.raises(errors.SavosError, match=r'model\.onnx: not a whole'):
+  with pytest.raises(errors.SavosError, match=r'model\.onnx: not a complete'):
     onnx_reader.read(path)
 
 
@@ -431,7 +431,7 @@ def test_truncated_file(tmp_path):
   path = tmp_path / 'model.onnx'
   data = onnx_models.resnet()[0].SerializeToString()
   path.write_bytes(data[: len(data) // 2])
-  with pytest.raises(errors.SavosError, match=r'model\.onnx: not a whole'):
+  with pytest.raises(errors.SavosError, match=r'model\.onnx: not a complete'):
     onnx_reader.read(path)
 
 

@@ -25,20 +25,20 @@ def test_boxes_and_points_as_they_are_written():
 @pytest.mark.parametrize(
   ('read', 'text', 'expected'),
   [
-    (prompts.of_box, '', 'no box'),
-    (prompts.of_box, '1,2,3', 'no box'),
-    (prompts.of_box, '-1,2,3,4', 'no box'),
-    (prompts.of_box, 'nan,2,3,4', 'no box'),
-    (prompts.of_box, '1,2,3,4,5', 'no box'),
-    (prompts.of_box, '1,2,3,4@', 'no box'),
+    (prompts.of_box, '', 'not a box'),
+    (prompts.of_box, '1,2,3', 'not a box'),
+    (prompts.of_box, '-1,2,3,4', 'not a box'),
+    (prompts.of_box, 'nan,2,3,4', 'not a box'),
+    (prompts.of_box, '1,2,3,4,5', 'not a box'),
+    (prompts.of_box, '1,2,3,4@', 'not a box'),
     (prompts.of_box, '5,2,3,4', 'the box 5,2,3,4 has no area'),
     (prompts.of_box, '3,4,5,4', 'no area'),
     (prompts.of_box, '0:1,2,3,4', 'object 0.*\n.*1 to 254'),
     (prompts.of_box, '255:1,2,3,4', 'object 255'),
-    (prompts.of_points, '1,2;3,4', 'no points'),
-    (prompts.of_points, '1,2+3', 'no points'),
-    (prompts.of_points, '1 2', 'no points'),
-    (prompts.of_points, 'inf,2', 'no points'),
+    (prompts.of_points, '1,2;3,4', 'not points'),
+    (prompts.of_points, '1,2+3', 'not points'),
+    (prompts.of_points, '1 2', 'not points'),
+    (prompts.of_points, 'inf,2', 'not points'),
   ],
 )
 def test_what_is_written_wrongly(read, text, expected):
@@ -49,14 +49,14 @@ def test_what_is_written_wrongly(read, text, expected):
 @pytest.mark.parametrize(
   ('prompt', 'expected'),
   [
-    (lambda: Prompt((0, 0, 61, 40)), '0,0,61,40 reaches out.*\n.*60x40'),
-    (lambda: Prompt((0, -1, 60, 40)), 'reaches out'),
-    (lambda: Prompt((70, 50, 80, 60)), 'reaches out'),
+    (lambda: Prompt((0, 0, 61, 40)), '0,0,61,40 extends beyond.*\n.*60x40'),
+    (lambda: Prompt((0, -1, 60, 40)), 'extends beyond'),
+    (lambda: Prompt((70, 50, 80, 60)), 'extends beyond'),
     (lambda: Prompt(inside=((60, 5),)), 'point 60,5 is outside'),
     (lambda: Prompt(inside=((6, 5),), outside=((6, -1),)), 'point 6,-1'),
-    (lambda: Prompt(outside=((6, 5),)), 'no box and no point of the object'),
-    (lambda: Prompt((0, 0, float('nan'), 40)), 'a number that is none'),
-    (lambda: Prompt(inside=((float('inf'), 4),)), 'a number that is none'),
+    (lambda: Prompt(outside=((6, 5),)), 'no box and no point on the object'),
+    (lambda: Prompt((0, 0, float('nan'), 40)), 'not a number'),
+    (lambda: Prompt(inside=((float('inf'), 4),)), 'not a number'),
   ],
 )
 def test_what_is_not_in_the_frame(prompt, expected):

@@ -179,9 +179,9 @@ def test_wrong_folders_are_recognised(data, refused, tmp_path):
     assert f'{folder} looks right' in refused(results, wrong)
   assert f'{root} looks right' in refused(results, root.parent)
   assert 'no such folder' in refused(results, root / 'nothing')
-  assert 'as DAVIS does' in refused(results, root, 'segtrack')
+  assert 'like DAVIS' in refused(results, root, 'segtrack')
   other = segtrack_folders.make(tmp_path / 'SegTrackv2')
-  assert 'as SegTrack v2 does' in refused(results, other)
+  assert 'like SegTrack v2' in refused(results, other)
   truth = other / 'GroundTruth'
   for wrong in (truth / 'penguin', truth / 'penguin' / '1'):
     assert f'{truth} looks right' in refused(results, wrong, 'segtrack')

@@ -275,8 +275,8 @@ def test_a_mask_and_a_box_of_another_frame(files, tmp_path, capsys):
   ('flags', 'expected'),
   [
     ([], ['--mask=FILE', '--box=', '--points=', 'tools.mask']),
-    (['--box=1,2,3'], ['argument --box', '1,2,3: no box']),
-    (['--points=9,9+9'], ['argument --points', 'no points']),
+    (['--box=1,2,3'], ['argument --box', '1,2,3: not a box']),
+    (['--points=9,9+9'], ['argument --points', 'not points']),
     (['--box=0,0,65,9'], ['clip.mp4, frame 00000', 'object 1', '64x48']),
     (['--box=0,0,9,9@77'], ["no frame '77'"]),
   ],

@@ -133,6 +133,6 @@ def test_an_error_in_one_process_ends_all(tmp_path):
   with files.locked(tmp_path / '.training'):
     result = parallel_runs.in_processes(tmp_path, 2, '--mode=train')
   assert result.returncode == 2
-  assert result.stderr.count('another process works there') == 1
+  assert result.stderr.count('another process is using it') == 1
   assert 'Traceback' not in result.stderr
   assert not (tmp_path / 'checkpoints').exists()

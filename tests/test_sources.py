@@ -346,7 +346,7 @@ def test_where_nothing_more_can_be_read_what_was_is_kept(tmp_path):
   path.write_bytes(content[:third] + b'NOISE' + content[third + 5 :])
   seen = []
   for start in (0, 1):
-    with pytest.raises(errors.Incomplete, match='read behind frame 1 '):
+    with pytest.raises(errors.Incomplete, match='read after frame 1 '):
       seen.extend(sources.open_video(path).frames(start))
   assert len(seen) == 3
 
@@ -516,7 +516,7 @@ def test_a_text_is_no_video(tmp_path, name):
   """FFmpeg would show a .txt as a terminal does."""
   path = tmp_path / name
   path.write_text('<html>404</html>\n' * 40)
-  _error(path, 'a text, not a video', 'mp4, mov')
+  _error(path, 'text, not a video', 'mp4, mov')
 
 
 def test_sound_alone_is_no_video(tmp_path):

@@ -65,8 +65,8 @@ def test_a_version_is_the_same_however_a_store_is_asked():
   ('url', 'expected'),
   [
     ('file://{}/absent', 'absent: no such file'),
-    ('file://{}/..', 'no name'),
-    ('memory://a', 'one process'),
+    ('file://{}/..', 'not a valid name'),
+    ('memory://a', 'single process'),
     ('nowhere://a', 'nowhere'),
   ],
 )

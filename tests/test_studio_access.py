@@ -291,8 +291,8 @@ def test_marks_and_words_are_bounded(browser, session, monkeypatch):
   [
     (np.zeros((48, 65), np.uint8), '65x48 pixels'),
     (np.zeros((9000, 9000), np.uint8), '9000x9000 pixels'),
-    (np.zeros((48, 64, 3), np.uint8), '8 bits of grey'),
-    (np.zeros((48, 64), np.uint16), '8 bits of grey'),
+    (np.zeros((48, 64, 3), np.uint8), '8-bit grey'),
+    (np.zeros((48, 64), np.uint16), '8-bit grey'),
     (None, 'not an image'),
   ],
 )
@@ -402,7 +402,7 @@ def test_it_listens_on_this_machine_alone(clip, tmp_path):
       capture_output=True, text=True, timeout=60,
     )  # fmt: skip
     assert other.returncode == 2
-    assert 'another process works there' in other.stderr
+    assert 'another process is using it' in other.stderr
   finally:
     text = ended(program)
   assert 'Traceback' not in text

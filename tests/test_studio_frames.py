@@ -210,7 +210,7 @@ def test_damaged_frames_are_told_and_the_others_are_kept(tmp_path):
   made_videos.damage(path, 20)
   video = sources.open_video(path)
   frames = frames_of(video, tmp_path)
-  with pytest.raises(errors.SavosError, match='frame 20 can not be decoded'):
+  with pytest.raises(errors.SavosError, match='frame 20 cannot be decoded'):
     frames.jpeg(20)
   wait(frames, COUNT - 1)
   frames.close()

@@ -252,7 +252,7 @@ def test_two_at_one_project_are_refused(clip, tmp_path):
       [sys.executable, '-c', code, str(tmp_path / 'project')],
       capture_output=True, text=True,
     )  # fmt: skip
-  assert 'another process works there' in other.stderr
+  assert 'another process is using it' in other.stderr
 
 
 def test_a_kill_between_a_mark_and_its_note_loses_nothing(

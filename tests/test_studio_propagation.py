@@ -313,4 +313,4 @@ def test_frames_that_are_missing_hold_nothing_up(tmp_path):
     np.testing.assert_array_equal(masks_of(session)[5:], seen[4:])
     mark(session, {4: projects.drawn(4, 1)})
     session.propagate('forward', 0, None)
-    assert 'frame 4 has a mark, and can not' in projects.wait(session)['error']
+    assert 'frame 4 has a mark and cannot' in projects.wait(session)['error']

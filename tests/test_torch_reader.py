@@ -103,7 +103,7 @@ def test_other_precisions(tmp_path, dtype):
 def test_a_truncated_file_is_named(tmp_path, size):
   file = write(tmp_path / 'model.safetensors', tiny_resnets.tensors())
   file.write_bytes(file.read_bytes()[:size])
-  with pytest.raises(errors.SavosError, match='not a whole safetensors'):
+  with pytest.raises(errors.SavosError, match='not a complete safetensors'):
     torch_reader.read_safetensors(file)
 
 
@@ -121,10 +121,10 @@ def write_by_hand(path, name, dtype, shape, size):
     ('conv1.weight', 'F8_E4M3', [1], 1, 'is of type F8_E4M3'),
     ('conv1.weight', 'I8', [1], 1, 'is of type I8'),
     ('conv1.weight', 'C64', [1], 8, 'is of type C64'),
-    ('conv1.weight', 'F32', [0, 1 << 62], 0, 'not a whole'),
-    ('conv1.weight', 'F32', [1 << 32] * 3, 4, 'not a whole'),
-    ('conv1.weight', 'F32', [1 << 20], 4, 'not a whole'),
-    ('conv1.weight', 'F32', [1] * 100, 4, 'not a whole'),
+    ('conv1.weight', 'F32', [0, 1 << 62], 0, 'not a complete'),
+    ('conv1.weight', 'F32', [1 << 32] * 3, 4, 'not a complete'),
+    ('conv1.weight', 'F32', [1 << 20], 4, 'not a complete'),
+    ('conv1.weight', 'F32', [1] * 100, 4, 'not a complete'),
   ],
 )
 def test_what_a_file_declares_is_not_believed(
