@@ -76,7 +76,7 @@ def test_a_slower_row_ends_with_status_2(write, capsys):
       json.dumps(
         {'benchmark': 'inference', 'device': {}, 'rows': [row('9', 1.0)]}
       ),
-      'has no row for what',
+      'has no row in common',
     ),
     (
       json.dumps(

@@ -1,4 +1,4 @@
-"""Compares what a benchmark measured twice."""
+"""Compares two results of a benchmark."""
 
 import argparse
 from collections.abc import Iterator
@@ -9,9 +9,7 @@ from savos_jax.foundation import errors
 from savos_jax.foundation import json_files
 from savos_jax.tools.benchmark import output
 
-_EXPECTED = (
-  'Expected what benchmark inference or benchmark training writes: --json.'
-)
+_EXPECTED = 'Expected a file written by benchmark inference or training --json.'
 _FORM = {'benchmark': str, 'device': dict, 'rows': [{'compile_s?': (float,)}]}
 _TIMES = ('median_s', 'fastest_s', 'slowest_s')
 
@@ -19,13 +17,13 @@ Key = tuple[tuple[str, Any], ...]
 
 
 def _key(row: dict[str, Any]) -> Key:
-  """Returns the columns that tell what a row is for."""
+  """Returns the columns that identify a row."""
   names = list(row)
   return tuple((name, row[name]) for name in names[: names.index('compile_s')])
 
 
 def _read(path: pathlib.Path) -> tuple[dict[str, Any], dict[Key, Any]]:
-  """Returns the file, and its rows that were measured by what they are for."""
+  """Returns the file's contents, and its measured rows by key."""
   told = json_files.read(path, _EXPECTED, _FORM)
   rows = {}
   for row in told['rows']:
@@ -56,7 +54,7 @@ def _compared(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
 
 
 def compare(old: pathlib.Path, new: pathlib.Path) -> Iterator[dict[str, Any]]:
-  """Yields a row for each that both files have.
+  """Yields a comparison for each row that both files have.
 
   Args:
     old: a file of a benchmark's --json.
@@ -69,14 +67,14 @@ def compare(old: pathlib.Path, new: pathlib.Path) -> Iterator[dict[str, Any]]:
   (old_file, old_rows), (new_file, new_rows) = _read(old), _read(new)
   if old_file['benchmark'] != new_file['benchmark']:
     raise errors.SavosError(
-      f'{new}: of benchmark {new_file["benchmark"]}.\n'
-      f'  Expected {old_file["benchmark"]}, as {old}.'
+      f'{new}: from benchmark {new_file["benchmark"]}.\n'
+      f'  Expected {old_file["benchmark"]}, as in {old}.'
     )
   shared = [key for key in new_rows if key in old_rows]
   if not shared:
     raise errors.SavosError(
-      f'{new}: has no row for what {old} has rows for.\n'
-      '  Expected the same sizes, objects and the like: the same flags.'
+      f'{new}: has no row in common with {old}.\n'
+      '  Expected results for the same sizes and objects: the same flags.'
     )
   for key in shared:
     yield dict(key) | _compared(old_rows[key], new_rows[key])

@@ -59,7 +59,7 @@ def operations(
   size: tuple[int, int],
   objects: int,
 ) -> float | None:
-  """Counts the network's floating-point operations a frame, for all views.
+  """Counts the network's floating-point operations per frame, over all views.
 
   Args:
     model: the network.
@@ -83,7 +83,7 @@ def operations(
   total = 0.0
   for view in geometry.views:
     height, width = geometry.size if view.plain else (view.height, view.width)
-    # Objects share a frame, but each has a window of its own.
+    # Objects share a whole frame, but have windows of their own.
     pictures = objects if geometry.windows else 1
     frame = jax.ShapeDtypeStruct((pictures, height, width, 3), jnp.float32)
     mask = jax.ShapeDtypeStruct((objects, height, width), jnp.float32)
@@ -103,15 +103,15 @@ def compile_step(
   objects: int,
   device: jax.Device | None = None,
 ) -> jax.stages.Compiled:
-  """Compiles a frame as the tracker does, which then need not do it again.
+  """Compiles a step like the tracker, which then reuses it.
 
   Args:
     model: the network.
     params: its parameters.
-    config: how it segments; neither in chunks nor with a merged background.
+    config: inference settings, without chunks or a merged background.
     size: (height, width) of the frames, pixels.
     objects: segmented at once.
-    device: to compile for; None for this machine's first.
+    device: to compile for; None: the first one of this machine.
   """
   place = device and jax.sharding.SingleDeviceSharding(device)
   shape_of = functools.partial(jax.ShapeDtypeStruct, sharding=place)
@@ -167,15 +167,15 @@ def measure(
 
   Args:
     architecture: of the network.
-    config: how it segments; neither in chunks nor with a merged background.
-      The case has its zoom.
-    case: what the row is for.
-    frames: timed, after one that compiles.
+    config: inference settings, without chunks or a merged background; the case
+      has the zoom.
+    case: the row's settings.
+    frames: number of timed frames, after one that compiles.
     peaks: rates of the device.
     trace: folder for a profile.
 
   Returns:
-    The row; its figures are None where the device has too little memory.
+    The row; its figures are None if the device runs out of memory.
   """
   model = savos.SAVOS(architecture)
   config = dataclasses.replace(config, zoom=case.zoom)
@@ -198,7 +198,7 @@ def measure(
     once = functools.partial(tracker.step, frame)
     row |= common.spread(common.times(once, frames))
     row['frames_per_s'] = 1 / row['median_s']
-    # Before anything is counted: that takes memory.
+    # Before counting operations, which takes memory.
     row['peak_gib'] = common.peak_gib()
     common.trace(trace, name, once)
     row |= roofline.columns(
@@ -212,7 +212,7 @@ def measure(
 
 
 def run(arguments: argparse.Namespace) -> None:
-  """Measures; prints each row when it is there.
+  """Measures, and prints each row as soon as it is done.
 
   Raises:
     SavosError: no network can be built from the arguments, or a file can't be
@@ -223,7 +223,7 @@ def run(arguments: argparse.Namespace) -> None:
   )
   if max(arguments.objects) > _MOST_OBJECTS:
     raise errors.SavosError(
-      f'--objects {max(arguments.objects)}.\n'
+      f'--objects is {max(arguments.objects)}.\n'
       f'  Expected at most {_MOST_OBJECTS}.'
     )
   architectures = {

@@ -51,22 +51,22 @@ def measure(
   steps: int,
   workers: int,
 ) -> dict[str, Any]:
-  """Takes batches from a loader, and nothing else.
+  """Times a loader that nothing else competes with.
 
   Args:
     loader: one of `pipeline.installed_loaders()`.
-    make_example: of one frame to segment; can be pickled.
+    make_example: makes examples with one frame to segment; picklable.
     crop_size: (height, width) of the examples, pixels.
-    batch_size: examples a batch.
+    batch_size: examples per batch.
     steps: batches, at least 2.
     workers: of the loader.
 
   Returns:
-    'examples_per_second' from the first batch to the last; 'first_batch_s',
-    seconds until the first one is there, with the start of libraries and
-    processes; 'peak_gib', the largest resident sizes of the process, JAX
-    imported, and of its worker processes, added up: what they share counts for
-    each. None where the system does not tell that.
+    'examples_per_second' from the first batch to the last; 'first_batch_s', the
+    time until the first batch, including the start of libraries and processes;
+    'peak_gib', the sum of the peak resident sizes of the process, with JAX
+    imported, and of its workers, in which shared memory counts repeatedly; None
+    if the system does not report it.
 
   Raises:
     SavosError: as `pipeline.batches`, or the process failed.

@@ -1,4 +1,4 @@
-"""What every benchmark prints and writes: the device, the flags, the rows."""
+"""Prints and writes benchmark results: the device, the flags, the rows."""
 
 import argparse
 from collections.abc import Mapping
@@ -15,12 +15,12 @@ from savos_jax.foundation import files
 from savos_jax.foundation import provenance
 
 _PACKAGES = ('jax', 'jaxlib', 'flax', 'numpy')
-# Of these nothing depends that is measured.
+# Flags that do not affect the results.
 _UNTOLD = ('command', 'json', 'trace', 'overwrite')
 
 
 def device() -> dict[str, Any]:
-  """Returns the block of device and versions."""
+  """Returns the device and the versions of libraries."""
   versions = {name: importlib.metadata.version(name) for name in _PACKAGES}
   return {
     'device': provenance.device(),
@@ -34,24 +34,24 @@ def device() -> dict[str, Any]:
 
 
 def flags(arguments: argparse.Namespace) -> dict[str, Any]:
-  """Returns the flags that what is measured depends on."""
+  """Returns the flags that affect the results."""
   given = vars(arguments)
   return {name: given[name] for name in given if name not in _UNTOLD}
 
 
 class Table:
-  """Prints rows as they come as a Markdown table."""
+  """Prints rows as a Markdown table as they arrive."""
 
   def __init__(self) -> None:
     """Prints nothing yet."""
     self._columns: list[str] = []
 
   def add(self, row: Mapping[str, Any]) -> None:
-    """Prints a row, under a heading where its columns are others.
+    """Prints a row, with a new heading if its columns differ.
 
     Args:
-      row: column -> text, number, bool, or None for what isn't known. Numbers
-        of columns with a `share` in their name are printed as percentages.
+      row: column -> text, number, bool, or None if unknown. Numbers in columns
+        with `share` in their name are printed as percentages.
     """
     columns = list(row)
     if columns != self._columns:
@@ -63,14 +63,14 @@ class Table:
 
 
 class Output:
-  """Prints rows as they come, and writes them as JSON."""
+  """Prints rows as they arrive, and writes them as JSON."""
 
   def __init__(self, arguments: argparse.Namespace, **about: Mapping[str, Any]):
-    """Prints what the rows were measured with.
+    """Prints the device, the versions and the flags.
 
     Args:
       arguments: the flags, with `json`, the file to write or None.
-      **about: more that is printed and written, by its name.
+      **about: further blocks to print and write, by name.
     """
     self._path = arguments.json
     self._result = {
@@ -89,7 +89,7 @@ class Output:
   def add(self, row: Mapping[str, Any]) -> None:
     """Prints a row, and adds it to the file.
 
-    Whatever stops the next row leaves this one in the file.
+    The file keeps this row whatever happens to the next one.
 
     Args:
       row: as for `Table.add`.
@@ -102,11 +102,11 @@ class Output:
     self._write()
 
   def fail(self, what: str, why: str) -> None:
-    """Writes down what was to be a row and could not be measured.
+    """Records a row that could not be measured.
 
     Args:
-      what: was to be measured.
-      why: it could not be.
+      what: describes the row.
+      why: the reason.
 
     Raises:
       SavosError: the JSON can't be written.
@@ -138,5 +138,5 @@ def _cell(name: str, value: Any) -> str:
     return str(value)
   if 'share' in name:
     return f'{100 * value:.3g} %'
-  # Three digits, but no power of ten where there are more before the point.
+  # Three digits, without an exponent for larger numbers.
   return f'{value:.0f}' if abs(value) >= 100 else f'{value:.3g}'

@@ -1,4 +1,4 @@
-"""What is known of a program before it runs: operations, bytes, memory."""
+"""Static figures of a program: operations, bytes and memory."""
 
 from collections.abc import Callable
 from typing import Any
@@ -9,16 +9,16 @@ import jax
 def operations(function: Callable[..., Any], *arguments: Any) -> float | None:
   """Counts the floating-point operations of a function.
 
-  As XLA lowers it for TPUs, before it is optimised: there every convolution is
-  plain. On CPUs large ones are taken apart by Winograd's filtering
-  (`models.winograd`), in loops of which XLA counts one round.
+  They are counted in XLA's unoptimised program for TPUs, where every
+  convolution is plain. On CPUs large ones are computed by Winograd's filtering
+  (`models.winograd`), in loops of which XLA counts a single iteration.
 
   Args:
-    function: to be jitted; one device's.
+    function: the function to jit, for one device.
     *arguments: arrays, or their shapes.
 
   Returns:
-    Operations, a product and a sum are two; None where they are not counted.
+    Operations, where a product and a sum count as two; None if unknown.
   """
   lowered = (
     jax.jit(function).trace(*arguments).lower(lowering_platforms=('tpu',))
@@ -29,24 +29,24 @@ def operations(function: Callable[..., Any], *arguments: Any) -> float | None:
 def bytes_accessed(compiled: jax.stages.Compiled) -> float | None:
   """Returns the bytes that a program's instructions read and write.
 
-  As XLA counts them for the device that it was compiled for, one of them if it
-  runs on several. What a cache holds is counted as well; of a loop one round.
+  This is XLA's count for one device. It includes accesses that a cache serves,
+  and a single iteration of each loop.
   """
   return _counted(compiled.cost_analysis(), 'bytes accessed')
 
 
 def _counted(costs: Any, name: str) -> float | None:
-  # Nothing, or less than nothing, where XLA can't tell.
+  # XLA gives nothing, or a negative number, if it does not know.
   count = (costs or {}).get(name, 0.0)
   return float(count) if count > 0 else None
 
 
 def memory_gib(compiled: jax.stages.Compiled) -> dict[str, float | None]:
-  """Returns what a program needs of one device's memory, by its compiler.
+  """Returns the memory that a program needs on one device, by its compiler.
 
   Returns:
-    GiB: `temporary_gib` beside its inputs and outputs, `total_gib` with them;
-    None where the compiler doesn't say.
+    GiB: `temporary_gib` besides its inputs and outputs, `total_gib` with them;
+    None if the compiler does not say.
   """
   found = compiled.memory_analysis()
   if found is None:

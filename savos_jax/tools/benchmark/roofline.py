@@ -1,17 +1,17 @@
-"""How near a program comes to what its device can do (the roofline).
+"""How close a program comes to the limits of its device (the roofline).
 
-Two rates of the device are measured in the same process: operations a second
-in a large matrix product, and bytes a second where a large array is read and
-written. A program can't take less time than its operations at the one rate, or
-its bytes at the other; that limit over the measured time is its share, which
-can be compared between devices (Williams, Waterman and Patterson, "Roofline",
-2009).
+Two rates of the device are measured in the same process: operations per second
+in a large matrix product, and bytes per second when a large array is read and
+written. A program takes at least the time of its operations at the first rate
+and of its bytes at the second. This limit divided by the measured time is the
+program's share, which can be compared between devices (Williams, Waterman and
+Patterson, "Roofline", 2009).
 
 Operations are those of the network with plain convolutions, each counted once:
-what is computed a second time to save memory counts as time only. On CPUs
-Winograd's filtering saves half the operations of large convolutions, so that
-the share can pass 100 %. Bytes are those of the program as it was compiled; in
-small programs caches serve most of them, which passes 100 % as well.
+recomputation that saves memory only adds time. On CPUs Winograd's filtering
+saves half the operations of large convolutions, so the share can exceed 100 %.
+Bytes are those of the compiled program; in small programs caches serve most of
+them, so that share can exceed 100 % as well.
 """
 
 import argparse
@@ -33,15 +33,15 @@ class Peaks:
   """The measured rates of one device.
 
   Attributes:
-    flops: floating-point operations a second of a matrix product, by dtype.
-    bytes: read and written a second.
+    flops: floating-point operations per second of a matrix product, by dtype.
+    bytes: read and written per second.
   """
 
   flops: dict[str, float]
   bytes: float
 
   def block(self) -> dict[str, float]:
-    """Returns the rates as they are printed, by their names."""
+    """Returns the rates for printing, by name."""
     rates = {
       f'{name}_product_gflop_per_s': rate / 1e9
       for name, rate in self.flops.items()

@@ -39,13 +39,13 @@ class Case:
 
   Attributes:
     size: of the frames.
-    batch_size: examples a step, of all devices.
+    batch_size: examples per step, over all devices.
     compute_dtype: of the network.
     clip_frames: T.
     recurrence: see `objective.Objective`.
     rematerialise: see `objective.Objective`.
-    accumulation: parts in which each device takes its share.
-    preset: what is minimised, and by which optimiser: 'practical' or 'paper'.
+    accumulation: number of parts that each device's share is split into.
+    preset: the loss and the optimiser: 'practical' or 'paper'.
   """
 
   size: shared.Size
@@ -59,7 +59,7 @@ class Case:
 
 
 def cases(arguments: argparse.Namespace) -> list[Case]:
-  """Returns what is measured, each once."""
+  """Returns the cases to measure, without repeats."""
   combinations = itertools.product(
     arguments.size,
     arguments.batch_size,
@@ -80,7 +80,7 @@ def cases(arguments: argparse.Namespace) -> list[Case]:
 
 
 def check(case: Case, devices: int) -> None:
-  """Checks that the examples can be shared equally.
+  """Checks that the examples can be divided equally.
 
   Raises:
     SavosError: they can't.
@@ -94,7 +94,7 @@ def check(case: Case, devices: int) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-  """Measures; prints each row when it is there.
+  """Measures, and prints each row as soon as it is done.
 
   Raises:
     SavosError: a flag is out of its range, or a file can't be written.
@@ -165,7 +165,7 @@ def operations(config: savos_config.SavosConfig, case: Case) -> float | None:
 
   Args:
     config: the architecture.
-    case: how it is computed makes no difference, what is computed does.
+    case: only what it computes matters, not how.
   """
   plain = dataclasses.replace(case, rematerialise=False, accumulation=1)
   return _operations(config, plain)
@@ -174,16 +174,16 @@ def operations(config: savos_config.SavosConfig, case: Case) -> float | None:
 def compile_step(
   config: savos_config.SavosConfig, case: Case, mesh: jax.sharding.Mesh
 ) -> tuple[jax.stages.Compiled, Any]:
-  """Compiles a training step; nothing of its size is made.
+  """Compiles a training step without allocating its arrays.
 
   Args:
     config: the architecture.
-    case: what it is for.
+    case: the step's settings.
     mesh: of all devices.
 
   Returns:
-    (state, batch) -> state, metrics, which takes the state over; and the
-    shapes of the state.
+    (state, batch) -> state, metrics, which donates the state; and the shapes of
+    the state.
   """
   step, state = _train_step(config, case, mesh)
   whole = sharding.replicated(mesh)
@@ -214,12 +214,12 @@ def measure(
   Args:
     config: the architecture.
     case: what the row is for.
-    repeats: steps timed, after one that is not; 0 compiles alone.
-    peaks: rates of a device; not needed where nothing is timed.
+    repeats: number of timed steps, after an untimed one; 0: only compile.
+    peaks: rates of a device; not needed if nothing is timed.
     trace: folder for a profile.
 
   Returns:
-    The row; None in it is what was not measured.
+    The row, with None for figures that were not measured.
   """
   mesh = sharding.make_mesh()
   row = common.identity(case)
@@ -278,7 +278,7 @@ def stepping(
 
 
 def _state(config, shapes, mesh) -> state_lib.TrainState:
-  """Makes a state: parameters and their average; moments of 0, as at first."""
+  """Makes an initial state: parameters, their average, and moments of 0."""
   zeros = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), shapes)
   params = common.draw_params(savos.SAVOS(config))
   state = zeros.replace(params=params)
