@@ -82,7 +82,7 @@ def test_a_slower_row_ends_with_status_2(write, capsys):
       json.dumps(
         {'benchmark': 'training', 'device': {}, 'rows': [row('1', 1.0)]}
       ),
-      'of benchmark training',
+      'from benchmark training',
     ),
     (
       json.dumps(
