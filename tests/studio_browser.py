@@ -31,12 +31,12 @@ def require():
 
 
 @contextlib.contextmanager
-def launched():
-  """Lends Chromium, headless."""
+def launched(*arguments):
+  """Lends Chromium, headless, with arguments of its command line."""
   with require().sync_playwright() as playwright:
     # Of Debian's own: as root in a container it has no sandbox.
     browser = playwright.chromium.launch(
-      executable_path=str(CHROMIUM), args=['--no-sandbox']
+      executable_path=str(CHROMIUM), args=['--no-sandbox', *arguments]
     )
     yield browser
     browser.close()

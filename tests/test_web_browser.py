@@ -287,6 +287,44 @@ def test_a_gpu_can_run_all_of_it():
     assert used - listed <= {'Identity'}, path
 
 
+@pytest.mark.slow
+def test_a_gpu_finds_what_the_cpu_finds(address):
+  """By a GPU that is a program: Chromium's SwiftShader."""
+  software = '--enable-unsafe-webgpu', '--use-webgpu-adapter=swiftshader'
+  with (
+    browsing.launched(*software) as browser,
+    browsing.window(browser, f'{address}/?') as page,
+  ):
+    if not page.evaluate('navigator.gpu?.requestAdapter().then(Boolean)'):
+      pytest.skip('this Chromium has no WebGPU')
+    found = page.evaluate(
+      """async () => {
+        const address = new URL('page/js/network/engine.js', document.baseURI);
+        const { load } = await import(address.href);
+        const size = { height: 64, width: 96 };
+        const area = size.height * size.width;
+        const frame = Float32Array.from({ length: 3 * area }, (_, i) =>
+          (1 + Math.sin(i / 7) * Math.cos(i / 300)) / 2);
+        const mask = Float32Array.from({ length: area }, (_, i) =>
+          Number(i > area / 3 && i % 96 > 20 && i % 96 < 60));
+        const all = [];
+        for (const engine of ['gpu', 'cpu']) {
+          const loaded = await load({ engine }, () => {});
+          const { network } = loaded;
+          const reference = await network.reference(frame, mask, size);
+          const p = await network.step(frame, mask, reference, size);
+          all.push([loaded.engine, Array.from(p)]);
+        }
+        return all;
+      }"""
+    )
+  (gpu, one), (cpu, other) = found
+  assert 'WebGPU' in gpu
+  assert 'WebAssembly' in cpu
+  assert np.ptp(other) > 0.3
+  np.testing.assert_allclose(one, other, atol=1e-3)
+
+
 # --- What its modules compute. -----------------------------------------------
 
 
