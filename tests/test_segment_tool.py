@@ -268,7 +268,8 @@ def test_a_mask_and_a_box_of_another_frame(files, tmp_path, capsys):
   assert (third[12:28, 13:29] == 9).mean() > 0.9
   with pytest.raises(SystemExit, match='2'):
     pointed(files, tmp_path / 'other', mask, '--points=15,20')
-  assert 'frame 00000: both a mask, and a box or points' in capsys.readouterr().err
+  told = capsys.readouterr().err
+  assert 'frame 00000: both a mask, and a box or points' in told
 
 
 @pytest.mark.parametrize(
