@@ -14,6 +14,7 @@ from savos_jax import checkpoints
 from savos_jax import network
 from savos_jax.datasets import masks as masks_lib
 from savos_jax.inference import aggregation
+from savos_jax.inference import compiled
 from savos_jax.inference import geometry
 from savos_jax.inference import options
 from savos_jax.inference import sight
@@ -48,9 +49,13 @@ def clip():
 
 
 @pytest.fixture(scope='module')
-def address(tmp_path_factory):
+def site(tmp_path_factory):
   browsing.require()
-  site = web_site.write(tmp_path_factory.mktemp('web'))
+  return web_site.write(tmp_path_factory.mktemp('web'))
+
+
+@pytest.fixture(scope='module')
+def address(site):
   with web_site.served(site) as address:
     yield address
 
@@ -247,6 +252,21 @@ def test_the_network_is_fetched_once(browser, address, clip, tmp_path):
     names = [url.partition('?')[0].rpartition('/')[2] for url in asked]
   assert names.count('savos.safetensors') == names.count('step.onnx') == 1
   assert names.count('savos.json') == 2
+
+
+def test_a_server_that_sends_no_headers(browser, site, clip, tmp_path):
+  pictures, labels = clip
+  with (
+    web_site.served(site, headers=False) as address,
+    browsing.window(browser, f'{address}/?engine=cpu') as page,
+  ):
+    opened(page, images(tmp_path, pictures[:2]))
+    draw(page, 0, labels[0], [1, 2])
+    propagate(page)
+    said = page.locator('#engine').inner_text()
+    assert masks_of(page)[1].any()
+  assert '1 thread' in said
+  assert 'sends no headers' in said
 
 
 def test_a_folder_of_images(page, clip, tmp_path):
@@ -552,3 +572,56 @@ def test_aggregation(modules, mode, background, count):
   assert (labels != aggregation.labels(wanted, mode)).sum() <= 1
   sure = aggregation.confidence(wanted, np.array([40, 50]))
   np.testing.assert_allclose(found[2], sure, atol=1e-5)
+
+
+@pytest.mark.parametrize('count', [1, 3])
+def test_labels_at_the_size_of_the_video(modules, count):
+  wanted = sizes(100, 140)
+  assert wanted.size != wanted.shape
+  objects = blobs(count, *wanted.size)
+  labels = compiled.label(objects, 'softmax', wanted.labels_size)
+  found = run(
+    modules,
+    'tracker',
+    """const [objects, height, width] = values;
+    const inference = { short_side: 16, zoom: 2, aggregation: 'softmax' };
+    const told = { inference, frame: { mean: [0, 0, 0] } };
+    const tracker = new m.Tracker(null, told, { height, width });
+    tracker.objects = objects.map((_, k) => ({ id: k + 1 }));
+    return Array.from(tracker.labels(objects.map(floats)));""",
+    [each.ravel().tolist() for each in objects],
+    *wanted.shape,
+  )
+  found = np.array(found, np.uint8).reshape(wanted.shape)
+  assert found.max() == count
+  # Of two that are equal to the last digit, either may be the more probable.
+  assert (found != np.asarray(labels)).sum() <= 1
+
+
+def test_a_frame_that_is_seen_as_it_is(modules):
+  """Of a network without windows: padded with the mean colour."""
+  mean = np.array([0.5, 0.25, 0.75], np.float32)
+  rng = np.random.default_rng(0)
+  picture = rng.integers(0, 256, (40, 50, 3), np.uint8)
+  mask = (picture[..., 0] > 99).astype(np.float32)
+  frame, seen = run(
+    modules,
+    'tracker',
+    """const [rgba, mean, mask, height, width] = values;
+    const inference = { short_side: 0, zoom: 0, aggregation: 'softmax' };
+    const told = { inference, frame: { mean } };
+    const tracker = new m.Tracker(null, told, { height, width });
+    tracker.see(Uint8ClampedArray.from(rgba));
+    return tracker.look(floats(mask), null).map((each) => Array.from(each));""",
+    np.dstack([picture, np.full((40, 50), 255)]).ravel().tolist(),
+    mean.tolist(),
+    np.pad(mask, ((0, 24), (0, 14)), constant_values=1).ravel().tolist(),
+    40,
+    50,
+  )
+  wanted = np.broadcast_to(mean, (64, 64, 3)).copy()
+  wanted[:40, :50] = picture / np.float32(255)
+  found = np.array(frame, np.float32).reshape(64, 64, 3)
+  np.testing.assert_allclose(found, wanted, atol=1e-7)
+  wanted = np.pad(mask, ((0, 24), (0, 14)))
+  np.testing.assert_array_equal(np.reshape(seen, (64, 64)), wanted)

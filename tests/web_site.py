@@ -2,6 +2,7 @@
 
 import contextlib
 import functools
+import http.server
 import importlib.util
 import io
 import json
@@ -55,15 +56,17 @@ def webgpu_operators() -> set[str]:
 
 
 @contextlib.contextmanager
-def served(site: pathlib.Path):
-  """Lends the address of a site, by its own serve.py."""
+def served(site: pathlib.Path, headers: bool = True):
+  """Lends the address of a site, by its own serve.py; or without headers."""
   spec = importlib.util.spec_from_file_location('serve', site / 'serve.py')
   assert spec
   assert spec.loader
   serve = importlib.util.module_from_spec(spec)
   spec.loader.exec_module(serve)
 
-  class Quiet(serve.Handler):
+  plain = http.server.SimpleHTTPRequestHandler
+
+  class Quiet(serve.Handler if headers else plain):
     def log_message(self, *arguments):
       pass
 
