@@ -11,11 +11,11 @@ Prints one line of JSON. (launch/gpu/inference.py does this on a GPU.)
 """
 
 import argparse
+import functools
 import json
 import pathlib
 import statistics
 import sys
-import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2]))
@@ -24,6 +24,7 @@ import jax
 import numpy as np
 import torch
 import torch_savos
+import turns
 
 from savos_jax.foundation import allocation
 from savos_jax.inference import options
@@ -146,6 +147,7 @@ def _parse() -> argparse.Namespace:
   parser.add_argument(
     '--compile', action='store_true', help='PyTorch by torch.compile'
   )
+  turns.add_argument(parser)
   shared.add_architecture_arguments(parser)
   return parser.parse_args()
 
@@ -154,6 +156,7 @@ def main() -> None:
   """Measures and prints."""
   allocation.keep()
   arguments = _parse()
+  clock = turns.clock(arguments.one_core)
   config = common.architecture(arguments)
   model = savos.SAVOS(config)
   params = jax.jit(lambda key: state_lib.init_params(model, key))(
@@ -174,10 +177,8 @@ def main() -> None:
       tracker.step(frame)
   for _ in range(arguments.frames):
     for name, tracker in trackers.items():
-      time.sleep(common.PAUSE_S)
-      started = time.perf_counter()
-      tracker.step(frame)
-      seconds[name].append(time.perf_counter() - started)
+      once = functools.partial(tracker.step, frame)
+      seconds[name].append(turns.timed(once, clock))
   medians = {name: statistics.median(s) for name, s in seconds.items()}
   print(
     json.dumps(

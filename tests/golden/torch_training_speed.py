@@ -16,7 +16,6 @@ import json
 import pathlib
 import statistics
 import sys
-import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2]))
@@ -24,6 +23,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2]))
 import numpy as np
 import torch
 import torch_savos
+import turns
 
 from savos_jax import objective
 from savos_jax.foundation import allocation
@@ -120,6 +120,7 @@ def _parse() -> argparse.Namespace:
   parser.add_argument(
     '--contiguous', action='store_true', help='PyTorch with channels first'
   )
+  turns.add_argument(parser)
   shared.add_architecture_arguments(parser)
   return parser.parse_args()
 
@@ -128,6 +129,7 @@ def main() -> None:
   """Measures and prints."""
   allocation.keep()
   arguments = _parse()
+  clock = turns.clock(arguments.one_core)
   config = common.architecture(arguments)
   case = training.Case(
     arguments.size,
@@ -150,10 +152,7 @@ def main() -> None:
   seconds = {name: [] for name in steps}
   for _ in range(arguments.steps):
     for name, once in steps.items():
-      time.sleep(common.PAUSE_S)
-      started = time.perf_counter()
-      once()
-      seconds[name].append(time.perf_counter() - started)
+      seconds[name].append(turns.timed(once, clock))
   # The first step settles.
   medians = {name: statistics.median(s[1:]) for name, s in seconds.items()}
   print(

@@ -24,10 +24,6 @@ from savos_jax.tools import flags
 from savos_jax.tools.benchmark.flags import shared
 from savos_jax.training import state as state_lib
 
-# Between the turns of two libraries in one process: the threads of one wait for
-# more work a while, on cores that the other would have.
-PAUSE_S = 0.1
-
 
 def architecture(
   arguments: argparse.Namespace, compute_dtype: str = 'float32'
