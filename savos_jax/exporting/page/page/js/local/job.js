@@ -28,7 +28,10 @@ export class Job {
     if (now - this.told >= TELL_EVERY) this.say('running');
   }
 
-  /** @param {'running' | 'done' | 'stopped' | 'failed'} state @param {object} [more] */
+  /**
+   * @param {'running' | 'done' | 'stopped' | 'failed'} state
+   * @param {object} [more] to be told
+   */
   say(state, more = {}) {
     const now = performance.now();
     this.state = state;
@@ -37,7 +40,10 @@ export class Job {
     const seconds = (now - this.first) / 1000;
     const fps = this.done > 1 && seconds ? (this.done - 1) / seconds : 0;
     const { kind, total, done } = this;
-    const left = fps ? (total - done) / fps : null;
-    tell({ type: 'job', kind, state, total, done, fps, seconds_left: left, ...more });
+    const facts = {
+      kind, state, total, done, fps,
+      seconds_left: fps ? (total - done) / fps : null,
+    };
+    tell({ type: 'job', ...facts, ...more });
   }
 }

@@ -29,7 +29,8 @@ const EXPECTED = 'Expected a video that this browser plays (MP4, WebM, MOV), ' +
  */
 
 /** @param {File} file @param {string} what @returns {Error} */
-const refused = (file, what) => new Error(`${file.name}: ${what}.\n${EXPECTED}`);
+const refused = (file, what) =>
+  new Error(`${file.name}: ${what}.\n${EXPECTED}`);
 
 const stemOf = (name) => name.replace(/\.[^.]*$/, '');
 
@@ -103,8 +104,8 @@ async function ofVideo(file) {
   const track = await trackOf(file);
   const times = [];
   const packets = new EncodedPacketSink(track);
-  const alone = { metadataOnly: true };
-  for await (const { timestamp } of packets.packets(undefined, undefined, alone)) {
+  const all = packets.packets(undefined, undefined, { metadataOnly: true });
+  for await (const { timestamp } of all) {
     if (timestamp >= 0) times.push(timestamp);
   }
   times.sort((a, b) => a - b);

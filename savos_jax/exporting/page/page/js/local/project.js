@@ -17,7 +17,8 @@ const COLOURS = [
 function colourOf(id) {
   const shade = Math.floor((id - 1) / COLOURS.length);
   const scale = shade % 2 ? 0.55 : 1;
-  const hex = (value) => Math.floor(scale * value).toString(16).padStart(2, '0');
+  const hex = (value) =>
+    Math.floor(scale * value).toString(16).padStart(2, '0');
   return `#${COLOURS[(id - 1) % COLOURS.length].map(hex).join('')}`;
 }
 
@@ -103,7 +104,8 @@ export class Project {
     return [this.forward.key(index), this.backward.key(index)];
   }
 
-  /** @param {number} index @returns {Promise<Uint8Array | null>} what is seen */
+  /** @param {number} index
+   *  @returns {Promise<Uint8Array | null>} what is seen */
   async labels(index) {
     const result = this.results.get(index);
     const told = this.told.get(index);
@@ -182,9 +184,10 @@ export class Project {
       low = marked.findLast((i) => i < from) ?? low;
       high = marked.find((i) => i > from) ?? high;
     } else if (to !== null) {
-      const wrong =
-        direction === 'forward' ? to < from : direction === 'backward' && to > from;
-      if (wrong) throw new Error(`Frame ${to} is on the other side.`);
+      const wrong = { forward: to < from, backward: to > from };
+      if (wrong[direction]) {
+        throw new Error(`Frame ${to} is on the other side.`);
+      }
       [low, high] = [Math.min(from, to), Math.max(from, to)];
     }
     if (direction === 'forward') low = from;
@@ -229,12 +232,12 @@ export class Project {
     const there = new Set(frames);
     const farthest = way.forwards ? frames[0] : frames.at(-1);
     const start = way.chain(farthest)[0].index;
-    const [low, high] = [Math.min(start, frames[0]), Math.max(start, frames.at(-1))];
+    const low = Math.min(start, frames[0]);
+    const high = Math.max(start, frames.at(-1));
     for (let index = low; index <= high; index++) {
+      if (there.has(index) || !way.key(index)) continue;
       const key = this.results.get(index)?.key;
-      if (!there.has(index) && way.key(index) && !this.keys(index).includes(key)) {
-        frames.push(index);
-      }
+      if (!this.keys(index).includes(key)) frames.push(index);
     }
     frames.sort((a, b) => a - b);
   }

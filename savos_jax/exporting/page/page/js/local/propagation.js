@@ -16,7 +16,8 @@ const SAVE_EVERY = 50; // Frames.
 export class Follower {
   /**
    * @param {object} host
-   * @param {(name: string, given?: object) => Promise<any>} host.ask the network
+   * @param {(name: string, given?: object) => Promise<any>} host.ask the
+   *   network
    * @param {(index: number) => Promise<Uint8ClampedArray>} host.pixels RGBA
    * @param {() => boolean} host.isStopped
    * @param {import('./ways.js').Way} way

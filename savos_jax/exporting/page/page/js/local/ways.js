@@ -28,8 +28,11 @@ function digest(numbers) {
     a = Math.imul(a ^ n, 2654435761);
     b = Math.imul(b ^ n, 1597334677);
   }
-  a = Math.imul(a ^ (a >>> 16), 2246822507) ^ Math.imul(b ^ (b >>> 13), 3266489909);
-  b = Math.imul(b ^ (b >>> 16), 2246822507) ^ Math.imul(a ^ (a >>> 13), 3266489909);
+  const mixed = (x, y) =>
+    Math.imul(x ^ (x >>> 16), 2246822507) ^
+    Math.imul(y ^ (y >>> 13), 3266489909);
+  a = mixed(a, b);
+  b = mixed(b, a);
   return (4294967296 * (2097151 & b) + (a >>> 0)).toString(36);
 }
 
@@ -112,7 +115,8 @@ export class Way {
     return this.events.findLastIndex((each) => this.place(each.index) <= place);
   }
 
-  /** @param {number} index @returns {string | null} null: nothing is followed */
+  /** @param {number} index
+   *  @returns {string | null} null: nothing is followed */
   key(index) {
     const last = this.last(index);
     return last < 0 ? null : this.events[last].key;

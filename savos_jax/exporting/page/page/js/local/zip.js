@@ -5,7 +5,8 @@ import { crc } from '../png.js';
 const UTF8 = 1 << 11; // How names are encoded.
 const DATE = (2026 - 1980) * 512 + 32 + 1; // Any: it has to be a date.
 
-/** @param {[number, number][]} fields bytes, and the number @returns {Uint8Array} */
+/** @param {[number, number][]} fields how many bytes, and the number
+ *  @returns {Uint8Array} */
 function header(fields) {
   const length = fields.reduce((sum, [bytes]) => sum + bytes, 0);
   const view = new DataView(new ArrayBuffer(length));

@@ -40,7 +40,8 @@ function softmax(objects, background) {
   return out;
 }
 
-/** @param {Float32Array[]} objects @returns {Float32Array[]} the largest alone */
+/** @param {Float32Array[]} objects
+ *  @returns {Float32Array[]} the largest alone */
 function winnerTakesAll(objects) {
   return objects.map((mine, k) =>
     mine.map((p, i) => {

@@ -106,7 +106,8 @@ async function tried(network) {
   const mask = new Float32Array(area).fill(1);
   const reference = await network.reference(frame, mask, SMALL);
   const found = await network.step(frame, mask, reference, SMALL);
-  if (!found.every((p) => p >= 0 && p <= 1)) throw new Error('no probabilities');
+  const areProbabilities = found.every((p) => p >= 0 && p <= 1);
+  if (!areProbabilities) throw new Error('no probabilities');
 }
 
 /** @param {GPUAdapter} adapter @returns {string} */
@@ -117,7 +118,8 @@ function gpuName({ info }) {
 
 /** @param {number} threads @param {string} reason why not on the GPU */
 function cpuName(threads, reason) {
-  const parts = [`CPU (WebAssembly), ${threads} thread${threads > 1 ? 's' : ''}`];
+  const plural = threads > 1 ? 's' : '';
+  const parts = [`CPU (WebAssembly), ${threads} thread${plural}`];
   if (!self.crossOriginIsolated) {
     parts.push('one alone, as the server sends no headers for more');
   }

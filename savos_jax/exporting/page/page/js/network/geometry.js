@@ -30,7 +30,9 @@ export function networkSize({ height, width }, shortSide) {
   const short = Math.min(height, width);
   if (!shortSide || short <= shortSide) return { height, width };
   const scale = shortSide / short;
-  return { height: toMultiple(height * scale), width: toMultiple(width * scale) };
+  return {
+    height: toMultiple(height * scale), width: toMultiple(width * scale),
+  };
 }
 
 /**
@@ -68,6 +70,7 @@ export function geometryOf(shape, { short_side: shortSide, zoom }) {
  */
 export function prepared(picture, { size, padded }) {
   const { channels, data: given } = picture;
+  const isBytes = given.BYTES_PER_ELEMENT === 1;
   let { height, width } = picture;
   const large = {
     height: Math.max(height, size.height), width: Math.max(width, size.width),
@@ -77,7 +80,7 @@ export function prepared(picture, { size, padded }) {
     const columns = how(width, to.width);
     const found = resampled({ data, height, width, channels }, rows, columns);
     ({ height, width } = to);
-    return given.BYTES_PER_ELEMENT === 1 ? Uint8Array.from(found, rounded) : found;
+    return isBytes ? Uint8Array.from(found, rounded) : found;
   };
   let data = given;
   if (large.height !== height || large.width !== width) {
@@ -86,7 +89,7 @@ export function prepared(picture, { size, padded }) {
   if (size.height !== height || size.width !== width) {
     data = resize(data, areas, size);
   }
-  const kind = given.BYTES_PER_ELEMENT === 1 ? Uint8Array : Float32Array;
+  const kind = isBytes ? Uint8Array : Float32Array;
   const out = new kind(padded.height * padded.width * channels);
   for (let y = 0; y < height; y++) {
     const row = data.subarray(y * width * channels, (y + 1) * width * channels);

@@ -1,4 +1,4 @@
-/** Follows objects from frame to frame: `inference/tracker.py` in JavaScript. */
+/** Follows objects from frame to frame, as `inference/tracker.py` does. */
 
 import { aggregate, confidence, labelsOf } from './aggregation.js';
 import { geometryOf, prepared } from './geometry.js';
@@ -109,7 +109,8 @@ export class Tracker {
     return windowOf(mask, this.geometry, this.how, isLost);
   }
 
-  /** @param {Uint8Array} labels @param {number} id @returns {Promise<Followed>} */
+  /** @param {Uint8Array} labels @param {number} id
+   *  @returns {Promise<Followed>} */
   async encoded(labels, id) {
     const mask = Float32Array.from(labels, (label) => Number(label === id));
     const { shape } = this.geometry;

@@ -46,7 +46,8 @@ export function windowOf(mask, { size, padded }, how, isLost = false) {
   const part = Math.max(
     fround((bottom - top) / size.height), fround((right - left) / size.width),
   );
-  const share = Math.min(1, Math.max(SMALLEST, fround(fround(how.zoom) * part)));
+  const wanted = fround(fround(how.zoom) * part);
+  const share = Math.min(1, Math.max(SMALLEST, wanted));
   const height = fround(share * size.height);
   const width = fround(share * size.width);
   const middle = (begin, end, side, whole) => {

@@ -52,7 +52,10 @@ addEventListener('beforeunload', (event) => {
 // --- The project. ------------------------------------------------------------
 
 const view = () => ({
-  ...current.view(), job: null, formats: Object.keys(formats), formats_say: formats,
+  ...current.view(),
+  job: null,
+  formats: Object.keys(formats),
+  formats_say: formats,
 });
 
 export const project = async () => view();
@@ -151,7 +154,8 @@ function checkFree() {
   }
 }
 
-/** @param {{direction: string, from: number, to: number | 'mark' | null}} what */
+/** @param {{direction: string, from: number,
+ *   to: number | 'mark' | null}} what */
 export async function propagate({ direction, from, to }) {
   checkFree();
   const [first, last] = current.range(direction, from, to);
