@@ -18,6 +18,7 @@ os.environ['XLA_FLAGS'] = ' '.join(
 ).strip()
 os.environ.setdefault('JAX_PLATFORMS', 'cpu')
 os.environ['TF_CPP_MIN_LOG_LEVEL'] = '3'
+os.environ['ORT_DISABLE_TELEMETRY'] = '1'
 # Most of the suite's time is compilation, and many tests (and the programs
 # that they start) compile the same functions: once a run is enough.
 _COMPILED = tempfile.mkdtemp(prefix='savos_jax_compiled_')

@@ -54,6 +54,7 @@ _TOLD = 'fuzzed.json'  # In a kept folder: the kind, and what was damaged.
 _ENVIRONMENT = {
   'JAX_PLATFORMS': 'cpu',
   'TF_CPP_MIN_LOG_LEVEL': '3',
+  'ORT_DISABLE_TELEMETRY': '1',
   'XLA_FLAGS': '--xla_backend_optimization_level=0',
   'JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS': '0.2',
 }

@@ -592,6 +592,25 @@ def _go_on_segmenting(case: Case) -> None:
   _segment(case, '--resume')
 
 
+def _make_exported(folder: pathlib.Path) -> None:
+  from savos_jax.exporting import choices
+  from savos_jax.exporting import onnx_folder
+
+  for dtype in ('float32', 'float16'):
+    onnx_folder.write(folder / dtype, _tiny_network(), choices.Choices(dtype))
+
+
+def _run_exported(case: Case) -> None:
+  from savos_jax.inference import tracker
+  from savos_jax.inference import with_onnx
+
+  runtime = with_onnx.Onnx(with_onnx.read(case.folder))
+  following = tracker.Tracker(runtime, None)
+  frame = np.zeros((32, 64, 3), np.uint8)
+  following.start(frame, np.ones((32, 64), np.uint8), [1])
+  following.step(frame)
+
+
 KINDS = (
   Kind('frame', _make_frames, ('*',), (_read_frame, _read_as_seen), 22),
   Kind(
@@ -605,6 +624,9 @@ KINDS = (
   Kind('onnx', _make_onnx, ('*',), (_import_backbone,), 12, ('onnx',)),
   Kind(
     'network', _make_networks, ('*',), (_load_network, _start_from_network), 10
+  ),
+  Kind(
+    'exported', _make_exported, ('*',), (_run_exported,), 8, ('onnxruntime',)
   ),
   Kind(
     'training', _make_trainings, ('out/**/*',),

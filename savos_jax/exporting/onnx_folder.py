@@ -29,8 +29,8 @@ from savos_jax.exporting import onnx_graph
 from savos_jax.exporting import parity
 from savos_jax.exporting import quantised
 from savos_jax.foundation import errors
-from savos_jax.foundation import extras
 from savos_jax.foundation import files
+from savos_jax.foundation import onnx_runtime
 from savos_jax.inference import with_onnx
 from savos_jax.models import savos
 from savos_jax.models import savos_config
@@ -106,7 +106,7 @@ def check(trained: network.Trained, choices: choices_lib.Choices) -> None:
         'that it is calibrated with are of several sizes.'
       )
     quantised.chosen(choices.calibration)
-    extras.require('onnxruntime', 'export', '--dtype=int8')
+    onnx_runtime.require('export', '--dtype=int8')
 
 
 def write(

@@ -17,8 +17,8 @@ import cv2
 import numpy as np
 
 from savos_jax.foundation import errors
-from savos_jax.foundation import extras
 from savos_jax.foundation import json_files
+from savos_jax.foundation import onnx_runtime
 from savos_jax.inference import aggregation
 from savos_jax.inference import geometry as geometry_lib
 from savos_jax.inference import options
@@ -81,11 +81,12 @@ def read(folder: str | os.PathLike) -> Exported:
       raise ValueError(f'format {told["format"]!r}')
     count, *size = told['functions']['step']['inputs']['guidance']['shape']
     fixed = all(isinstance(side, int) for side in size)
+    red, green, blue = (float(value) for value in told['frame']['mean'])
     return Exported(
       path.parent,
       str(told['checksum']),
       dict(told['inference']),
-      tuple(float(value) for value in told['frame']['mean']),
+      (red, green, blue),
       (size[0], size[1]) if fixed else None,
       count if isinstance(count, int) else None,
       int(told['step']),
@@ -107,7 +108,7 @@ class Onnx(runtime.Runtime):
       SavosError: ONNX Runtime is not installed, or a file is damaged.
     """
     self.exported = exported
-    self._library = extras.require('onnxruntime', 'onnx', 'this runtime')
+    self._library = onnx_runtime.require('onnx', 'this runtime')
     self._reference = self._session('reference')
 
   def __reduce__(self):
@@ -130,10 +131,7 @@ class Onnx(runtime.Runtime):
         path, wanted, providers=['CPUExecutionProvider']
       )
     except Exception as error:  # It has classes of its own for each.
-      reason = str(error).splitlines()[0][:200]
-      raise errors.SavosError(
-        f'{path}: can not be loaded: {reason}.\n  {_ADVICE}'
-      ) from None
+      raise _refused(path, 'loaded', error) from None
 
   @property
   def key(self) -> Hashable:
@@ -236,7 +234,11 @@ class Onnx(runtime.Runtime):
       rows = {
         name: _rows(array, begin, at_once) for name, array in inputs.items()
       }
-      found = session.run(names, rows)
+      try:
+        found = session.run(names, rows)
+      except Exception as error:
+        path = self.exported.folder / f'{name}.onnx'
+        raise _refused(path, 'run', error) from None
       left = slice(first - begin, min(at_once, count - begin))
       parts.append([array[left] for array in found])
     columns = zip(*parts, strict=True)
@@ -328,6 +330,14 @@ class Onnx(runtime.Runtime):
   def confidence(self, guidance: Any, size: np.ndarray) -> Any:
     """See there."""
     return aggregation.confidence(guidance, size)
+
+
+def _refused(
+  path: pathlib.Path, what: str, error: Exception
+) -> errors.SavosError:
+  """Says what ONNX Runtime says of a file that it cannot use."""
+  reason = (str(error).splitlines() or [type(error).__name__])[0][:200]
+  return errors.SavosError(f'{path}: can not be {what}: {reason}.\n  {_ADVICE}')
 
 
 def _rows(array: np.ndarray, begin: int, count: int) -> np.ndarray:
