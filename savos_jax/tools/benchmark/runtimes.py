@@ -21,6 +21,9 @@ from savos_jax.tools.benchmark import output
 from savos_jax.tools.benchmark.flags import shared
 
 _AHEAD = 2  # Frames that are not timed: the first compiles.
+# Between turns: the threads of one wait for more work a while, on cores that the
+# next one would have.
+_PAUSE_S = 0.1
 _STEP = 2.0  # Pixels that objects move a frame.
 
 
@@ -97,7 +100,7 @@ def measure(
       if not index:
         tracker.start(frame, labels, range(1, objects + 1))
         continue
-      time.sleep(common.PAUSE_S)
+      time.sleep(_PAUSE_S)
       began = time.perf_counter()
       found[name] = tracker.step(frame)
       seconds[name].append(time.perf_counter() - began)
