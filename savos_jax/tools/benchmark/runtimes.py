@@ -21,8 +21,8 @@ from savos_jax.tools.benchmark import output
 from savos_jax.tools.benchmark.flags import shared
 
 _AHEAD = 2  # Frames that are not timed: the first compiles.
-# Between turns: the threads of one wait for more work a while, on cores that the
-# next one would have.
+# Between turns: the threads of one wait a while for more work, on cores that
+# the next one would have.
 _PAUSE_S = 0.1
 _STEP = 2.0  # Pixels that objects move a frame.
 
