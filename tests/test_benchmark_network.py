@@ -71,7 +71,7 @@ def test_a_frame_is_compiled_once(monkeypatch, caplog):
   with jax.log_compiles(), caplog.at_level('WARNING'):
     row = inference.measure(CONFIG, config, case, 1, peaks)
   # What the tracker calls is what was compiled ahead of it.
-  assert caplog.text.count('Finished XLA compilation of jit(_step)') == 1
+  assert caplog.text.count('Finished XLA compilation of jit(one_step)') == 1
   assert row['gflop'] == 1e-3
 
 

@@ -197,4 +197,4 @@ def test_sound_that_ends_the_join_is_left_out_and_told(
   path = film_of(clip, tmp_path / 'film.mp4')
   assert flashes(path) == SECONDS([1.0], abs=0.001)
   assert 'clip.mp4' in caplog.text
-  assert 'damaged' in caplog.text
+  assert 'ends early because of damage' in caplog.text
