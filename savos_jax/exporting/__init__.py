@@ -1,1 +1,1 @@
-"""Networks in formats that other programs run."""
+"""Exports of a network to formats that other programs run."""

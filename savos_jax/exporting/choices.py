@@ -1,4 +1,4 @@
-"""What may be chosen of an export, whatever its format."""
+"""The options of an export, common to all formats."""
 
 import dataclasses
 import pathlib
@@ -9,15 +9,15 @@ from savos_jax.models import savos_config
 
 @dataclasses.dataclass(frozen=True)
 class Choices:
-  """How a network is exported.
+  """Options of an export.
 
   Attributes:
-    dtype: of the weights in their file: 'float32', 'float16' or 'int8'.
-    objects: how many are segmented at once; None: any number.
+    dtype: of the stored weights: 'float32', 'float16' or 'int8'.
+    objects: number of objects segmented at once; None: any number.
     size: height and width in pixels; None: any.
-    calibration: the folder of DAVIS, of which frames tell what enters each
-      convolution; for 'int8'.
-    npm: folder of npm's archives for a page; None: they are fetched.
+    calibration: folder of DAVIS whose frames calibrate 'int8'.
+    npm: folder with the npm archives that the web page needs; None: they are
+      downloaded.
   """
 
   dtype: str = 'float32'
@@ -28,7 +28,7 @@ class Choices:
 
 
 def check_multiples(size: tuple[int, int] | None) -> None:
-  """Refuses a size that the network itself can not see.
+  """Refuses a size that the network does not support.
 
   Raises:
     SavosError: a side is no multiple of 32.

@@ -1,4 +1,4 @@
-"""What the savos.json of an exported network tells, in every format."""
+"""The contents of savos.json, common to all export formats."""
 
 from collections.abc import Mapping
 import dataclasses
@@ -20,11 +20,11 @@ _LICENCE = 'Apache-2.0'
 
 
 def check(trained: network_lib.Trained, choices: choices_lib.Choices) -> None:
-  """Refuses what the two functions can't be exported for.
+  """Refuses what the two functions do not support.
 
   Raises:
-    SavosError: a size that the network can't see, or frames that it is to
-      remember.
+    SavosError: the size is no multiple of 32, or the network was evaluated with
+      remembered frames.
   """
   choices_lib.check_multiples(choices.size)
   frames = trained.config.get('eval', {}).get('memory_frames', 0)
@@ -37,7 +37,7 @@ def check(trained: network_lib.Trained, choices: choices_lib.Choices) -> None:
 
 
 def config(trained: network_lib.Trained) -> options.InferenceConfig:
-  """Returns how the network is used: as it was evaluated."""
+  """Returns the inference settings of the network's evaluation."""
   evaluated = trained.config.get('eval', {})
   plain = options.InferenceConfig()
   known = {name: evaluated[name] for name in vars(plain) if name in evaluated}
@@ -46,7 +46,7 @@ def config(trained: network_lib.Trained) -> options.InferenceConfig:
 
 
 def arrays(structs: Mapping[str, Any]) -> dict[str, Any]:
-  """Returns shapes, in which sizes may be symbols, and dtypes by name."""
+  """Returns shapes and dtypes by name; dimensions may be symbols."""
   return {
     name: {
       'shape': [x if isinstance(x, int) else str(x) for x in struct.shape],
@@ -59,10 +59,10 @@ def arrays(structs: Mapping[str, Any]) -> dict[str, Any]:
 def function(
   file: str, inputs: Mapping[str, Any], trained: network_lib.Trained
 ) -> dict[str, Any]:
-  """Returns what is told of one of the two functions.
+  """Describes one of the two functions.
 
   Args:
-    file: which has it.
+    file: its file name.
     inputs: from `functions.inputs`.
     trained: the network.
   """
@@ -79,13 +79,13 @@ def network(
   told: Mapping[str, Any],
   **more: Any,
 ) -> dict[str, Any]:
-  """Returns what is told of a network.
+  """Describes a network.
 
   Args:
-    kind: the format.
+    kind: the name of the format.
     trained: the network.
-    told: of each function.
-    **more: what the format has besides.
+    told: descriptions of its functions.
+    **more: entries of this format only.
   """
   known = {field.name for field in dataclasses.fields(options.InferenceConfig)}
   evaluated = trained.config.get('eval', {})

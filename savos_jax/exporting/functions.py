@@ -1,12 +1,11 @@
-"""The two functions that a network is exported as.
+"""The two functions of which an exported network consists.
 
-  reference: frame, mask -> share, keys, values      once an object
-  step: frame, guidance, share, keys, values -> probability    once a frame
+  reference: frame, mask -> share, keys, values     called once for each object
+  step: frame, guidance, share, keys, values -> probability    for each frame
 
-A frame is RGB in [0, 1], float32 [K, H, W, 3] with K objects, each of which may
-see another part of it; masks, guidance and probabilities are [K, H, W]. H and W
-are multiples of 32. Keys and values are of networks that look back, others have
-a share alone.
+Frames are RGB in [0, 1], float32 [K, H, W, 3]: one for each of K objects, whose
+windows may differ. Masks, guidance and probabilities are [K, H, W]. H and W are
+multiples of 32. Only networks with a look back have keys and values.
 """
 
 from collections.abc import Callable
@@ -27,7 +26,10 @@ Function = Callable[
 
 
 def reference(model: savos.SAVOS) -> Function:
-  """Returns the function of a reference: of parameters and inputs by name."""
+  """Returns the function that encodes a reference.
+
+  Its arguments are parameters by name and inputs by name.
+  """
 
   def function(params, inputs):
     with forms.portable():
@@ -46,7 +48,10 @@ def reference(model: savos.SAVOS) -> Function:
 
 
 def step(model: savos.SAVOS) -> Function:
-  """Returns the function of a frame: of parameters and inputs by name."""
+  """Returns the function that segments a frame.
+
+  Its arguments are parameters by name and inputs by name.
+  """
 
   def function(params, inputs):
     remembered = None
@@ -69,7 +74,7 @@ def step(model: savos.SAVOS) -> Function:
   return function
 
 
-# Name -> what makes it of a network.
+# Name -> builds the function for a network.
 FUNCTIONS: dict[str, Callable[[savos.SAVOS], Function]] = {
   'reference': reference,
   'step': step,
@@ -77,23 +82,23 @@ FUNCTIONS: dict[str, Callable[[savos.SAVOS], Function]] = {
 
 
 def flat(params: Any) -> dict[str, Any]:
-  """Returns parameters by the names that the functions take."""
+  """Returns the parameters by name, as the functions take them."""
   return traverse_util.flatten_dict(params, sep='/')
 
 
 def inputs(
   model: savos.SAVOS, count: Any, height: Any, width: Any
 ) -> dict[str, dict[str, jax.ShapeDtypeStruct]]:
-  """Returns what each function takes.
+  """Returns shapes and dtypes of the inputs.
 
   Args:
     model: the network.
     count: K, a number or a symbol.
-    height: of the frame by 32, a number or a symbol.
-    width: of it by 32.
+    height: of the frame, divided by 32; a number or a symbol.
+    width: of the frame, divided by 32.
 
   Returns:
-    Of 'reference' and 'step' the inputs by name.
+    Inputs by name, for 'reference' and for 'step'.
   """
 
   def of(*shape):

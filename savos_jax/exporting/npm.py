@@ -113,7 +113,7 @@ def _download(package: Package, url: str) -> bytes:
   except (OSError, ValueError) as error:  # ValueError: no address.
     reason = getattr(error, 'reason', None) or error
     raise errors.SavosError(
-      f'{url}: can not be fetched: {reason}.\n  {_advice()}'
+      f'{url}: cannot be fetched: {reason}.\n  {_advice()}'
     ) from None
   data = bytes(taken)
   if not _is_right(package, data):

@@ -1,13 +1,13 @@
-"""A network as a folder that ONNX Runtime runs, in Python or in a browser.
+"""Writes a network as a folder for ONNX Runtime, in Python or in a browser.
 
-  savos.json         what the functions take and return, and how to use them
-  reference.onnx     of `functions.py`
+  savos.json         inputs and outputs of the functions, and how to use them
+  reference.onnx     the functions of `functions.py`
   step.onnx
   weights.safetensors
 
-The weights are in one file, to which both graphs point (ONNX's external data):
-a safetensors file holds its arrays as they are. The file that is shipped with
-the package is one already; its graphs lie beside it.
+Both graphs refer to one file of weights (ONNX's external data), since a
+safetensors file stores its arrays uncompressed. The shipped weights are such a
+file; their graphs lie beside it.
 """
 
 from collections.abc import Mapping
@@ -41,7 +41,7 @@ _DTYPES = {'F32': np.float32, 'F16': np.float16}
 
 
 def _stored(path: pathlib.Path) -> dict[str, onnx_graph.Stored]:
-  """Returns where in a safetensors file each array is."""
+  """Returns the arrays of a safetensors file and their offsets."""
   with path.open('rb') as file:
     (length,) = struct.unpack('<Q', file.read(8))
     header = json.loads(file.read(length))
@@ -59,7 +59,7 @@ def _stored(path: pathlib.Path) -> dict[str, onnx_graph.Stored]:
 def sizes(
   count: int | None, size: tuple[int, int] | None
 ) -> tuple[Any, Any, Any]:
-  """Returns number of objects, height and width by 32; symbols for None."""
+  """Returns K, H / 32 and W / 32; symbols for None."""
   k, h, w = jax.export.symbolic_shape('K, h, w')
   multiple = savos_config.SIZE_MULTIPLE
   height, width = [side // multiple for side in size] if size else (h, w)
@@ -146,7 +146,7 @@ def _write_quantised(out, trained, choices) -> None:
 def measure(
   out: pathlib.Path, trained: network.Trained, choices: choices_lib.Choices
 ) -> parity.Parity:
-  """Runs what was written, beside the network.
+  """Compares the exported network with the original.
 
   Raises:
     SavosError: ONNX Runtime is not installed.
@@ -156,7 +156,7 @@ def measure(
 
 
 def write_beside(weights: pathlib.Path, trained: network.Trained) -> None:
-  """Writes the graphs of a file of weights that is there, beside it."""
+  """Writes graphs that refer to an existing file of weights, beside it."""
   _write_graphs(weights.parent, trained, weights.name, None, None)
 
 
@@ -185,7 +185,7 @@ def _describe(out, trained, count, size, weights: str) -> None:
 
 
 def folded(trained: network.Trained) -> dict[str, onnx.ModelProto]:
-  """Returns the graphs with float32 weights inside, for tools that need it."""
+  """Returns graphs that contain the weights, as float32."""
   flat = functions.flat(trained.params)
   params = {name: np.asarray(array) for name, array in flat.items()}
   return _graphs(trained.model, params, None, None)

@@ -1,12 +1,13 @@
-"""From what JAX traces of a function to an ONNX graph.
+"""Translates a function traced by JAX into an ONNX graph.
 
-Only what this network consists of is known: `_RULES` has a rule for each of
-JAX's primitives, and one for each function in `_NAMED`, which becomes a single
-operator. Sizes may be symbols of `jax.export`: an array's size is then read off
-one that has it.
+Only the primitives that this network uses are supported: `_RULES` translates
+JAX's primitives, and `_NAMED` whole functions that become a single operator.
+Dimensions may be symbols of `jax.export`; their value is then read at run time
+from the shape of an array that has this dimension.
 
-JAX has channels last, ONNX's operators have them behind the batch. An array
-stays as an operator made it for as long as the next ones can take it.
+JAX puts the channels last, ONNX operators put them after the batch. An array
+stays in the layout in which an operator produced it for as long as the
+operators that follow can use it.
 """
 
 from collections.abc import Callable
@@ -31,12 +32,12 @@ _END = np.iinfo(np.int64).max
 
 @dataclasses.dataclass(frozen=True)
 class Stored:
-  """A parameter that is in a file beside the graph.
+  """A parameter stored in a file beside the graph.
 
   Attributes:
-    array: its values, as they are in the file.
-    file: the file's name.
-    offset: where its bytes begin.
+    array: its values, in the dtype of the file.
+    file: the name of the file.
+    offset: of its first byte in the file.
   """
 
   array: np.ndarray
@@ -49,11 +50,11 @@ class _Value:
   """An array in the graph.
 
   Attributes:
-    name: in the graph; '' of a constant that is not in it yet.
-    shape: numbers and symbols; where it is 1, it may stand for what JAX has
-      broadcast.
-    array: of a constant, else None.
-    nchw: whether the graph has its channels, last in `shape`, behind the batch.
+    name: in the graph; '' for a constant that has not been added yet.
+    shape: in JAX's order, of numbers and symbols; a 1 may stand for a dimension
+      that JAX has broadcast.
+    array: the value of a constant, else None.
+    nchw: whether the graph holds it with the channels after the batch.
   """
 
   name: str
@@ -63,7 +64,7 @@ class _Value:
 
 
 class _Graph:
-  """Nodes and constants, as they come."""
+  """The nodes and constants of a graph under construction."""
 
   def __init__(self):
     self.nodes: list[onnx.NodeProto] = []
@@ -72,7 +73,7 @@ class _Graph:
     self._sizes: dict[str, tuple[_Value, int]] = {}
 
   def constant(self, array: np.ndarray) -> str:
-    """Returns the name of a constant; equal ones are one."""
+    """Returns the name of a constant; equal constants share one."""
     key = array.dtype.str, array.shape, array.tobytes()
     if key not in self._constants:
       name = f'constant_{len(self._constants)}'
@@ -83,13 +84,13 @@ class _Graph:
     return self._constants[key]
 
   def name(self, value: _Value) -> str:
-    """Returns an array's name; a constant is put into the graph."""
+    """Returns an array's name, adding it to the graph if it is a constant."""
     if value.array is None:
       return value.name
     return self.constant(value.array)
 
   def node(self, kind: str, inputs: Sequence[str], **attributes: Any) -> str:
-    """Adds a node and returns the name of its one output."""
+    """Adds a node with one output and returns the name of the output."""
     output = f'{kind.lower()}_{len(self.nodes)}'
     self.nodes.append(
       helper.make_node(kind, inputs, [output], name=output, **attributes)
@@ -97,14 +98,14 @@ class _Graph:
     return output
 
   def known(self, value: _Value) -> _Value:
-    """Remembers which sizes an array has."""
+    """Records the symbolic dimensions of an array, and returns the array."""
     for axis, size in enumerate(value.shape):
       if not isinstance(size, int):
         self._sizes.setdefault(str(size), (value, axis))
     return value
 
   def size(self, size: Any) -> str:
-    """Returns the name of an array of one number: a size."""
+    """Returns the name of a one-element array that holds a dimension."""
     if isinstance(size, int):
       return self.constant(np.array([size], np.int64))
     value, axis = self._sizes[str(size)]
@@ -113,7 +114,7 @@ class _Graph:
     return self.node('Shape', [value.name], start=axis, end=axis + 1)
 
   def shape(self, shape: Sequence[Any]) -> str:
-    """Returns the name of a shape as an array."""
+    """Returns the name of an array that holds a shape."""
     if all(isinstance(size, int) for size in shape):
       return self.constant(np.array(shape, np.int64))
     return self.node('Concat', [self.size(size) for size in shape], axis=0)
@@ -121,7 +122,7 @@ class _Graph:
   # --- Layouts. --------------------------------------------------------------
 
   def nhwc(self, value: _Value) -> _Value:
-    """Returns an array with its axes in JAX's order."""
+    """Returns an array in JAX's layout, channels last."""
     if not value.nchw:
       return value
     return _Value(
@@ -129,7 +130,7 @@ class _Graph:
     )
 
   def nchw(self, value: _Value) -> _Value:
-    """Returns an array of four axes with its channels behind the batch."""
+    """Returns a four-dimensional array with the channels after the batch."""
     if value.nchw:
       return value
     if value.array is not None:
@@ -139,7 +140,7 @@ class _Graph:
     return _Value(name, value.shape, nchw=True)
 
   def whole(self, value: _Value, shape: tuple[Any, ...]) -> _Value:
-    """Returns an array in JAX's order, broadcast to all of a shape."""
+    """Returns an array in JAX's layout, broadcast to a shape."""
     value = self.nhwc(value)
     if value.shape == shape:
       return value
@@ -147,7 +148,7 @@ class _Graph:
     return _Value(self.node('Expand', names), shape)
 
 
-# --- Rules: of the graph, an equation and its arrays to its result. -----------
+# --- Rules: the graph, an equation and its inputs -> the result. --------------
 
 _Rule = Callable[..., _Value]
 
@@ -172,7 +173,7 @@ def _elementwise(kind: str) -> _Rule:
 
 
 def _max(graph: _Graph, eqn, a: _Value, b: _Value) -> _Value:
-  """Relu where it is one: some runtimes have no Max of two arrays."""
+  """Uses Relu where possible: some runtimes have no Max of two arrays."""
   if a.array is not None and np.isneginf(a.array).all():
     return b
   if b.array is not None and not b.shape and b.array == 0:
@@ -199,7 +200,7 @@ def _same(graph: _Graph, eqn, x: _Value) -> _Value:
 
 
 def _broadcast(graph: _Graph, eqn, x: _Value, *sizes: _Value) -> _Value:
-  """Adds axes of 1; what follows broadcasts them, `whole` where it doesn't."""
+  """Adds axes of length 1: most operators broadcast, for others see `whole`."""
   places = eqn.params['broadcast_dimensions']
   shape = _shape(eqn)
   if not x.shape:
@@ -218,7 +219,7 @@ def _broadcast(graph: _Graph, eqn, x: _Value, *sizes: _Value) -> _Value:
 def _reshape(graph: _Graph, eqn, x: _Value, *sizes: _Value) -> _Value:
   shape = _shape(eqn)
   x = graph.whole(x, eqn.invars[0].aval.shape)
-  # To ONNX 0 is the size that was at the same place, one -1 what is left.
+  # In ONNX a 0 keeps the dimension at this position; one -1 is inferred.
   numbers = list(shape)
   for axis, (old, size) in enumerate(zip(x.shape, shape, strict=False)):
     if old != size:
@@ -250,7 +251,7 @@ def _transpose(graph: _Graph, eqn, x: _Value) -> _Value:
 
 
 def _axis(value: _Value, axis: int) -> int:
-  """Returns where the graph has an axis."""
+  """Returns the position of an axis in the graph's layout."""
   return _TO_NCHW.index(axis) if value.nchw else axis
 
 
@@ -364,7 +365,7 @@ def _max_pool(graph: _Graph, eqn, x: _Value) -> _Value:
 
 
 def _product(graph: _Graph, eqn, a: _Value, b: _Value) -> _Value:
-  """Batches in front, then one axis of each, and one that is summed over."""
+  """Matrix products, batched or not, with one contracted axis."""
   (a_sum, b_sum), (a_batch, b_batch) = eqn.params['dimension_numbers']
   a_shape, b_shape = (variable.aval.shape for variable in eqn.invars)
   count = len(a_batch)
@@ -444,7 +445,7 @@ _RULES: dict[str, _Rule] = {
 
 
 def _translate(graph: _Graph, jaxpr, constants, arguments) -> list[_Value]:
-  """Translates equations; those of constants alone are computed."""
+  """Translates equations; those of constants only are evaluated."""
   values: dict[Any, _Value] = dict(
     zip(jaxpr.constvars, map(_constant, constants), strict=True)
   )
@@ -529,17 +530,18 @@ def build(
   """Translates a function.
 
   Args:
-    function: of the parameters, by name, in float32, and of the inputs, by
-      name; returns arrays by name.
-    params: what it is traced with; those that are `Stored` stay in their file.
-    inputs: their shapes, in which sizes may be symbols, and dtypes.
+    function: takes the parameters by name, as float32, and the inputs by name;
+      returns arrays by name.
+    params: the parameters by name. `Stored` ones stay in their file, others
+      become part of the graph.
+    inputs: shapes, in which dimensions may be symbols, and dtypes by name.
     name: of the graph.
 
   Returns:
-    The model, checked.
+    The model.
 
   Raises:
-    SavosError: the function has what no rule is known for.
+    SavosError: the function uses a primitive that has no rule.
   """
   shapes = {
     key: jax.ShapeDtypeStruct(
@@ -551,7 +553,7 @@ def build(
     shapes, dict(inputs)
   )
   graph = _Graph()
-  # As JAX orders dictionaries.
+  # In the order in which JAX flattens dictionaries.
   arguments = [_parameter(graph, key, params[key]) for key in sorted(params)]
   arguments += [
     graph.known(_Value(key, inputs[key].shape)) for key in sorted(inputs)
@@ -582,9 +584,12 @@ def build(
 def _needed(
   nodes: list[onnx.NodeProto],
 ) -> tuple[list[onnx.NodeProto], set[str]]:
-  """Returns the nodes on which a result depends, and what they take.
+  """Drops the nodes that no result depends on.
 
-  A result's node is the last of its kind: an Identity that nothing takes.
+  The results are the outputs of the Identity nodes.
+
+  Returns:
+    The remaining nodes, and the names of their inputs.
   """
   kept, needed = [], set()
   for node in reversed(nodes):
@@ -595,7 +600,7 @@ def _needed(
 
 
 def _parameter(graph: _Graph, name: str, param: np.ndarray | Stored) -> _Value:
-  """Returns a parameter in float32."""
+  """Adds a parameter to the graph, as float32."""
   if not isinstance(param, Stored):
     return _constant(param)
   graph.initializers.append(_stored(name, param))

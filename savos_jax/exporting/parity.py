@@ -1,4 +1,4 @@
-"""Whether an exported network finds what the network does."""
+"""Compares an exported network with the original."""
 
 from collections.abc import Callable
 from collections.abc import Mapping
@@ -18,12 +18,12 @@ COUNT = 2
 
 @dataclasses.dataclass(frozen=True)
 class Parity:
-  """How two networks differ in a frame.
+  """The difference between two networks on a frame.
 
   Attributes:
-    probability: the largest difference.
-    labels: pixels that only one calls the object's.
-    pixels: of all objects.
+    probability: the largest difference in probability.
+    labels: number of pixels that only one network assigns to the object.
+    pixels: number of pixels, of all objects.
   """
 
   probability: float
@@ -31,7 +31,7 @@ class Parity:
   pixels: int
 
   def __str__(self):
-    """In a line."""
+    """Returns one line of text."""
     return (
       f'largest difference in probability {self.probability:.1e}, '
       f'{self.labels} of {self.pixels} pixels are labelled otherwise'
@@ -77,13 +77,13 @@ def measure(
   count: int | None = None,
   size: tuple[int, int] | None = None,
 ) -> Parity:
-  """Segments a drawn frame by the network and by what was exported.
+  """Segments a synthetic frame with both networks.
 
   Args:
-    trained: the network.
-    run: calls an exported function, by its name, with inputs by name.
-    count: objects; None: of any number some.
-    size: height and width, pixels; None: of any.
+    trained: the original network.
+    run: calls an exported function, given its name and its inputs by name.
+    count: number of objects; None: a default, for an export that takes any.
+    size: height and width in pixels; None: a default.
   """
   first, second, masks = video(count or COUNT, size or SIZE)
   flat = functions.flat(trained.params)

@@ -1,9 +1,9 @@
-"""An ONNX network that computes its convolutions in 8 bits.
+"""Quantises the convolutions of an ONNX network to 8 bits.
 
-Static quantisation by ONNX Runtime's own tool: the range of what enters each
-convolution is that seen on frames of training sequences; weights have a scale a
-channel. The first convolution, which sees the frame, and the last one, whose
-results are the logits, stay in float32, as does all that is no convolution.
+Static quantisation by ONNX Runtime's tool: the range of each convolution's
+input is calibrated on frames of training sequences, weights are quantised per
+channel. The first convolution, which sees the frame, and the last one, which
+returns the logits, stay in float32, and so do all other operators.
 """
 
 from collections.abc import Iterator
@@ -32,7 +32,7 @@ Inputs = list[dict[str, np.ndarray]]
 
 
 def chosen(root: pathlib.Path) -> list[sequences.Sequence]:
-  """Draws training sequences of DAVIS, the same ones each time.
+  """Chooses training sequences of DAVIS, always the same ones.
 
   Raises:
     SavosError: no DAVIS there, or one that is damaged.
@@ -52,7 +52,7 @@ def chosen(root: pathlib.Path) -> list[sequences.Sequence]:
 
 
 class _Noting(with_onnx.Onnx):
-  """Notes what the functions are called with."""
+  """Records the inputs of the functions."""
 
   def __init__(self, exported: with_onnx.Exported):
     super().__init__(exported)
@@ -70,12 +70,12 @@ def seen(
   config: options.InferenceConfig,
   videos: Sequence[sequences.Sequence],
 ) -> dict[str, Inputs]:
-  """Returns what the functions are called with in some videos.
+  """Returns the inputs of the functions when some videos are segmented.
 
   Args:
     exported: the network, in float32.
-    config: how it is used.
-    videos: annotated; an object each at least.
+    config: the inference settings.
+    videos: annotated, each with at least one object.
   """
   runtime = _Noting(exported)
   for video in tqdm.tqdm(videos, desc='calibrating', disable=None):
@@ -93,7 +93,7 @@ def _reader(inputs: Inputs):
   from onnxruntime import quantization
 
   class Reader(quantization.CalibrationDataReader):
-    """Gives one after another."""
+    """Yields the recorded inputs."""
 
     def __init__(self):
       self._left: Iterator[dict[str, np.ndarray]] = iter(inputs)
@@ -108,9 +108,9 @@ def write(model: onnx.ModelProto, inputs: Inputs, path: pathlib.Path) -> None:
   """Quantises a function.
 
   Args:
-    model: its graph, with float32 weights inside.
-    inputs: what it is called with.
-    path: the file.
+    model: its graph, which contains the float32 weights.
+    inputs: for the calibration.
+    path: of the file to write.
   """
   from onnxruntime import quantization
   from onnxruntime.quantization import shape_inference

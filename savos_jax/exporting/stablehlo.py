@@ -1,7 +1,7 @@
-"""A network as StableHLO: all that a tracker does between frames, in one file.
+"""Writes a network as StableHLO, with all that a tracker does between frames.
 
-  savos.json           what the functions take and return, and how to use them
-  reference.jax        jax.export's: jax.export.deserialize(...).call(...)
+  savos.json           inputs and outputs of the functions, and how to use them
+  reference.jax        for jax.export.deserialize(...).call(...)
   reference.mlir       the same as portable StableHLO, for other compilers
   step.jax, step.mlir
   weights.safetensors  the functions' first argument
@@ -72,13 +72,13 @@ def check(trained: network.Trained, choices: choices_lib.Choices) -> None:
 
 
 def _geometry(config, choices) -> geometry_lib.Geometry:
-  """Returns the sizes of the video; any, for a network that needs none."""
+  """Returns the sizes of the video, or a stand-in where any will do."""
   side = savos_config.SIZE_MULTIPLE
   return geometry_lib.of(choices.size or (side, side), config)
 
 
 def _finished(own, config):
-  """Applies Eq. 5; the number of objects may be a symbol."""
+  """Applies Eq. 5, also to a symbolic number of objects."""
   mode, background = config.aggregation, config.background
   count = own.shape[0]
   if isinstance(count, int):
@@ -94,7 +94,7 @@ def _finished(own, config):
 
 
 def _functions(trained, config, geometry):
-  """Returns both functions of parameters by name, and of their arguments."""
+  """Returns both functions, by name."""
   model, seeing = trained.model, geometry.static
 
   def reference(params, frame, masks, size):
@@ -123,13 +123,13 @@ def _functions(trained, config, geometry):
 
 
 def _by_name(function, arguments: Mapping[str, Any]):
-  """Returns a function that takes and returns arrays by name alone.
+  """Wraps a function so that it takes and returns arrays by name.
 
-  Who calls it need not have this program's types.
+  Its callers then need none of this package's types.
 
   Args:
-    function: of parameters and arguments by name, trees; returns such.
-    arguments: of their shapes.
+    function: takes parameters, and trees of arrays by name; returns trees.
+    arguments: the trees that it takes, of shapes.
   """
   names, tree = list(_named(arguments)), jax.tree.structure(dict(arguments))
 
@@ -141,7 +141,7 @@ def _by_name(function, arguments: Mapping[str, Any]):
 
 
 def _named(tree: Mapping[str, Any]) -> dict[str, Any]:
-  """Returns the arrays of a tree by name, as 'references.0.share'."""
+  """Returns the arrays of a tree by name, such as 'references.0.share'."""
   return {
     re.sub(r'[^a-z0-9_]+', '.', jax.tree_util.keystr(path)).strip('.'): leaf
     for path, leaf in jax.tree_util.tree_leaves_with_path(dict(tree))
@@ -154,7 +154,7 @@ def _float32(params: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _inputs(trained, config, geometry, choices):
-  """Returns the arguments of both functions but the parameters."""
+  """Returns shapes of both functions' arguments, without the parameters."""
   k, h, w = jax.export.symbolic_shape('K, h, w')
   count = choices.objects or k
   if choices.size:
@@ -184,7 +184,7 @@ def _inputs(trained, config, geometry, choices):
 
 
 def _forms(choices) -> contextlib.AbstractContextManager:
-  """The fast forms of a CPU know their sizes."""
+  """Portable forms where a size is a symbol: the fast ones need numbers."""
   known = choices.size and choices.objects
   return contextlib.nullcontext() if known else forms.portable()
 
@@ -252,7 +252,7 @@ def _read(path: pathlib.Path) -> jax.export.Exported:
 def measure(
   out: pathlib.Path, trained: network.Trained, choices: choices_lib.Choices
 ) -> parity.Parity:
-  """Runs what was written, beside what the tracker compiles."""
+  """Compares the exported step with the one that the tracker compiles."""
   config = described.config(trained)
   geometry = _geometry(config, choices)
   shape = choices.size or parity.SIZE

@@ -1,10 +1,10 @@
-"""A network as two TFLite files, for phones and other small devices.
+"""Writes a network as two TFLite files, for phones and other small devices.
 
-  savos.json         what the functions take and return
-  reference.tflite   of `functions.py`, each with its weights inside
+  savos.json         inputs and outputs of the functions
+  reference.tflite   the functions of `functions.py`, which contain the weights
   step.tflite
 
-The sizes are fixed: what runs TFLite plans its memory once.
+All sizes are fixed: TFLite's interpreters plan their memory in advance.
 """
 
 from collections.abc import Mapping
@@ -88,7 +88,7 @@ def _converted(
   inputs: Mapping[str, Any],
   dtype: str,
 ) -> bytes:
-  """Converts a function, its parameters inside."""
+  """Converts a function together with its parameters."""
   tf = _tensorflow()
   from jax.experimental import jax2tf
 
@@ -106,7 +106,7 @@ def _converted(
     }
   )
   converter = tf.lite.TFLiteConverter.from_concrete_functions([traced], module)
-  # What every TFLite has, and no operators of TensorFlow.
+  # Built-in operators only, none of TensorFlow's.
   converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
   if dtype == 'float16':
     converter.optimizations = [tf.lite.Optimize.DEFAULT]
@@ -117,7 +117,7 @@ def _converted(
 def measure(
   out: pathlib.Path, trained: network.Trained, choices: choices_lib.Choices
 ) -> parity.Parity:
-  """Runs what was written, beside the network."""
+  """Compares the exported network with the original."""
   tf = _tensorflow()
 
   def run(name, inputs):

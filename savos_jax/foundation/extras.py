@@ -7,7 +7,7 @@ from types import ModuleType
 
 from savos_jax.foundation import errors
 
-# What the extra [jax] has, by the names under which it is imported.
+# The libraries of the extra [jax], as they are imported.
 _OF_JAX = {
   'absl', 'etils', 'flax', 'jax', 'ml_collections', 'optax', 'orbax',
   'safetensors', 'skimage', 'tensorboardX',
@@ -43,7 +43,7 @@ def require(module: str, extra: str, purpose: str) -> ModuleType:
 
 @contextlib.contextmanager
 def jax_required(purpose: str) -> Iterator[None]:
-  """Tells that what is done inside needs the extra [jax], if it does.
+  """Explains a failed import of a library of the extra [jax].
 
   Args:
     purpose: what needs it, for the message.

@@ -150,7 +150,7 @@ class Onnx(runtime.Runtime):
       found, expected = getattr(config, name), getattr(plain, name)
       if found != expected:
         raise errors.SavosError(
-          f'{name} is {found}, which an exported network can not do.\n'
+          f'{name} is {found}, which an exported network cannot do.\n'
           f'  Expected {expected}; or run it by JAX (--runtime=jax).'
         )
 
@@ -337,7 +337,7 @@ def _refused(
 ) -> errors.SavosError:
   """Says what ONNX Runtime says of a file that it cannot use."""
   reason = (str(error).splitlines() or [type(error).__name__])[0][:200]
-  return errors.SavosError(f'{path}: can not be {what}: {reason}.\n  {_ADVICE}')
+  return errors.SavosError(f'{path}: cannot be {what}: {reason}.\n  {_ADVICE}')
 
 
 def _rows(array: np.ndarray, begin: int, count: int) -> np.ndarray:

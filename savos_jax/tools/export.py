@@ -1,10 +1,10 @@
-r"""Exports a network to what runs without this program.
+r"""Exports a network to formats that other programs run.
 
   python -m savos_jax.tools.export --format=onnx --out=savos_onnx
 
-writes savos_onnx/: two functions, reference.onnx (once an object) and step.onnx
-(once a frame), their weights, and savos.json, which tells how to use them. This
-program runs it, without JAX:
+writes savos_onnx/: two functions, reference.onnx (called once for each object)
+and step.onnx (for each frame), their weights, and savos.json, which says how to
+use them. savos_jax itself runs such a folder without JAX:
 
   python -m savos_jax.tools.segment --checkpoint=savos_onnx --video=clip.mp4 \
       --mask=first.png --out=result
@@ -22,12 +22,15 @@ import re
 from savos_jax import checkpoints
 from savos_jax.tools import command
 
-# Name -> module of savos_jax.exporting, and what it is.
+# Name -> module of savos_jax.exporting, and a description.
 _FORMATS = {
   'onnx': ('onnx_folder', 'ONNX Runtime, in any language'),
-  'web': ('web', 'a page for browsers: python DIR/serve.py shows it'),
-  'stablehlo': ('stablehlo', 'XLA and others: all of a step, in one file'),
-  'tflite': ('tflite', 'TFLite: phones; with --size and --objects'),
+  'web': ('web', 'a page that segments in the browser; DIR/serve.py serves it'),
+  'stablehlo': (
+    'stablehlo',
+    'XLA and other compilers; windows and labels included',
+  ),
+  'tflite': ('tflite', 'phones; needs --size and --objects'),
 }
 _MOST_OBJECTS = 254
 _SIZE = re.compile(r'([1-9]\d{0,4})x([1-9]\d{0,4})')
@@ -81,29 +84,29 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     '--size',
     type=_size,
     metavar='HxW',
-    help='height and width of what the network sees, for what can not do with '
-    'any; default: any',
+    help='fixed height and width of the frames or windows that the network '
+    'sees (stablehlo: of the video); default: any',
   )
   add(
     '--objects',
     type=_objects,
     metavar='N',
-    help='how many are segmented at once; default: any number',
+    help='fixed number of objects that are segmented at once; default: any',
   )
   add(
     '--dtype',
     choices=('float32', 'float16', 'int8'),
     default='float32',
-    help='of the weights in their file; float16 halves it, and what computes '
-    'is float32 again; int8 (onnx) computes in 8 bits, and needs --calibrate; '
-    'default: float32',
+    help='of the stored weights; float16 halves the file and is converted to '
+    'float32 for computation; int8 (onnx) also computes in 8 bits, and needs '
+    '--calibrate; default: float32',
   )
   add(
     '--calibrate',
     type=command.path,
     metavar='DAVIS',
-    help='for int8: frames of the train split of this folder tell what enters '
-    'each convolution',
+    help='for int8: folder of DAVIS, whose training frames calibrate the '
+    'convolutions',
   )
   add(
     '--npm',
@@ -119,7 +122,7 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
 
 
 def run(arguments: argparse.Namespace) -> None:
-  """Loads, writes, and runs what was written.
+  """Exports the network and compares it with the original.
 
   Raises:
     SavosError: no such network, or it can't be exported.

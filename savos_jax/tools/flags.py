@@ -88,10 +88,10 @@ def add_network(parser: argparse.ArgumentParser) -> None:
     '--runtime',
     choices=('auto', 'jax', 'onnx'),
     default='auto',
-    help='what runs the network: onnx (ONNX Runtime; starts at once, on CPUs), '
-    'jax (does everything, on all devices); default: onnx for what was '
-    'exported and, on CPUs where it is installed, for the shipped network; '
-    'else jax',
+    help='runs the network: onnx (ONNX Runtime: CPUs only, starts at once) or '
+    'jax (all features, all devices); default: onnx for exported networks and, '
+    'if it is installed and there is no accelerator, for the shipped network; '
+    'otherwise jax',
   )
 
 

@@ -1,4 +1,4 @@
-"""The network that a program was given, and what runs it."""
+"""Loads the network that a program was given, for the runtime that suits it."""
 
 import argparse
 from collections.abc import Iterable
@@ -11,20 +11,21 @@ from savos_jax import checkpoints
 from savos_jax.foundation import errors
 from savos_jax.inference import with_onnx
 
-# Of each kind of accelerator that JAX can have, one is there.
+# One of these is installed where JAX supports an accelerator.
 _ACCELERATORS = ('jax_plugins', 'libtpu')
 
 
 @dataclasses.dataclass(frozen=True)
 class Network:
-  """A network that is ready to track.
+  """A network, ready for a tracker.
 
   Attributes:
-    model: what `tracker.Tracker` takes.
-    params: what it takes besides; None where the model has them.
-    evaluated: how the network was evaluated, fields of `InferenceConfig`.
-    checksum: of its parameters; another one is another network.
-    runtime: what runs it, 'jax' or 'onnx'.
+    model: the first argument of `tracker.Tracker`.
+    params: its second argument; None where the runtime has the parameters.
+    evaluated: settings of the network's evaluation, fields of
+      `InferenceConfig`.
+    checksum: of the parameters.
+    runtime: 'jax' or 'onnx'.
   """
 
   model: Any
@@ -41,11 +42,11 @@ def load(
 
   Args:
     arguments: of the program.
-    videos: the same for each video, where each has its own.
+    videos: arguments of each video, where they have their own.
 
   Raises:
-    SavosError: no network there, it is none of this runtime, or the runtime
-      is not installed.
+    SavosError: there is no such network, the runtime cannot run it, or the
+      runtime is not installed.
   """
   if _runtime(arguments, videos) == 'onnx':
     return _exported(arguments)
@@ -57,7 +58,7 @@ def _is_installed(module: str) -> bool:
 
 
 def _runtime(arguments, videos) -> str:
-  """Returns which runtime is asked for, or is the better one."""
+  """Returns the runtime that was asked for, or the best one available."""
   if arguments.runtime != 'auto':
     return arguments.runtime
   if with_onnx.is_exported(arguments.checkpoint):
@@ -72,7 +73,7 @@ def _runtime(arguments, videos) -> str:
 
 
 def _needs_jax(arguments) -> bool:
-  """Whether flags ask for what an exported network can not do."""
+  """Whether the flags need what only JAX can do."""
   scales = getattr(arguments, 'scales', None) or (1.0,)
   return (
     tuple(scales) != (1.0,)
@@ -119,7 +120,7 @@ def _trained(arguments) -> Network:
 
 
 def of(trained: Any) -> Network:
-  """Returns a `network.Trained` as one that JAX runs."""
+  """Wraps a `network.Trained`, for JAX."""
   from savos_jax.weights import fingerprints
 
   return Network(

@@ -1,4 +1,4 @@
-"""The tracker over each runtime, turn by turn."""
+"""Times the tracker with each runtime, in turns."""
 
 import argparse
 from collections.abc import Iterator
@@ -32,7 +32,7 @@ def _video(
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
   """Draws frames, RGB uint8 [H, W, 3], and labels, uint8 [H, W].
 
-  Blobs side by side, a sixth of the frame wide in all, which move on.
+  Ellipses side by side, which move to the right.
   """
   rng = np.random.default_rng(0)
   shape = size.height, size.width
@@ -51,7 +51,7 @@ def _video(
 
 
 def _networks(arguments) -> dict[str, tuple[Any, Any]]:
-  """Returns what a tracker takes, by the name of the row."""
+  """Returns model and parameters for trackers, by the name of the row."""
   trained = network.load(arguments.checkpoint)
   folders = arguments.exported
   if folders is None:
@@ -75,17 +75,17 @@ def measure(
   objects: int,
   frames: int,
 ) -> dict[str, dict[str, Any]]:
-  """Times each network on each frame before the next frame comes.
+  """Times all networks on a frame before going on to the next.
 
   Args:
-    networks: model and parameters by name; 'jax' is among them.
-    config: how they segment.
+    networks: model and parameters by name, 'jax' among them.
+    config: the inference settings.
     size: of the frames.
     objects: segmented at once.
     frames: timed.
 
   Returns:
-    The figures of each, by its name.
+    The figures by name.
   """
   following = {
     name: tracker_lib.Tracker(*one, config) for name, one in networks.items()

@@ -1,13 +1,13 @@
 """JAX and ONNX Runtime side by side: seconds a frame of the tracker.
 
-The shipped network, or --checkpoint, and what was exported of it, on a drawn
-video; in one process and turn by turn, so that what else the machine does meets
-all of them. A row for each size, zoom, number of objects and runtime. Columns:
+The shipped network, or --checkpoint, and its exports, on a synthetic video; in
+one process and in turns, so that other load on the machine affects all alike.
+A row for each size, zoom, number of objects and runtime. Columns:
 
-  median_s ...    seconds a frame, all objects of it
-  over_jax        the median of JAX's time over this one's, frame by frame:
-                  above 1 it is faster
-  differing       pixels that JAX labels otherwise, of a million
+  median_s ...    seconds a frame, for all objects
+  over_jax        median ratio of JAX's time to this one's, frame by frame:
+                  above 1 this one is faster
+  differing       pixels labelled differently from JAX, in a million
 """
 
 import argparse
@@ -59,13 +59,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     '--checkpoint',
     type=command.path,
     default=checkpoints.DEFAULT,
-    help='what JAX runs; the shipped network by default',
+    help='the network that JAX runs; by default the shipped one',
   )
   parser.add_argument(
     '--exported',
     type=command.path,
     nargs='+',
     metavar='DIR',
-    help='what ONNX Runtime runs: folders of savos_jax.tools.export; by '
-    "default the shipped network's",
+    help='folders of savos_jax.tools.export that ONNX Runtime runs; by default '
+    'the shipped network',
   )
