@@ -219,7 +219,7 @@ def test_what_is_fetched_is_checked(packed, registry):
 
 @pytest.mark.parametrize(
   ('registry', 'said'),
-  [('http://127.0.0.1:9', 'can not be fetched'), ('file:///etc', 'https://')],
+  [('http://127.0.0.1:9', 'cannot be fetched'), ('file:///etc', 'https://')],
 )
 def test_without_the_net(registry, said, packed, monkeypatch):
   monkeypatch.setenv('npm_config_registry', registry)
