@@ -1,16 +1,16 @@
-"""Memory that is freed is kept for what comes next, not given back.
+"""Makes the process reuse freed memory instead of returning it to the system.
 
-What a compiled function needs besides its arguments is allocated at each call.
-Where that is more than glibc keeps, it comes fresh from the system every time,
-page after page: a fifth of a training step (docs/benchmarks.md).
+A compiled function allocates its temporary buffers at every call. Buffers
+larger than glibc's thresholds are mapped afresh each time, and the page faults
+take a fifth of a training step (docs/benchmarks.md).
 """
 
 import ctypes
 import os
 import sys
 
-# Of malloc.h: name -> number, value. One arena, as those of other threads are
-# too small; no block mapped on its own; the end of the heap stays.
+# From malloc.h: name -> number, value. A single arena, because those of other
+# threads are too small; no blocks mapped separately; no trimming of the heap.
 _OPTIONS = {
   'arena_max': (-8, 1),
   'mmap_max': (-4, 0),
@@ -19,9 +19,9 @@ _OPTIONS = {
 
 
 def _chosen() -> bool:
-  """Whether the user has set what `keep` would."""
+  """Returns whether the user has set any of the options that `keep` sets."""
   tunables = os.environ.get('GLIBC_TUNABLES', '')
-  # MALLOC_ARENA_MAX, but MALLOC_MMAP_MAX_.
+  # Some names end in an underscore: MALLOC_ARENA_MAX, but MALLOC_MMAP_MAX_.
   given = {name.rstrip('_').lower() for name in os.environ}
   return any(
     f'glibc.malloc.{name}' in tunables or f'malloc_{name}' in given
@@ -30,11 +30,11 @@ def _chosen() -> bool:
 
 
 def keep() -> None:
-  """Lets this process keep what it frees, for large blocks of all threads.
+  """Makes this process keep freed memory, including large blocks of any thread.
 
-  To be called before threads are started. Does nothing where the user has
-  chosen (GLIBC_TUNABLES, MALLOC_ARENA_MAX and the like), and where the C
-  library is not glibc.
+  Call this before starting threads. It does nothing if the user has configured
+  malloc (GLIBC_TUNABLES, MALLOC_ARENA_MAX and the like) or if the C library is
+  not glibc.
   """
   if not sys.platform.startswith('linux') or _chosen():
     return

@@ -1,7 +1,7 @@
-"""ONNX Runtime, told to tell nobody.
+"""Imports ONNX Runtime with telemetry disabled.
 
-By default it reports its use to Microsoft (its Privacy.md), and keeps an id of
-the device in the user's cache.
+By default, ONNX Runtime reports usage to Microsoft (see its Privacy.md) and
+stores a device id in the user's cache.
 """
 
 import os
@@ -11,13 +11,13 @@ from savos_jax.foundation import extras
 
 
 def require(extra: str, purpose: str) -> ModuleType:
-  """Imports ONNX Runtime, which then reports nothing.
+  """Imports ONNX Runtime with telemetry disabled.
 
-  A user's own ORT_DISABLE_TELEMETRY holds.
+  If the user has set ORT_DISABLE_TELEMETRY, that value is respected.
 
   Args:
-    extra: of pyproject.toml, that has it.
-    purpose: what needs it, for the message.
+    extra: the extra in pyproject.toml that installs it.
+    purpose: what needs it, for the error message.
 
   Raises:
     SavosError: it is not installed.
@@ -25,5 +25,5 @@ def require(extra: str, purpose: str) -> ModuleType:
   os.environ.setdefault('ORT_DISABLE_TELEMETRY', '1')
   library = extras.require('onnxruntime', extra, purpose)
   if os.environ['ORT_DISABLE_TELEMETRY'] == '1':
-    library.disable_telemetry_events()  # Windows has no such variable.
+    library.disable_telemetry_events()  # Windows ignores the variable.
   return library

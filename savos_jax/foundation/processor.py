@@ -1,4 +1,4 @@
-"""What this machine's processor can do."""
+"""Detects features of this machine's processor."""
 
 import functools
 import pathlib
@@ -8,9 +8,9 @@ _TOLD = pathlib.Path('/proc/cpuinfo')
 
 @functools.cache
 def has_avx512() -> bool:
-  """Whether its vectors are of 512 bits; False where the system doesn't tell.
+  """Returns whether the processor supports AVX-512.
 
-  macOS and Windows do not tell, nor does Arm have them.
+  False if this is unknown, as on macOS and Windows, and on Arm.
   """
   try:
     text = _TOLD.read_text('utf-8', 'replace')

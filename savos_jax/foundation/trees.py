@@ -1,6 +1,6 @@
-"""Trees of arrays: tuples, named or not, in tuples; None is a tree of none.
+"""Trees of arrays: nested tuples or named tuples; None is an empty tree.
 
-What `jax.tree` does for these, where JAX is not imported.
+A subset of `jax.tree` for code that must not import JAX.
 """
 
 from collections.abc import Callable
@@ -10,7 +10,7 @@ from typing import Any
 
 
 def leaves(tree: Any) -> list[Any]:
-  """Returns a tree's arrays in their order."""
+  """Returns a tree's arrays in order."""
   if tree is None:
     return []
   if isinstance(tree, tuple):
@@ -19,7 +19,7 @@ def leaves(tree: Any) -> list[Any]:
 
 
 def rebuilt(tree: Any, arrays: Iterable[Any]) -> Any:
-  """Returns a tree of the same form with other arrays, as many as it has."""
+  """Returns a tree of the same structure with its arrays replaced in order."""
   return _rebuilt(tree, iter(arrays))
 
 
@@ -34,6 +34,6 @@ def _rebuilt(tree: Any, arrays: Iterator[Any]) -> Any:
 
 
 def mapped(function: Callable[..., Any], tree: Any, *others: Any) -> Any:
-  """Returns a tree of what a function makes of the arrays of trees alike."""
+  """Applies a function to corresponding arrays of trees of one structure."""
   columns = zip(*map(leaves, (tree, *others)), strict=True)
   return rebuilt(tree, (function(*column) for column in columns))

@@ -1,24 +1,24 @@
-"""From objects that were segmented each on its own to one frame's answer.
+"""Combines independently segmented objects into one result per frame.
 
-SAVOS, section 5, Eq. 5; arrays are float32 [K, H, W], probabilities of K
-objects, and [K+1, H, W] with the background in front.
+SAVOS, section 5, Eq. 5. Arrays are float32: [K, H, W] holds the probabilities
+of K objects, [K+1, H, W] has the background first.
 
-Arrays may be NumPy's or JAX's: each is computed by its own library, which it
-tells (the array API's `__array_namespace__`).
+Arrays may come from NumPy or JAX; each function computes with the library of
+its arguments, found through the array API's `__array_namespace__`.
 """
 
 from typing import Any
 
-# Odds of 0 and 1 are not finite.
+# Keeps probabilities away from 0 and 1, where the log odds are infinite.
 _EPSILON = 1e-7
 
 
 def background(objects: Any, kind: str, merged: Any | None = None) -> Any:
-  """Returns the probability that no object is at a pixel.
+  """Returns the probability that a pixel belongs to no object.
 
   Args:
     objects: probabilities [K, H, W].
-    kind: 'product': the product of 1 - p; 'max': 1 less the largest p;
+    kind: 'product': the product of 1 - p; 'max': 1 minus the largest p;
       'merged': 1 - `merged`.
     merged: the network's probability of the union of all objects, [H, W].
 
@@ -36,32 +36,32 @@ def background(objects: Any, kind: str, merged: Any | None = None) -> Any:
 def softmax(objects: Any, behind: Any) -> Any:
   """Eq. 5: p_m = odds(p_m) / sum over j = 0..K of odds(p_j).
 
-  With odds(p) = p / (1 - p) it is the softmax of the logits.
+  With odds(p) = p / (1 - p), this is the softmax of the logits.
 
   Args:
     objects: probabilities [K, H, W].
-    behind: the background's, [H, W].
+    behind: the background's probability, [H, W].
 
   Returns:
-    [K+1, H, W], the background in front; they add up to 1.
+    [K+1, H, W], the background first; sums to 1 at each pixel.
   """
   xp = objects.__array_namespace__()
   p = xp.concat([behind[None], objects])
   p = xp.clip(p, _EPSILON, 1.0 - _EPSILON)
-  # log1p: 1 - p of a p near 1 has no digits left in float32.
+  # log1p, because 1 - p loses its precision in float32 when p is near 1.
   logits = xp.log(p) - xp.log1p(-p)
   odds = xp.exp(logits - logits.max(axis=0, keepdims=True))
   return odds / odds.sum(axis=0, keepdims=True)
 
 
 def winner_takes_all(objects: Any) -> Any:
-  """Sets every probability to zero that is not the largest at its pixel.
+  """Keeps only the largest probability at each pixel and zeroes the rest.
 
   Args:
-    objects: [K, H, W].
+    objects: probabilities [K, H, W].
 
   Returns:
-    [K, H, W]. Of equal ones the first stays.
+    [K, H, W]. Ties go to the first object.
   """
   xp = objects.__array_namespace__()
   winner = objects.argmax(axis=0)
@@ -75,13 +75,13 @@ def aggregate(
   background_kind: str = 'product',
   merged: Any | None = None,
 ) -> Any:
-  """Makes the objects of a frame agree; what comes out guides the next frame.
+  """Reconciles the objects of a frame; the result guides the next frame.
 
   Args:
-    objects: probabilities [K, H, W], each object's on its own.
-    mode: one of `options.MODES`. One object has nobody to agree with: it stays
-      as it is in every mode.
-    background_kind: one of `options.BACKGROUNDS`; only for 'softmax'.
+    objects: probabilities [K, H, W], each object predicted independently.
+    mode: one of `options.MODES`. A single object is returned unchanged in every
+      mode.
+    background_kind: one of `options.BACKGROUNDS`; used by 'softmax' only.
     merged: see `background`.
 
   Returns:
@@ -96,38 +96,38 @@ def aggregate(
 
 
 def confidence(objects: Any, size: Any) -> Any:
-  """Tells how sure each object's mask is.
+  """Returns the confidence of each object's mask.
 
   Args:
     objects: probabilities [K, H, W], from `aggregate`.
-    size: int32 [2]; the true height and width. What is found in the padding
-      is nobody's.
+    size: int32 [2]; height and width without padding. Predictions in the
+      padding are ignored.
 
   Returns:
-    The mean probability of each object's pixels, those above one half, [K]; 0
-    where it has none, NaN where any probability is no number.
+    The mean probability over each object's pixels (those above 0.5), [K]; 0
+    for an object without pixels, NaN if any of its probabilities is NaN.
   """
   xp = objects.__array_namespace__()
   rows = xp.arange(objects.shape[1])[:, None] < size[0]
   columns = xp.arange(objects.shape[2])[None] < size[1]
-  # What is no number is not at most one half either: it shows in the mean.
+  # `~(p <= 0.5)` rather than `p > 0.5`, so that NaN propagates to the mean.
   inside = ~(objects <= 0.5) & (rows & columns)[None]
   total = xp.where(inside, objects, xp.float32(0)).sum(axis=(1, 2))
   return total / xp.maximum(inside.sum(axis=(1, 2)), 1).astype(xp.float32)
 
 
 def behind(objects: Any, mode: str) -> Any:
-  """Returns the background's probability beside objects that agree.
+  """Returns the background's probability given the aggregated objects.
 
   Args:
     objects: probabilities [K, H, W], from `aggregate`.
-    mode: the same.
+    mode: the mode that was passed to `aggregate`.
 
   Returns:
-    [H, W]: what the objects leave after 'softmax'; where they are on their own,
-    what the most probable one leaves.
+    [H, W]: 1 minus the sum of the objects for 'softmax', 1 minus their maximum
+    otherwise.
   """
-  if mode == 'softmax':  # Of one object it is the same.
+  if mode == 'softmax':  # For one object the two are equal.
     return 1.0 - objects.sum(axis=0)
   return 1.0 - objects.max(axis=0)
 
@@ -137,11 +137,11 @@ def labels(objects: Any, mode: str) -> Any:
 
   Args:
     objects: probabilities [K, H, W], from `aggregate`.
-    mode: the same.
+    mode: the mode that was passed to `aggregate`.
 
   Returns:
-    uint8 [H, W]: 1 + the most probable object where that is more probable than
-    the background, else 0.
+    uint8 [H, W]: 1 + the index of the most probable object where it is more
+    probable than the background, 0 elsewhere.
   """
   xp = objects.__array_namespace__()
   best = objects.argmax(axis=0).astype(xp.uint8) + xp.uint8(1)
@@ -150,6 +150,6 @@ def labels(objects: Any, mode: str) -> Any:
 
 
 def union(objects: Any) -> Any:
-  """Returns the mask of all objects together, [1, H, W] of [K, H, W]."""
+  """Returns the union of all objects: [K, H, W] to [1, H, W]."""
   xp = objects.__array_namespace__()
   return xp.clip(objects.sum(axis=0, keepdims=True), 0.0, 1.0)

@@ -1,4 +1,4 @@
-"""What a tracker refuses of frames and masks."""
+"""Validates the frames and masks given to a tracker."""
 
 import numpy as np
 
@@ -9,14 +9,14 @@ from savos_jax.inference import geometry as geometry_lib
 def check_frame(
   frame: np.ndarray, geometry: geometry_lib.Geometry | None
 ) -> None:
-  """Refuses what is no frame, or none of a video that has begun.
+  """Checks that an array is a frame of the current video.
 
   Args:
-    frame: RGB uint8 [H, W, 3], if it is one.
-    geometry: of the video; None: it has not begun.
+    frame: the array to check; valid if RGB uint8 [H, W, 3].
+    geometry: the video's; None if no video has been started.
 
   Raises:
-    SavosError: it is none.
+    SavosError: the array is not a frame, or its size differs from the video's.
   """
   if frame.ndim != 3 or frame.shape[2] != 3 or frame.dtype != np.uint8:
     raise errors.SavosError(
@@ -35,18 +35,19 @@ def check_frame(
 def prepare_mask(
   mask: np.ndarray, geometry: geometry_lib.Geometry
 ) -> np.ndarray:
-  """Returns a mask as the network takes it.
+  """Converts a mask to the network's input.
 
   Args:
-    mask: of an object: bool, 0 and more, or probabilities, [H, W].
-    geometry: of the video.
+    mask: an object's, [H, W]: bool, integers (the object is above 0) or
+      probabilities.
+    geometry: the video's.
 
   Returns:
-    Float32, shrunk and padded.
+    The mask as float32, resized and padded.
 
   Raises:
-    SavosError: it is empty, of another size than the frames, or holds values
-      above 1.
+    SavosError: the mask is empty, differs in size from the frames, or holds
+      values above 1.
   """
   mask = np.asarray(mask)
   if mask.shape != geometry.shape:

@@ -1,8 +1,9 @@
-"""What the tracker compiles: one frame, K objects, all views of it.
+"""The tracker's compiled functions: one frame, K objects, all views.
 
-A frame comes padded to multiples of 32, with its true size as an array: sizes
-that pad to the same one share what is compiled. Views that resize or mirror
-need the true size when they are compiled, as `static_size`; windows do not.
+Frames are padded to multiples of 32 and their unpadded size is passed as an
+array, so sizes with the same padded size share one compilation. Views that
+resize or mirror need the unpadded size at compile time, as `static_size`;
+windows do not.
 """
 
 from collections.abc import Sequence
@@ -34,19 +35,19 @@ def encoded(model, params, frame, masks, size, *, views, static_size, windows):
     params: its parameters.
     frame: uint8 [H, W, 3], padded.
     masks: float32 [K, H, W], padded.
-    size: int32 [2], the true height and width.
+    size: int32 [2], height and width without padding.
     views: how the network sees the frame.
-    static_size: (height, width) where a view is not plain, else None.
-    windows: what the views show, if it is not the frame.
+    static_size: (height, width) if any view is not plain, else None.
+    windows: how the windows are placed; None if the views show the whole frame.
 
   Returns:
-    For every view the references of K objects; and the masks as the first
-    guidance: coming out of a compiled function like every later one, they are
-    placed like it, and `step` compiles once.
+    The references of the K objects for every view, and the masks as the initial
+    guidance. Like all later guidance, the masks are the output of a compiled
+    function, so they have the same device placement and `step` compiles once.
   """
   frames = frame[None].astype(jnp.float32) / 255.0
   if windows:
-    # A mask that was given tells where the object is, however soft it is.
+    # A given mask locates the object, however low its probabilities are.
     windows = dataclasses.replace(windows, lost_confidence=0.0)
   sight = sight_lib.Sight(masks, size, static_size, windows)
   references = tuple(
@@ -62,14 +63,14 @@ def encoded(model, params, frame, masks, size, *, views, static_size, windows):
   return references, masks
 
 
-# What is not used here still decides on which device the result is bound.
+# Unused arguments still determine which device the result is committed to.
 @functools.partial(jax.jit, keep_unused=True)
 def placed(arrays, references):
-  """Returns arrays as they would come out of `step`, so that it compiles once.
+  """Places arrays like the outputs of `step`, so that it compiles only once.
 
   Args:
-    arrays: any tree of them: what guides, what is remembered.
-    references: of the same objects, from `encode_references`.
+    arrays: a tree of arrays: guidance or memory.
+    references: the same objects' references, from `encode_references`.
   """
   del references
   return arrays
@@ -87,10 +88,10 @@ def probabilities(
   static_size,
   windows,
 ) -> tuple[jax.Array, tuple[matching.Trace | None, ...]]:
-  """Returns each object's own probability, averaged over views.
+  """Returns each object's own probability, averaged over the views.
 
   Returns:
-    Float32 [K, H, W]; and what each view's frame leaves to be remembered.
+    Float32 [K, H, W], and for each view the frame's trace for the memory.
   """
   frames = frame[None].astype(jnp.float32) / 255.0
   sight = sight_lib.Sight(guidance, size, static_size, windows)
@@ -106,7 +107,7 @@ def probabilities(
       seen,
       method=savos.SAVOS.segment_traced,
     )
-    # The softmax of two.
+    # The softmax over two classes.
     own = jax.nn.sigmoid(logits[..., 1] - logits[..., 0])
     found.append(sight.back(own, view))
     traces.append(trace)
@@ -117,12 +118,12 @@ def probabilities(
 def empty_memory(
   references: Sequence[savos.Reference], frames: int
 ) -> runtime.Memory:
-  """Returns a memory of so many frames in which nothing is yet.
+  """Returns an empty memory.
 
   Args:
-    references: for every view, of K objects, of a network that looks back. The
-      memory is placed like them, as `placed` tells.
-    frames: M, at least 1.
+    references: K objects' references for every view, from a network with a look
+      back. The memory is placed on their device (see `placed`).
+    frames: M, the number of frames it holds; at least 1.
   """
 
   def empty(reference):
@@ -138,7 +139,7 @@ def empty_memory(
 def _put(
   old: matching.Memory, new: matching.Remembered, keep: jax.Array, slot
 ) -> matching.Memory:
-  """Puts a frame into a slot, for the objects [K] that keep it."""
+  """Writes a frame to a slot, for the objects selected by `keep` [K]."""
 
   def put(frames, frame):
     wide = keep.reshape(-1, *[1] * (frame.ndim - 1))
@@ -164,20 +165,20 @@ def _remember(
   static_size,
   windows,
 ) -> runtime.Memory:
-  """Adds the frame to the memory, seen through the windows it was seen in.
+  """Adds the frame to the memory, as seen through its own windows.
 
   Args:
     model: the network.
     params: its parameters.
     traces: from `probabilities`.
     before: the guidance that placed the windows, [K, H, W].
-    found: the frame's own probabilities, [K, H, W].
-    size: int32 [2].
-    memory: before the frame.
-    keep: which objects keep it, bool [K].
-    views: see `step`, and the next two.
-    static_size: see there.
-    windows: see there.
+    found: the probabilities in the frame itself, [K, H, W].
+    size: int32 [2], height and width without padding.
+    memory: the memory before this frame.
+    keep: which objects remember the frame, bool [K].
+    views: see `one_step`.
+    static_size: see `one_step`.
+    windows: see `one_step`.
   """
   sight = sight_lib.Sight(before, size, static_size, windows)
   after = []
@@ -189,7 +190,7 @@ def _remember(
       size if view.plain else None,
       method=savos.SAVOS.remember,
     )
-    # The last frame is always the first slot; a second place is kept longer.
+    # Slot 0 always holds the latest frame; the other slot keeps it for longer.
     old = _put(old, new, keep, memory.slot)
     after.append(_put(old, new, keep, 0))
   return runtime.Memory(tuple(after), memory.slot)
@@ -200,14 +201,14 @@ segment = jax.jit(probabilities, static_argnames=_SEEING)
 
 
 def _with_union(guidance, references):
-  """Adds the union where it has a reference: the background is 'merged'."""
+  """Appends the union if it has a reference (background 'merged')."""
   if references[0].share.shape[0] == guidance.shape[0]:
     return guidance
   return jnp.concatenate([guidance, aggregation.union(guidance)])
 
 
 def _for_union(memory, references):
-  """Adds the union, which has nothing but its reference, where there is one."""
+  """Pads the memory with empty entries for the union, if there is one."""
   if memory is None:
     return None
   lacking = references[0].share.shape[0] - memory.views[0].valid.shape[0]
@@ -219,10 +220,10 @@ def _for_union(memory, references):
 
 
 def _finish(probabilities, mode, background, labels_size):
-  """Aggregates, and labels at the network's size or, enlarged, at another.
+  """Aggregates the objects and labels the pixels, enlarged to `labels_size`.
 
-  The last of the probabilities is the union's where the background is
-  'merged'.
+  If the background is 'merged', the last of the probabilities is the union's.
+  None as `labels_size` keeps the network's size.
   """
   merged = None
   if mode == 'softmax' and background == 'merged':
@@ -232,7 +233,7 @@ def _finish(probabilities, mode, background, labels_size):
 
 
 def _enlarged(guidance, labels_size):
-  """Returns [K, H, W] as it is or, enlarged, of another height and width."""
+  """Enlarges [K, H, W] to `labels_size`; None leaves it unchanged."""
   if labels_size is None:
     return guidance
   shape = (guidance.shape[0], *labels_size)
@@ -240,13 +241,16 @@ def _enlarged(guidance, labels_size):
 
 
 def labelled(guidance, mode, labels_size):
-  """Labels [K, H, W] at its own size or, enlarged, at another."""
+  """Labels [K, H, W], enlarged to `labels_size` unless that is None."""
   return aggregation.labels(_enlarged(guidance, labels_size), mode)
 
 
 @functools.partial(jax.jit, static_argnames=('mode', 'labels_size'))
 def classes(guidance, mode, labels_size):
-  """Returns what `label` decides by, [K + 1, ...]: the background in front."""
+  """Returns the probabilities that `label` compares, [K + 1, ...].
+
+  The background comes first.
+  """
   objects = _enlarged(guidance, labels_size)
   return jnp.concatenate([aggregation.behind(objects, mode)[None], objects])
 
@@ -280,21 +284,22 @@ def one_step(
     model: the network.
     params: its parameters.
     frame: uint8 [H, W, 3], padded.
-    guidance: probabilities in the frame before, float32 [K, H, W], padded.
-    references: from `encode_references`, K a view; with a 'merged' background
-      K + 1, the union's behind the objects'.
-    size: int32 [2], the true height and width.
-    memory: of the objects, the union not included; None: the reference alone.
+    guidance: probabilities in the previous frame, float32 [K, H, W], padded.
+    references: from `encode_references`, K per view; K + 1 with a 'merged'
+      background, the union last.
+    size: int32 [2], height and width without padding.
+    memory: the objects', without the union; None: the reference alone.
     views: how the network sees the frame.
-    static_size: (height, width) where a view is not plain, else None.
-    windows: what the views show, if it is not the frame.
-    mode: of the aggregation.
-    background: of the aggregation.
-    labels_size: height and width of the labels, where it is not the frame's.
-    memory_confidence: from which on a frame is remembered of an object.
+    static_size: (height, width) if any view is not plain, else None.
+    windows: how the windows are placed; None if the views show the whole frame.
+    mode: aggregation mode, one of `options.MODES`.
+    background: how the aggregation models the background, one of
+      `options.BACKGROUNDS`.
+    labels_size: height and width of the labels; None: the network's size.
+    memory_confidence: lowest confidence at which an object remembers a frame.
 
   Returns:
-    What guides the next frame, and the labels.
+    The guidance for the next frame, the labels, confidences and memory.
   """
   seeing = {'views': views, 'static_size': static_size, 'windows': windows}
   own, traces = probabilities(
@@ -334,14 +339,14 @@ def step_in_chunks(
   memory_confidence: float = 0.0,
   **finishing,
 ) -> runtime.Outputs:
-  """`step` for `chunk` objects at a time, at most as many as there are."""
+  """Like `step`, `chunk` objects at a time; `chunk` is at most their number."""
   seeing = {'views': views, 'static_size': static_size, 'windows': windows}
   with_union = _with_union(guidance, references)
   seen = _for_union(memory, references)
   count = with_union.shape[0]
   parts, traces = [], []
   for first in range(0, count, chunk):
-    # The last chunk goes back a little, so that all are of one size.
+    # The last chunk overlaps the one before, so that all have the same size.
     begin = min(first, count - chunk)
     take = functools.partial(_rows, begin=begin, end=begin + chunk)
     part, left = segment(
@@ -369,23 +374,23 @@ def step_in_chunks(
 
 
 def _rows(tree, begin, end):
-  """Returns the objects begin .. end of all arrays [K, ...]."""
+  """Slices objects begin .. end from every array [K, ...] of a tree."""
   return jax.tree.map(lambda x: x[begin:end], tree)
 
 
 def _step_videos(
   model, params, videos: tuple[runtime.Inputs, ...], **static
 ) -> list[runtime.Outputs]:
-  """Segments a frame of each of several videos: `step` for all in one call.
+  """Segments one frame of each of several videos in a single call.
 
   Args:
     model: the network.
     params: its parameters.
-    videos: what `step` is given for each; shapes are the same in all.
+    videos: the inputs of `step` for each video; all have the same shapes.
     **static: as for `step`.
 
   Returns:
-    What `step` returns for each.
+    The outputs of `step` for each video.
   """
 
   def one(*inputs):
@@ -396,7 +401,7 @@ def _step_videos(
   return [jax.tree.map(lambda x, i=i: x[i], found) for i in range(len(videos))]
 
 
-# A frame from network to labels.
+# From a frame to its labels.
 _STATIC = (
   *_SEEING, 'mode', 'background', 'labels_size', 'memory_confidence',
 )  # fmt: skip

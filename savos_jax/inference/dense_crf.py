@@ -1,8 +1,8 @@
-"""Labels along the edges of the picture: a fully connected CRF (6.4.2).
+"""Aligns labels with image edges: a fully connected CRF (section 6.4.2).
 
-Krähenbühl and Koltun's mean field: each pixel's probabilities are drawn to
-those of pixels near by (Gaussian kernel) and of pixels of its colour not far
-away (bilateral kernel).
+Krähenbühl and Koltun's mean-field inference: each pixel's probabilities are
+pulled towards those of nearby pixels (Gaussian kernel) and of similarly
+coloured pixels in a wider neighbourhood (bilateral kernel).
 """
 
 import math
@@ -13,13 +13,13 @@ import numpy as np
 from savos_jax.foundation import extras
 from savos_jax.inference import options
 
-_LEAST = 1e-7  # Of a probability: as in `aggregation`.
-# What is further away than so many standard deviations counts for nothing.
+_LEAST = 1e-7  # Smallest probability, as in `aggregation`.
+# Pixels further away than this many standard deviations are ignored.
 _REACH = 2.0
 
 
 def require() -> ModuleType:
-  """Returns the library.
+  """Imports pydensecrf.
 
   Raises:
     SavosError: it is not installed.
@@ -32,16 +32,17 @@ def refine(
 ) -> np.ndarray:
   """Labels a frame.
 
-  Only a window around the objects is worked on; labels beyond stay as they are.
+  Only a window around the objects is processed; labels outside it are left
+  unchanged.
 
   Args:
     frame: RGB uint8 [H, W, 3].
-    classes: probabilities float32 [K + 1, H, W], the background in front; of
-      each pixel they need not add up to 1.
-    config: its fields `crf_*`.
+    classes: probabilities float32 [K + 1, H, W], the background first; they
+      need not sum to 1 at a pixel.
+    config: supplies the `crf_*` fields.
 
   Returns:
-    uint8 [H, W]: 0 is the background, k the object of `classes[k]`.
+    uint8 [H, W]: 0 for the background, k for the object of `classes[k]`.
 
   Raises:
     SavosError: pydensecrf is not installed.
@@ -59,8 +60,8 @@ def refine(
 def _window(
   classes: np.ndarray, config: options.InferenceConfig
 ) -> tuple[slice, slice] | None:
-  """Returns where labels may change, and what has a say in it."""
-  # All that others can add to an object's logit.
+  """Returns the region where labels may change, with a margin for context."""
+  # The most that other pixels can add to an object's logit.
   most = config.crf_gaussian_weight + config.crf_bilateral_weight
   possible = classes[1:].max(axis=0) > math.exp(-most) * classes[0]
   if not possible.any():
@@ -81,7 +82,7 @@ def _padded(indices: np.ndarray, margin: int) -> slice:
 def mean_field(
   frame: np.ndarray, classes: np.ndarray, config: options.InferenceConfig
 ) -> np.ndarray:
-  """Returns the probabilities after the mean field's iterations.
+  """Returns the probabilities after mean-field inference.
 
   Args:
     frame: as for `refine`.
@@ -89,7 +90,7 @@ def mean_field(
     config: as for `refine`.
 
   Returns:
-    Float32 [K + 1, H, W]; they add up to 1.
+    Float32 [K + 1, H, W]; sums to 1 at each pixel.
 
   Raises:
     SavosError: pydensecrf is not installed.
@@ -105,7 +106,7 @@ def mean_field(
   field.addPairwiseBilateral(
     sxy=config.crf_bilateral_sxy,
     srgb=config.crf_bilateral_srgb,
-    rgbim=np.array(frame, order='C'),  # It takes none that is read-only.
+    rgbim=np.array(frame, order='C'),  # It rejects read-only arrays.
     compat=config.crf_bilateral_weight,
   )
   found = field.inference(config.crf_iterations)

@@ -1,4 +1,4 @@
-"""From a video's frames to what the network sees of them."""
+"""Maps a video's frames to the network's input sizes."""
 
 from collections.abc import Hashable
 import dataclasses
@@ -17,13 +17,13 @@ def network_size(height: int, width: int, short_side: int) -> tuple[int, int]:
   """Returns the size at which the network sees a frame.
 
   Args:
-    height: of the frame, pixels.
-    width: of the frame, pixels.
-    short_side: what the shorter side is shrunk to, pixels; 0 shrinks nothing.
+    height: the frame's, pixels.
+    width: the frame's, pixels.
+    short_side: limit for the shorter side, pixels; 0 disables shrinking.
 
   Returns:
-    (height, width): the frame's own where its shorter side is no longer than
-    `short_side`, else shrunk, rounded to multiples of 32.
+    (height, width): unchanged if the shorter side is at most `short_side`,
+    otherwise shrunk and rounded to multiples of 32.
   """
   if not short_side or min(height, width) <= short_side:
     return height, width
@@ -45,10 +45,11 @@ class Geometry:
   """The sizes of a video; all are (height, width) in pixels.
 
   Attributes:
-    shape: of its frames.
-    size: to which they are resized, before they are padded.
-    views: how the network sees them.
-    windows: of which the views are; None: they are of the frame.
+    shape: the size of its frames.
+    size: the size that frames are resized to before padding.
+    views: how the network sees the frames.
+    windows: how the windows shown in the views are placed; None: the views show
+      the whole frame.
   """
 
   shape: tuple[int, int]
@@ -58,13 +59,13 @@ class Geometry:
 
   @property
   def padding(self) -> tuple[int, int]:
-    """Pixels below and on the right, to multiples of 32."""
+    """Rows to add below and columns on the right, up to multiples of 32."""
     return savos_config.padding_to_multiple(*self.size)
 
   @property
   def static(self) -> dict[str, Any]:
-    """What must be known when the network is compiled."""
-    # A window's size is not known before it is seen: it is an array anyway.
+    """The static arguments of the compiled functions."""
+    # A window's size is known only at run time, and so is passed as an array.
     any_size = self.windows or all(view.plain for view in self.views)
     return {
       'views': self.views,
@@ -74,12 +75,12 @@ class Geometry:
 
   @property
   def labels_size(self) -> tuple[int, int] | None:
-    """Of the labels, where it isn't the network's."""
+    """The size of the labels; None if it is the network's."""
     return None if self.size == self.shape else self.shape
 
   @property
   def kind(self) -> Hashable:
-    """Equal for videos that share what is compiled."""
+    """A key that is equal for videos sharing one compilation."""
     bottom, right = self.padding
     padded = (self.size[0] + bottom, self.size[1] + right)
     return (padded, *self.static.values(), self.labels_size)
@@ -88,10 +89,10 @@ class Geometry:
     """Resizes and pads a frame or a mask [H, W, ...] for the network."""
     height, width = image.shape[:2]
     large = max(height, self.size[0]), max(width, self.size[1])
-    if large != (height, width):  # INTER_AREA would repeat pixels.
+    if large != (height, width):  # INTER_AREA enlarges by repeating pixels.
       image = cv2.resize(image, large[::-1], interpolation=cv2.INTER_LINEAR)
     if large != self.size:
-      # As the training examples were: each pixel averages its area.
+      # Area averaging, as for the training examples.
       image = cv2.resize(image, self.size[::-1], interpolation=cv2.INTER_AREA)
     bottom, right = self.padding
     rest = [(0, 0)] * (image.ndim - 2)
@@ -106,9 +107,9 @@ def of(
   """Returns the sizes of a video.
 
   Args:
-    shape: of its frames.
+    shape: height and width of its frames, pixels.
     config: how it is segmented.
-    pixel_aspect: width of a pixel as shown, by its height.
+    pixel_aspect: pixel aspect ratio, displayed width over height.
   """
   scale, flip = config.scales, config.flip
   shown = _shown(*shape, pixel_aspect)
@@ -116,7 +117,7 @@ def of(
     size = network_size(*shown, config.short_side)
     return Geometry(shape, size, scales.views(*size, scale, flip))
   height, width = _rounded(*network_size(*shown, config.short_side))
-  # Large enough that the smallest window has a pixel for each of the network's.
+  # Large enough that even the smallest window is not enlarged for the network.
   size = network_size(*shown, round(config.short_side / zoom.SMALLEST))
   views = scales.views(height, width, scale, flip, plain=False)
   windows = zoom.Windows(config.zoom, config.lost_confidence, config.stray)
@@ -124,10 +125,10 @@ def of(
 
 
 def _shown(height: int, width: int, pixel_aspect: float) -> tuple[int, int]:
-  """Returns the size with square pixels.
+  """Returns the display size, with square pixels.
 
-  No side is shorter, but for the rounding: what the network sees at another
-  size than the frame's is not padded.
+  Apart from rounding, no side shrinks. The size is a multiple of 32, so a frame
+  that has to be resized anyway needs no padding.
   """
   if pixel_aspect == 1:
     return height, width

@@ -1,4 +1,4 @@
-"""`jax.jit` for what a user waits for: on a CPU it compiles in less time."""
+"""A `jax.jit` that compiles faster on CPUs, for code that users wait for."""
 
 from collections.abc import Callable
 import functools
@@ -7,33 +7,32 @@ from typing import Any
 
 import jax
 
-# XLA's highest level of optimisation takes longer, and so does, in JAX 0.10
-# alone, its other way of making code out of fused operations; neither makes a
-# frame faster (docs/benchmarks.md).
+# XLA's highest optimisation level compiles more slowly, as do its fusion
+# emitters, in JAX 0.10 only; neither speeds up a frame (docs/benchmarks.md).
 _ON_CPU: dict[str, Any] = {'xla_backend_optimization_level': 1}
 if jax.__version_info__ < (0, 11):
   _ON_CPU['xla_cpu_use_fusion_emitters'] = False
 for _name in list(_ON_CPU):
-  if _name in os.environ.get('XLA_FLAGS', ''):  # The user's word holds.
+  if _name in os.environ.get('XLA_FLAGS', ''):  # The user's choice wins.
     del _ON_CPU[_name]
 
 
 class Jitted:
-  """A compiled function; on other devices than a CPU exactly `jax.jit`'s."""
+  """A compiled function; identical to `jax.jit`'s on anything but a CPU."""
 
   def __init__(self, function: Callable[..., Any], **options: Any):
-    """Compiles nothing yet.
+    """Wraps the function; compilation happens at the first call.
 
     Args:
-      function: a pure one.
-      **options: of `jax.jit`.
+      function: a pure function.
+      **options: passed on to `jax.jit`.
     """
     functools.update_wrapper(self, function)
     self._anywhere = jax.jit(function, **options)
     self._on_cpu = jax.jit(function, compiler_options=_ON_CPU, **options)
 
   def on(self, platform: str) -> Any:
-    """Returns what `jax.jit` makes of it for 'cpu', 'gpu' or 'tpu'."""
+    """Returns the jitted function for 'cpu', 'gpu' or 'tpu'."""
     return self._on_cpu if platform == 'cpu' else self._anywhere
 
   @property
@@ -45,9 +44,9 @@ class Jitted:
     return self._here(*args, **kwargs)
 
   def eval_shape(self, *args: Any, **kwargs: Any) -> Any:
-    """Returns the result's shapes; a call after it is not traced again."""
+    """Returns the result's shapes; a later call reuses the trace."""
     return self._here.eval_shape(*args, **kwargs)
 
   def count(self) -> int:
-    """Returns how often it was compiled."""
+    """Returns how many times it has been compiled."""
     return self._here._cache_size()

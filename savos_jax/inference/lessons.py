@@ -1,7 +1,7 @@
-"""What a tracker may teach its network of a video, and by whom.
+"""The interface between a tracker and online learning.
 
-The tracker knows when there is something to learn and what depends on the
-parameters; a `Learner` knows how it is learnt (`training.online`).
+The tracker decides when to learn and recomputes what depends on the parameters;
+a `Learner` implements the learning itself (`training.online`).
 """
 
 from collections.abc import Sequence
@@ -15,11 +15,11 @@ from savos_jax.inference import geometry as geometry_lib
 
 
 class Lesson(NamedTuple):
-  """A frame and what is in it, at the size to which frames are resized.
+  """A training frame with its labels, resized for the network.
 
   Attributes:
     frame: RGB uint8 [h, w, 3].
-    labels: uint8 [h, w], the objects' ids.
+    labels: object ids, uint8 [h, w].
   """
 
   frame: np.ndarray
@@ -27,15 +27,15 @@ class Lesson(NamedTuple):
 
 
 class Learner(Protocol):
-  """Teaches a network."""
+  """Fine-tunes a network on the video being segmented."""
 
   @property
   def every(self) -> int:
-    """Each so many frames it is taught a frame without a mark; 0: never."""
+    """Interval in frames between updates on unmarked frames; 0: never."""
 
   @property
   def confidence(self) -> float:
-    """How sure every object must be in such a frame."""
+    """Lowest confidence any object may have in an unmarked frame."""
 
   def learn(
     self,
@@ -46,26 +46,26 @@ class Learner(Protocol):
     *,
     again: bool,
   ) -> Any:
-    """Returns parameters that know the objects of some frames.
+    """Returns parameters fine-tuned on the objects of some frames.
 
     Args:
-      params: the network's; they stay as they are.
-      lessons: the frames, the last one is new.
-      geometry: how the network sees the video, in one view.
-      turn: how often it was taught before in this video.
-      again: the last lesson is what the network itself found.
+      params: the network's parameters; not modified.
+      lessons: the training frames, the newest last.
+      geometry: how the network sees the video, with a single view.
+      turn: number of earlier updates in this video.
+      again: whether the last lesson is the network's own prediction.
     """
 
   def learnt(self, params: Any) -> list[Any]:
-    """Returns the arrays that `learn` changes."""
+    """Returns the parameter arrays that `learn` updates."""
 
   def relearn(self, params: Any, learnt: Sequence[Any]) -> Any:
-    """Returns parameters with what was learnt in them.
+    """Restores learnt arrays into the parameters.
 
     Args:
-      params: before.
+      params: the parameters before any learning.
       learnt: from `learnt`.
 
     Raises:
-      SavosError: it is of another network.
+      SavosError: the arrays belong to a different network.
     """

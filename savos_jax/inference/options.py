@@ -4,56 +4,62 @@ import dataclasses
 
 from savos_jax.foundation import ranges
 
-# What `aggregation` can do; said here, where no library is needed to read it.
+# Modes of `aggregation`; listed here so that reading them needs no library.
 MODES = ('softmax', 'winner_takes_all', 'independent')
 BACKGROUNDS = ('product', 'max', 'merged')
 
-# Of a kernel of the dense CRF.
+# Ranges of the dense CRF's kernel parameters.
 _DEVIATION = ranges.number(0.01, 10_000)
 _WEIGHT = ranges.number(0, 10_000)
 
 
 @dataclasses.dataclass(frozen=True)
 class InferenceConfig:
-  """Every choice of inference (SAVOS, section 5).
+  """All inference settings (SAVOS, section 5).
 
   Attributes:
-    aggregation: how several objects agree, one of `MODES`.
-    background: of 'softmax', one of `BACKGROUNDS`; 'merged' costs
-      as much as one more object.
-    scales: the network sees each frame at these, probabilities are averaged.
-    flip: it sees each also mirrored: twice the time.
-    short_side: frames are shrunk to it for the network, labels enlarged back;
-      pixels, 0 shrinks nothing.
-    zoom: the network sees a window around each object, this times as long as
-      the object (see `zoom.py`), and `short_side` is the window's; 0: it sees
-      the frame, as the paper's does. 2 is good for small objects and for what
-      changes its size.
-    lost_confidence: with `zoom`, an object that is less sure than this in the
-      frame before (see `Tracker.confidences`) is looked for in all of the next
-      one, as one without a pixel is; 0: that one alone.
-    stray: with `zoom`, at each side of an object this share of its pixels, at
-      most, is left out of the box that its window is made for: a speck far
-      away makes no window large. 0: none.
-    memory_frames: frames besides the reference that a network with a look back
-      remembers: the last one, and others between; 0: the reference alone.
-    memory_every: of so many frames one is kept between, the oldest goes.
-    memory_confidence: a frame in which an object is less sure than this (see
-      `Tracker.confidences`) is not remembered of it.
-    chunk: objects that are segmented at once; the memory of the rest is saved,
-      at little cost in time. 0: all.
-    crf: labels are refined by a dense CRF, at the frame's own size (see
-      `dense_crf.py`); what guides the next frame stays the network's.
-    crf_iterations: of its mean field.
+    aggregation: how the predictions of several objects are reconciled, one of
+      `MODES`.
+    background: how 'softmax' models the background, one of `BACKGROUNDS`;
+      'merged' costs as much as one more object.
+    scales: the network sees each frame at these scales, and the probabilities
+      are averaged.
+    flip: also averages over the mirrored frame, at twice the time.
+    short_side: frames whose shorter side exceeds this are shrunk to it for the
+      network, and labels enlarged back; pixels, 0 disables shrinking.
+    zoom: the network sees a window around each object, this many times the
+      object's size (see `zoom.py`), and `short_side` applies to the window; 0:
+      the whole frame, as in the paper. 2 suits small objects and objects that
+      change in size.
+    lost_confidence: with `zoom`, an object whose confidence in the previous
+      frame (see `Tracker.confidences`) is below this is searched for in the
+      whole frame, like one without any pixels; 0: only the latter.
+    stray: with `zoom`, the largest share of an object's pixels that may be cut
+      off at each side of its bounding box, so that a distant speck does not
+      enlarge the window. 0: none.
+    memory_frames: frames that a network with a look back remembers besides the
+      reference: the previous frame, and others in between; 0: the reference
+      alone.
+    memory_every: interval in frames at which those in between are stored; the
+      oldest is replaced.
+    memory_confidence: an object does not remember frames in which its
+      confidence (see `Tracker.confidences`) is below this.
+    chunk: number of objects segmented at once; fewer save memory at little cost
+      in time. 0: all.
+    crf: refines labels with a dense CRF at the frame's own size (see
+      `dense_crf.py`); the next frame is still guided by the network's
+      prediction.
+    crf_iterations: number of mean-field iterations.
     crf_gaussian_sxy: standard deviation of the Gaussian kernel, pixels.
-    crf_gaussian_weight: of the Gaussian kernel.
-    crf_bilateral_sxy: standard deviation in place of the bilateral kernel,
+    crf_gaussian_weight: weight of the Gaussian kernel.
+    crf_bilateral_sxy: spatial standard deviation of the bilateral kernel,
       pixels.
-    crf_bilateral_srgb: in colour, grey levels of 255.
-    crf_bilateral_weight: of the bilateral kernel.
+    crf_bilateral_srgb: colour standard deviation of the bilateral kernel, in
+      levels of 0..255.
+    crf_bilateral_weight: weight of the bilateral kernel.
 
   Raises:
-    ValueError: a field is out of its range.
+    ValueError: a field is out of range.
   """
 
   aggregation: str = ranges.field(
@@ -96,7 +102,7 @@ class InferenceConfig:
     ranges.whole(1, 255, of='objects', zero='all'),
     'objects at once, to save memory; 0: all',
   )
-  # The defaults are those published with OnAVOS and PReMVOS.
+  # The defaults are the values published with OnAVOS and PReMVOS.
   crf: bool = ranges.field(
     False,
     ranges.Switch(),
@@ -122,7 +128,7 @@ class InferenceConfig:
   )
 
   def __post_init__(self):
-    """Refuses what cannot be done."""
+    """Checks every field against its range."""
     ranges.check_fields(self)
 
   @property

@@ -1,9 +1,9 @@
-"""Windows of a frame by NumPy: what `sight.py` does by JAX, to rounding.
+"""Resamples windows of a frame with NumPy, as `sight.py` does with JAX.
 
-`jax.image.scale_and_translate`, bilinear, in which each pixel that gets smaller
-averages its area. JAX multiplies by a matrix for each axis; here the few pixels
-of which one is made are added up. No threads are used: they would be taken from
-those that run the network.
+Equals a bilinear `jax.image.scale_and_translate` with antialiasing, up to
+rounding. JAX multiplies by a matrix per axis; here only the few input pixels
+that contribute to each output pixel are summed. No threads are used, because
+they would compete with those that run the network.
 """
 
 import functools
@@ -11,31 +11,31 @@ import operator
 
 import numpy as np
 
-# Weights that add up to less are none: JAX's bound.
+# Weights with a smaller sum count as zero; JAX's threshold.
 _LEAST = 1000 * np.finfo(np.float32).eps
-# Half a pixel from the centre of the outermost one, where an axis ends; what is
-# rounded a little beyond it is in it: windows often end at a pixel's centre.
+# An axis ends half a pixel beyond the centre of its outermost pixel. The
+# tolerance absorbs rounding: windows often end exactly at a pixel's centre.
 _EDGE = 0.5 + 1e-3
 
 
 def _taps(
   length: int, made: range, scale: float, translation: float
 ) -> tuple[np.ndarray, np.ndarray]:
-  """Returns what each pixel of a resampled axis is made of.
+  """Returns the input pixels and weights of each output pixel of an axis.
 
   Args:
-    length: of the axis, pixels.
-    made: which pixels are made of it.
-    scale: what a pixel becomes, pixels.
-    translation: where the first one goes.
+    length: of the input axis, pixels.
+    made: indices of the output pixels.
+    scale: output pixels per input pixel.
+    translation: offset of the input's origin in the output, pixels.
 
   Returns:
-    Which pixels of the axis, int [taps, n], and by which weights, float32
-    [taps, n]; they add up to 1, or to 0 for what is not in the axis.
+    Indices of input pixels, int [taps, n], and their weights, float32
+    [taps, n]; weights sum to 1, or to 0 for pixels outside the input.
   """
   inverse = np.float32(1) / np.float32(scale)
   reach = max(inverse, np.float32(1))
-  # In JAX's order, so that they are rounded alike.
+  # In the same order as JAX, for identical rounding.
   centres = (np.array(made, np.float32) + np.float32(0.5)) * inverse
   centres = centres - np.float32(translation) * inverse - np.float32(0.5)
   first = np.ceil(centres - reach).astype(np.int64)
@@ -55,7 +55,7 @@ def _resampled(
   rows: tuple[np.ndarray, np.ndarray],
   columns: tuple[np.ndarray, np.ndarray],
 ) -> np.ndarray:
-  """Resamples [H, W, ...] by the taps of both axes: float32."""
+  """Resamples [H, W, ...] with the taps of both axes, to float32."""
   wide = (-1, *[1] * (image.ndim - 1))
   high = (1, *wide[:-1])
 
@@ -77,13 +77,13 @@ def _resampled(
 def into_window(
   image: np.ndarray, box: np.ndarray, height: int, width: int
 ) -> np.ndarray:
-  """Shows what is in a window.
+  """Resamples the content of a window.
 
   Args:
     image: a frame [H, W, 3] or a mask [H, W], uint8 or float32.
     box: top, left, height and width, float32 [4], pixels.
-    height: of what is returned, pixels.
-    width: of it, pixels.
+    height: of the output, pixels.
+    width: of the output, pixels.
 
   Returns:
     Float32 [height, width] or [height, width, 3].
@@ -92,22 +92,22 @@ def into_window(
   down, across = np.float32(height) / high, np.float32(width) / wide
   rows = _taps(image.shape[0], range(height), down, -top * down)
   columns = _taps(image.shape[1], range(width), across, -left * across)
-  # Columns that are not seen are not added up.
+  # Skip the columns outside the window.
   begin, end = columns[0].min(), columns[0].max() + 1
   return _resampled(image[:, begin:end], rows, (columns[0] - begin, columns[1]))
 
 
 def out_of_window(found: np.ndarray, box: np.ndarray, out: np.ndarray) -> None:
-  """Puts what was found in a window where it is.
+  """Writes a window's prediction back to its place in the frame.
 
   Args:
-    found: float32 [h, w].
+    found: the prediction in the window, float32 [h, w].
     box: the window, as for `into_window`.
-    out: float32 [H, W], zeros; gets it.
+    out: zeros, float32 [H, W]; written in place.
   """
   top, left, high, wide = box
   down, across = high / found.shape[0], wide / found.shape[1]
-  # The pixels that the window covers, and one more at each side.
+  # The pixels covered by the window, plus one on each side.
   first, last = (
     np.clip(np.array(corner, np.int64), 0, out.shape)
     for corner in (

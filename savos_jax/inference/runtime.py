@@ -1,8 +1,8 @@
-"""What a tracker asks of whatever runs the network.
+"""The interface between a tracker and the library that runs the network.
 
-`with_jax.py` compiles it; `with_onnx.py` runs what was exported, without JAX.
-References, guidance and memory are trees (`foundation.trees`) of arrays [K,
-...] of whichever library it is, K objects.
+`with_jax.py` compiles the network; `with_onnx.py` runs an exported one without
+JAX. References, guidance and memory are trees (`foundation.trees`) of the
+runtime's own arrays, [K, ...] for K objects.
 """
 
 import abc
@@ -19,12 +19,13 @@ from savos_jax.inference import options
 
 
 class Memory(NamedTuple):
-  """What is remembered of a video besides its reference.
+  """The frames remembered from a video besides its reference.
 
   Attributes:
-    views: for every view the frames, [K, M, ...]; the last one in front.
-    slot: where besides the next frame is put, int32 scalar: 1 .. M - 1, or 0
-      for nowhere.
+    views: the remembered frames for every view, [K, M, ...]; slot 0 holds the
+      latest frame.
+    slot: additional slot for the next frame, int32 scalar: 1 .. M - 1, or 0 for
+      none.
   """
 
   views: tuple[Any, ...]
@@ -32,14 +33,14 @@ class Memory(NamedTuple):
 
 
 class Outputs(NamedTuple):
-  """What a step returns.
+  """The outputs of a step.
 
   Attributes:
-    guidance: of the next frame, float32 [K, H, W].
-    labels: uint8, [H, W] or of the labels' size.
-    confidence: mean probability of each object's pixels, float32 [K]; 0 where
-      an object has none.
-    memory: after the frame; None where nothing is remembered.
+    guidance: for the next frame, float32 [K, H, W].
+    labels: uint8 [H, W], or of `labels_size`.
+    confidence: mean probability of each object's pixels, float32 [K]; 0 for an
+      object without pixels.
+    memory: after the frame; None if nothing is remembered.
   """
 
   guidance: Any
@@ -49,15 +50,15 @@ class Outputs(NamedTuple):
 
 
 class Inputs(NamedTuple):
-  """Of a video, what a step takes.
+  """The inputs of a step, for one video.
 
   Attributes:
     frame: uint8 [H, W, 3], padded.
-    guidance: probabilities in the frame before, float32 [K, H, W], padded.
-    references: for every view; with a 'merged' background K + 1, the union's
-      behind the objects'.
-    size: int32 [2], the true height and width.
-    memory: of the objects, the union not included; None: the reference alone.
+    guidance: probabilities in the previous frame, float32 [K, H, W], padded.
+    references: for every view, K; K + 1 with a 'merged' background, the union
+      last.
+    size: int32 [2], height and width without padding.
+    memory: the objects', without the union; None: the reference alone.
   """
 
   frame: Any
@@ -69,13 +70,14 @@ class Inputs(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Finishing:
-  """How a frame's objects become one answer.
+  """How a frame's objects are combined and labelled.
 
   Attributes:
-    mode: of the aggregation.
-    background: of the aggregation.
-    labels_size: height and width of the labels, where it is not the frame's.
-    memory_confidence: from which on a frame is remembered of an object.
+    mode: aggregation mode, one of `options.MODES`.
+    background: how the aggregation models the background, one of
+      `options.BACKGROUNDS`.
+    labels_size: height and width of the labels; None: the network's size.
+    memory_confidence: lowest confidence at which an object remembers a frame.
   """
 
   mode: str
@@ -90,16 +92,16 @@ class Runtime(abc.ABC):
   @property
   @abc.abstractmethod
   def key(self) -> Hashable:
-    """Equal for runtimes that run the same network in the same way."""
+    """A key that is equal for runtimes that run the same network alike."""
 
   @property
   @abc.abstractmethod
   def compiles(self) -> bool:
-    """Whether the first step of each kind takes long."""
+    """Whether the first step of each kind has to compile, and so is slow."""
 
   @abc.abstractmethod
   def check(self, config: options.InferenceConfig) -> None:
-    """Raises SavosError for what it cannot do."""
+    """Raises SavosError for settings that the runtime does not support."""
 
   @abc.abstractmethod
   def encode(
@@ -112,13 +114,13 @@ class Runtime(abc.ABC):
     """Encodes a frame as the reference of K objects.
 
     Args:
-      params: of the network.
+      params: the network's parameters.
       frame: uint8 [H, W, 3], padded.
       masks: float32 [K, H, W], padded.
-      geometry: of the video.
+      geometry: the video's.
 
     Returns:
-      For every view the references; and the masks as the first guidance.
+      The references for every view, and the masks as the initial guidance.
     """
 
   @abc.abstractmethod
@@ -129,13 +131,13 @@ class Runtime(abc.ABC):
     objects: int,
     geometry: geometry_lib.Geometry,
   ) -> tuple[Any, Any]:
-    """Returns zeros in place of what `encode` would of so many objects."""
+    """Returns zeros in the shapes `encode` returns for `objects` objects."""
 
   @abc.abstractmethod
   def empty_memory(self, references: Any, frames: int) -> Memory | None:
-    """Returns a memory of so many frames, at least 1, in which nothing is yet.
+    """Returns an empty memory for `frames` frames, at least 1.
 
-    None if the network does not look back.
+    None if the network has no look back.
     """
 
   @abc.abstractmethod
@@ -147,7 +149,7 @@ class Runtime(abc.ABC):
     finishing: Finishing,
     chunk: int = 0,
   ) -> Outputs:
-    """Segments a frame, so many objects at a time; 0: all."""
+    """Segments a frame, `chunk` objects at a time; 0: all at once."""
 
   @abc.abstractmethod
   def step_videos(
@@ -157,24 +159,27 @@ class Runtime(abc.ABC):
     geometry: geometry_lib.Geometry,
     finishing: Finishing,
   ) -> list[Outputs]:
-    """Segments a frame of each of several videos of one kind."""
+    """Segments one frame of each of several videos of the same kind."""
 
   @abc.abstractmethod
   def placed(self, arrays: Any, references: Any) -> Any:
-    """Returns a tree of NumPy's arrays as it would come out of `step`."""
+    """Converts a tree of NumPy arrays to the form that `step` returns."""
 
   @abc.abstractmethod
   def label(
     self, guidance: Any, mode: str, labels_size: tuple[int, int] | None
   ) -> Any:
-    """Labels [K, H, W] at its own size or, enlarged, at another: uint8."""
+    """Labels [K, H, W], enlarged to `labels_size` unless None, as uint8."""
 
   @abc.abstractmethod
   def classes(
     self, guidance: Any, mode: str, labels_size: tuple[int, int] | None
   ) -> Any:
-    """Returns what `label` decides by, [K + 1, ...], the background first."""
+    """Returns the probabilities that `label` compares, [K + 1, ...].
+
+    The background comes first.
+    """
 
   @abc.abstractmethod
   def confidence(self, guidance: Any, size: np.ndarray) -> Any:
-    """Returns how sure each object's mask is, float32 [K]."""
+    """Returns the confidence of each object's mask, float32 [K]."""

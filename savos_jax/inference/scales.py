@@ -1,4 +1,4 @@
-"""Several scales and a mirror image, averaged (SAVOS, section 5)."""
+"""Views at several scales and mirrored, averaged (SAVOS, section 5)."""
 
 import dataclasses
 
@@ -10,10 +10,11 @@ class View:
   """One way in which the network sees a frame.
 
   Attributes:
-    height: of what it sees, pixels.
-    width: of what it sees, pixels.
-    flip: mirrored left-right.
-    plain: neither resized nor mirrored; then the size is not used.
+    height: the network's input height, pixels.
+    width: the network's input width, pixels.
+    flip: whether the frame is mirrored left-right.
+    plain: whether the frame is neither resized nor mirrored; height and width
+      are then unused.
   """
 
   height: int
@@ -32,17 +33,17 @@ def views(
   """Lists the views of a frame.
 
   Args:
-    height: of the frame, pixels.
-    width: of the frame, pixels.
-    scales: factors; 1 leaves a frame as it is, others are rounded to sizes of
-      a multiple of 32, at least 32.
-    flip: whether each is also seen mirrored.
-    plain: whether a view may be plain; False: each has its size, as what shows
-      a window and not the frame must.
+    height: the frame's, pixels.
+    width: the frame's, pixels.
+    scales: scale factors; 1 keeps the frame's size, others are rounded to
+      multiples of 32, at least 32.
+    flip: whether to add a mirrored view for each scale.
+    plain: whether views may be plain; False gives every view an explicit size,
+      as views of a window need.
 
   Returns:
-    The views, the mirrored ones behind the others; each size once. Of a plain
-    one height and width are 0: it is the same view at any size.
+    The views without duplicate sizes, mirrored ones last. A plain view has
+    height and width 0, so that it is equal for frames of any size.
   """
   multiple = savos_config.SIZE_MULTIPLE
 

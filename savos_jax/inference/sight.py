@@ -1,7 +1,7 @@
-"""How the network sees frames and masks, and where what it finds belongs.
+"""Maps frames and masks to the network's views, and predictions back.
 
-Of a frame, or of a window around each object (`zoom.py`), it sees one or
-several views (`scales.py`).
+The network sees one or several views (`scales.py`) of the frame, or of a window
+around each object (`zoom.py`).
 """
 
 import jax
@@ -12,23 +12,24 @@ from savos_jax.inference import zoom
 
 
 class Sight:
-  """What is seen of one frame."""
+  """How the network sees one frame."""
 
   def __init__(self, masks, size, static_size, windows: zoom.Windows | None):
-    """Takes where the objects are.
+    """Places the windows from the objects' masks.
 
     Args:
       masks: probabilities, float32 [K, H, W], padded.
-      size: int32 [2], the true height and width.
-      static_size: the same as numbers; may be None where all views are plain,
-        or of windows.
-      windows: what the views show, if it is not the frame.
+      size: int32 [2], height and width without padding.
+      static_size: the same as Python integers; may be None if all views are
+        plain or show windows.
+      windows: how the windows are placed; None if the views show the whole
+        frame.
     """
     self._shape, self._size = masks.shape[1:], static_size
     self._boxes = zoom.windows(masks, size, windows) if windows else None
 
   def look(self, x: jax.Array, view: scales.View) -> jax.Array:
-    """Returns what a view shows of padded frames or masks [N, H, W, ...]."""
+    """Returns a view of padded frames or masks [N, H, W, ...]."""
     if view.plain:
       return x
     if self._boxes is None:
@@ -38,7 +39,7 @@ class Sight:
     return resized(x, view)
 
   def back(self, probabilities: jax.Array, view: scales.View) -> jax.Array:
-    """Undoes `look` for [N, h, w]: padded [N, H, W]."""
+    """Inverts `look`: maps [N, h, w] back to the padded [N, H, W]."""
     if view.plain:
       return probabilities
     if self._boxes is None:
@@ -51,7 +52,7 @@ class Sight:
 
 
 def _resize(x: jax.Array, height: int, width: int) -> jax.Array:
-  """Resizes [N, H, W, ...] bilinearly, without antialias."""
+  """Resizes [N, H, W, ...] bilinearly, without antialiasing."""
   if x.shape[1:3] == (height, width):
     return x
   shape = (x.shape[0], height, width, *x.shape[3:])
@@ -59,7 +60,7 @@ def _resize(x: jax.Array, height: int, width: int) -> jax.Array:
 
 
 def resized(x: jax.Array, view: scales.View) -> jax.Array:
-  """Shows frames or masks [N, H, W, ...] as a view has them."""
+  """Resizes frames or masks [N, H, W, ...] to a view, mirrored if it is."""
   x = _resize(x, view.height, view.width)
   return jnp.flip(x, axis=2) if view.flip else x
 
@@ -67,13 +68,13 @@ def resized(x: jax.Array, view: scales.View) -> jax.Array:
 def resized_back(
   x: jax.Array, view: scales.View, height: int, width: int
 ) -> jax.Array:
-  """Undoes `resized` for probabilities [N, h, w]: [N, height, width]."""
+  """Inverts `resized`: maps probabilities [N, h, w] to [N, height, width]."""
   x = jnp.flip(x, axis=2) if view.flip else x
   return _resize(x, height, width)
 
 
 def _resample(x, shape, scale, translation):
-  """Bilinear, each pixel that gets smaller averaging its area: [H, W, ...]."""
+  """Resamples [H, W, ...] bilinearly, with antialiasing when shrinking."""
   return jax.image.scale_and_translate(
     x, (*shape, *x.shape[2:]), (0, 1), scale, translation, 'linear'
   )
@@ -82,13 +83,13 @@ def _resample(x, shape, scale, translation):
 def into_windows(
   x: jax.Array, boxes: jax.Array, height: int, width: int
 ) -> jax.Array:
-  """Shows what is in the windows.
+  """Resamples the content of each window.
 
   Args:
-    x: a frame [1, H, W, 3], the same for all, or masks [K, H, W]; float32.
+    x: one frame for all windows [1, H, W, 3], or masks [K, H, W]; float32.
     boxes: the windows, from `zoom.windows`.
-    height: of what is returned, pixels.
-    width: of it, pixels.
+    height: of the output, pixels.
+    width: of the output, pixels.
 
   Returns:
     [K, height, width, ...].
@@ -106,13 +107,13 @@ def into_windows(
 def out_of_windows(
   probabilities: jax.Array, boxes: jax.Array, height: int, width: int
 ) -> jax.Array:
-  """Puts what was found in the windows where they are: 0 outside of them.
+  """Maps predictions in the windows back to the frame; 0 outside the windows.
 
   Args:
     probabilities: float32 [K, h, w].
     boxes: the windows, from `zoom.windows`.
-    height: of the frame, padding included, pixels.
-    width: of it, pixels.
+    height: of the frame including padding, pixels.
+    width: of the frame including padding, pixels.
 
   Returns:
     float32 [K, height, width].

@@ -1,15 +1,15 @@
 """Segments the objects of a video, frame by frame (SAVOS, section 5).
 
-The state of an object is its reference's features, one mask, and with a network
-that looks back a few remembered frames: it does not grow with the length of the
-video, and the video is never held.
+An object's state consists of its reference's features, one mask and, if the
+network has a look back, a few remembered frames. It does not grow with the
+length of the video, and the video itself is never kept in memory.
 
-In float32, at 256x448 with 128 channels in the decoder (half width), an object
-takes 57,344 bytes for its reference's features and 458,752 for its mask; with a
-look back of 64 + 128 channels another 344,064 for its reference and as many for
-each of `memory_frames`: 2.6 MB in all with five. With `zoom` the mask is kept
-at up to four times the window's height and width. In bfloat16 all but the mask
-is half of that.
+In float32, at 256x448 with 128 decoder channels (half width), an object takes
+57,344 bytes for its reference's features and 458,752 for its mask. A look back
+with 64 + 128 channels adds 344,064 bytes for the reference and the same for
+each of `memory_frames`: 2.6 MB in total with five. With `zoom`, the mask is
+kept at up to four times the window's height and width. In bfloat16, everything
+but the mask takes half as much.
 """
 
 from collections.abc import Hashable
@@ -34,17 +34,17 @@ from savos_jax.inference import lessons as lessons_lib
 from savos_jax.inference import options
 from savos_jax.inference import runtime as runtime_lib
 
-# What this process has compiled ahead: of many videos of a kind only the first
-# has something to wait for.
+# Kinds of videos that this process has compiled ahead for: only the first video
+# of a kind has to wait.
 _compiled_ahead: set[Hashable] = set()
 _NEAREST = cv2.INTER_NEAREST_EXACT
-_MOST_OBJECTS = 254  # Ids are uint8, 0 is the background, 255 void.
+_MOST_OBJECTS = 254  # Ids are uint8: 0 is background, 255 void.
 
 
 class Tracker:
   """Segments the objects of one video after another.
 
-  Objects may be added at any frame, be given another reference, and be dropped:
+  Objects can be added at any frame, given a new reference, and dropped:
 
     tracker.add_object(frame, mask)
     labels = tracker.step(next_frame)
@@ -58,66 +58,66 @@ class Tracker:
     pixel_aspect: float = 1.0,
     learner: lessons_lib.Learner | None = None,
   ):
-    """Keeps the network.
+    """Creates a tracker without a video.
 
     Args:
-      model: the network, a `savos.SAVOS`; or what runs one, a
-        `runtime.Runtime`.
-      params: its parameters; not looked at by a runtime that has them.
-      config: how to segment; None is the paper's way at one scale.
-      pixel_aspect: width of the frames' pixels as shown, by their height. The
-        network sees frames as they are shown; labels are of their pixels.
-      learner: teaches it a video's objects, see `adapt`; None: it stays as it
-        is.
+      model: the network, a `savos.SAVOS`, or a `runtime.Runtime` that runs one.
+      params: the network's parameters; ignored by a runtime that has its own.
+      config: how to segment; None: as in the paper, at a single scale.
+      pixel_aspect: the frames' pixel aspect ratio, displayed width over height.
+        The network sees frames with square pixels; labels keep the frames' own.
+      learner: fine-tunes the network on a video's objects, see `adapt`; None:
+        the network is not changed.
 
     Raises:
-      SavosError: the runtime cannot do what the configuration asks for.
+      SavosError: the runtime does not support the configuration.
     """
     self._runtime = _runtime_of(model)
     self._loaded = params
     self._learner = learner
     self._config = config or options.InferenceConfig()
     self._aspect = pixel_aspect
-    self._ahead: threading.Thread | None = None  # It compiles.
+    self._ahead: threading.Thread | None = None  # Compiles `step`.
     self._runtime.check(self._config)
     if self._config.crf:
-      dense_crf.require()  # Before anything takes long.
+      dense_crf.require()  # Fail before the slow part.
     self.reset()
 
   def reset(self) -> None:
-    """Forgets the video: its objects, its frames' size, what was learnt."""
+    """Forgets the video: its objects, frame size and online learning."""
     self._params = self._loaded
-    self._lessons: list[lessons_lib.Lesson] = []  # With masks that were given.
-    self._found: lessons_lib.Lesson | None = None  # The last one without.
-    self._turns = 0  # In which was learnt.
-    # Of each object the frame and the mask of its reference, where they may
-    # have to be encoded again.
+    self._lessons: list[lessons_lib.Lesson] = []  # With given masks.
+    self._found: lessons_lib.Lesson | None = None  # With a prediction.
+    self._turns = 0  # Updates so far.
+    # Each object's reference frame and mask, kept only if they may have to be
+    # encoded again.
     self._shown: dict[int, tuple[np.ndarray, np.ndarray]] = {}
     self.seconds_learning = 0.0
     self._opened: geometry_lib.Geometry | None = None
     self._ids: list[int] = []
-    self._frame: np.ndarray | None = None  # The last one, as prepared.
-    # For every view, [K, ...]; and [K, H, W].
+    self._frame: np.ndarray | None = None  # The last one, prepared.
+    # References for every view, [K, ...]; guidance [K, H, W].
     self._references: tuple[Any, ...] = ()
     self._guidance: Any = np.zeros((0, 0, 0), np.float32)
     self._confidences: Any = np.zeros(0, np.float32)
-    # Of the union of all objects, where the background is 'merged'; None after
-    # the objects have changed.
+    # References of the union of all objects, if the background is 'merged';
+    # None after the objects have changed.
     self._merged: tuple[Any, ...] | None = None
-    # Frames besides the reference; None where the network does not look back.
+    # Frames besides the reference; None if the network has no look back.
     self._memory: runtime_lib.Memory | None = None
     self._steps = 0  # Frames since the first.
 
   @property
   def object_ids(self) -> tuple[int, ...]:
-    """The objects in the order of their probabilities."""
+    """The objects' ids, in the order of `probabilities`."""
     return tuple(self._ids)
 
   @property
   def probabilities(self) -> Any:
-    """Each object's in the last frame, float32 [K, h, w], as it was shrunk.
+    """Each object's probabilities in the last frame, float32 [K, h, w].
 
-    An array of the runtime's library: JAX's or NumPy's.
+    At the size that frames are resized to for the network; an array of the
+    runtime's library, JAX or NumPy.
 
     Raises:
       SavosError: no object was ever added.
@@ -127,35 +127,36 @@ class Tracker:
 
   @property
   def confidences(self) -> np.ndarray:
-    """How sure each object's mask in the last frame is, float32 [K].
+    """The confidence of each object's mask in the last frame, float32 [K].
 
-    The mean probability of its pixels, those above one half; 0 where it has
-    none: it is lost, or out of sight. 1 in a frame whose mask was given.
+    The mean probability over the object's pixels (those above 0.5); 0 if it has
+    none, because it is lost or out of sight; 1 in a frame with a given mask.
     """
     return np.asarray(self._confidences)
 
   def state(self) -> list[Any]:
-    """Returns what the next frame needs to know: arrays for `restore`."""
+    """Returns the state that the next frame depends on, for `restore`."""
     steps = np.int32(self._steps)
     more = trees.leaves(self._more_state())
     learnt = self._learnt()
     return [self.probabilities, self.confidences, steps, *more, *learnt]
 
   def _more_state(self):
-    """What a network or a configuration may have besides the probabilities."""
+    """Returns the state that only some networks and configurations have."""
     if self._needs_union:
-      self._all_references()  # That of the union is made where it is needed.
+      self._all_references()  # Encodes the union if needed.
     return self._memory, self._merged
 
   def restore(self, state: Sequence[np.ndarray]) -> None:
-    """Goes on after an interruption, as if there had been none.
+    """Resumes after an interruption, with identical results.
 
     Args:
       state: from `state`, after some frame, with the same objects, references
         and network.
 
     Raises:
-      SavosError: it is of other objects, another size or network.
+      SavosError: the state belongs to other objects, another size or another
+        network.
     """
     learnt = len(self._learnt())
     if learnt:
@@ -178,7 +179,7 @@ class Tracker:
       )
 
   def _learnt(self) -> list[Any]:
-    """What the network has learnt, and from what; nothing without a learner."""
+    """Returns the learnt arrays and lessons; empty without a learner."""
     if self._learner is None:
       return []
     lessons = [*self._lessons, *([self._found] if self._found else [])]
@@ -190,7 +191,7 @@ class Tracker:
     return [*self._learner.learnt(self._params), count, frames, labels]
 
   def _relearn(self, learnt: Sequence[np.ndarray]) -> None:
-    """Undoes `_learnt`."""
+    """Restores what `_learnt` returned."""
     assert self._learner is not None
     *arrays, (turns, given), frames, labels = learnt
     self._params = self._learner.relearn(self._loaded, arrays)
@@ -203,14 +204,14 @@ class Tracker:
     self._encode_again()
 
   def guide(self, probabilities: np.ndarray) -> None:
-    """Sets what guides the next frame.
+    """Sets the guidance for the next frame.
 
     Args:
-      probabilities: what the property of this name was after some frame, for
-        the same objects.
+      probabilities: the value of the `probabilities` property after some frame,
+        for the same objects.
 
     Raises:
-      SavosError: they are of other objects or another size.
+      SavosError: the shape does not match the objects and the frame size.
     """
     found = np.asarray(probabilities, np.float32)
     expected = (len(self._ids), *self._geometry.size) if self._ids else ()
@@ -224,23 +225,24 @@ class Tracker:
     self._confidences = self._runtime.confidence(self._guidance, self._size)
 
   def compile_ahead(self, height: int, width: int, objects: int) -> None:
-    """Has `step` compiled in another thread, while the caller goes on.
+    """Starts compiling `step` in another thread and returns immediately.
 
-    Meanwhile the first frame can be decoded and encoded; the first `step` waits
-    for it. Good for one video: of several that step together another function
-    is compiled.
+    The first frame can be decoded and encoded in the meantime; the first `step`
+    waits for the thread. Useful for a single video only: `step_together` uses a
+    different compiled function.
 
     Args:
       height: of the video's frames, pixels.
-      width: of them, pixels.
-      objects: how many are to be segmented.
+      width: of the video's frames, pixels.
+      objects: number of objects to segment.
     """
     geometry = self._geometry_of(height, width).kind
     kind = self._runtime.key, self._config, geometry, objects
     if kind in _compiled_ahead or not self._runtime.compiles:
       return
     _compiled_ahead.add(kind)
-    # No daemon: a process that ends while XLA compiles aborts, all done or not.
+    # Not a daemon: a process that exits while XLA is compiling aborts, even if
+    # its work is done.
     self._ahead = threading.Thread(
       target=self._step_on_nothing, args=((height, width), objects)
     )
@@ -248,13 +250,13 @@ class Tracker:
 
   def _step_on_nothing(self, shape: tuple[int, int], objects: int) -> None:
     other = Tracker(self._runtime, self._params, self._config, self._aspect)
-    # Nothing need make sense; what is really wrong, the first `step` says too.
+    # Only the compilation matters here; real errors recur in the first `step`.
     with contextlib.suppress(Exception):
       other._begin_empty(shape, objects)
       other.step(np.zeros((*shape, 3), np.uint8))
 
   def _begin_empty(self, shape: tuple[int, int], objects: int) -> None:
-    """Begins a video in which nothing is known of the objects."""
+    """Begins a video with placeholder objects."""
     self._opened = self._geometry_of(*shape)
     self._ids = list(range(1, objects + 1))
     self._frame = self._geometry.prepare(np.zeros((*shape, 3), np.uint8))
@@ -267,15 +269,15 @@ class Tracker:
   def start(
     self, frame: np.ndarray, labels: np.ndarray, object_ids: Iterable[int]
   ) -> None:
-    """Begins a video: forgets the one before, adds objects in one go.
+    """Starts a new video and adds all its objects at once.
 
     Args:
       frame: the first frame, RGB uint8 [H, W, 3].
-      labels: its mask, uint8 [H, W].
-      object_ids: which of its ids to segment, at least one.
+      labels: the frame's labels, uint8 [H, W].
+      object_ids: the ids in `labels` to segment, at least one.
 
     Raises:
-      SavosError: as `add_object`.
+      SavosError: as for `add_object`.
     """
     self.reset()
     ids = list(object_ids)
@@ -284,54 +286,55 @@ class Tracker:
   def add_object(
     self, frame: np.ndarray, mask: np.ndarray, object_id: int | None = None
   ) -> int:
-    """Adds an object from here on; `step` goes on with the next frame.
+    """Adds an object; `step` tracks it from the next frame on.
 
     Args:
-      frame: its reference, RGB uint8 [H, W, 3]: the first frame, or the one
-        that `step` was given last.
-      mask: of the object in it: bool, 0 and more, or probabilities, [H, W].
-      object_id: its label, 1..254; None takes the next that is free.
+      frame: the object's reference frame, RGB uint8 [H, W, 3]: the first frame,
+        or the one last passed to `step`.
+      mask: the object's mask in the frame, [H, W]: bool, integers (the object
+        is above 0) or probabilities.
+      object_id: the object's label, 1..254; None takes the lowest free id.
 
     Returns:
       The object's id.
 
     Raises:
-      SavosError: the mask is empty, of another size than the frame, or the
-        frame of another size than the video's; or the id is taken.
+      SavosError: the mask is empty or differs in size from the frame, the frame
+        differs in size from the video's, or the id is taken.
     """
     if object_id is None:
       free = set(range(1, _MOST_OBJECTS + 1)) - set(self._ids)
-      object_id = min(free, default=0)  # Which is refused.
+      object_id = min(free, default=0)  # 0 is refused by `_add`.
     self._add(frame, [mask], [object_id])
     return object_id
 
   def set_reference(
     self, object_id: int, frame: np.ndarray, mask: np.ndarray
   ) -> None:
-    """Gives an object another reference, in place of the one that it has.
+    """Replaces an object's reference.
 
     Args:
-      object_id: the object.
-      frame: the frame that `step` was given last, RGB uint8 [H, W, 3].
-      mask: of the object in it, as for `add_object`.
+      object_id: the object's id.
+      frame: the frame last passed to `step`, RGB uint8 [H, W, 3].
+      mask: the object's mask in the frame, as for `add_object`.
 
     Raises:
-      SavosError: as `add_object`, or no such object.
+      SavosError: as for `add_object`, or there is no such object.
     """
     order = list(self._ids)
-    if object_id in order:  # Else `drop_object` says so.
+    if object_id in order:  # Else `drop_object` raises.
       checks.check_frame(frame, self._geometry)
       checks.prepare_mask(mask, self._geometry)
     self.drop_object(object_id)
     self._add(frame, [mask], [object_id])
-    # It was added at the end; back to its place.
+    # The object was added at the end; move it back to its place.
     self._take([self._ids.index(i) for i in order])
 
   def drop_object(self, object_id: int) -> None:
-    """Segments an object no longer.
+    """Stops segmenting an object.
 
     Raises:
-      SavosError: no such object.
+      SavosError: there is no such object.
     """
     if object_id not in self._ids:
       raise errors.SavosError(
@@ -342,24 +345,25 @@ class Tracker:
 
   @property
   def learns(self) -> bool:
-    """Whether the network is taught what is in a video."""
+    """Whether the network is fine-tuned on the video."""
     return self._learner is not None
 
   def adapt(self, frame: np.ndarray, labels: np.ndarray) -> None:
-    """Teaches the network the objects of a frame (online learning, 6.4.1).
+    """Fine-tunes the network on a frame's objects (online learning, 6.4.1).
 
-    What was learnt in this video before is learnt from again. It is good for
-    this video alone: `reset` and `start` bring the network back, bit for bit.
+    Earlier frames passed to `adapt` in this video are trained on again. The
+    changes last for this video only: `reset` and `start` restore the original
+    parameters exactly.
 
     Args:
-      frame: the one that the objects were added in, or that `step` was given
-        last, RGB uint8 [H, W, 3].
-      labels: what is where in it, uint8 [H, W]: the objects' ids, others are
-        what they must not be mistaken for.
+      frame: the frame in which the objects were added, or the one last passed
+        to `step`, RGB uint8 [H, W, 3].
+      labels: the frame's labels, uint8 [H, W]: the objects' ids; other ids mark
+        things the objects must not be confused with.
 
     Raises:
-      SavosError: there is no object yet or no learner, a size is another one,
-        or the learning diverges.
+      SavosError: there is no object yet, there is no learner, a size does not
+        match, or the training diverges.
     """
     if self._learner is None:
       raise errors.SavosError(
@@ -368,7 +372,7 @@ class Tracker:
       )
     checks.check_frame(frame, self._geometry)
     checks.prepare_mask(labels, self._geometry)
-    if not self._ids:  # All were dropped.
+    if not self._ids:  # All have been dropped.
       return
     height, width = self._geometry.size
     small = cv2.resize(labels, (width, height), interpolation=_NEAREST)
@@ -377,11 +381,11 @@ class Tracker:
     self._learn()
 
   def _learn(self, again: bool = False) -> None:
-    """Learns from all lessons."""
+    """Fine-tunes the network on all lessons."""
     assert self._learner is not None
     began = time.perf_counter()
     last = [self._found] if self._found else []
-    # What is learnt at one scale serves at all.
+    # Learning at one scale is enough for all.
     config = dataclasses.replace(self._config, scales=(1.0,), flip=False)
     shape = self._geometry.shape
     self._params = self._learner.learn(
@@ -396,7 +400,7 @@ class Tracker:
     self.seconds_learning += time.perf_counter() - began
 
   def _encode_again(self) -> None:
-    """Encodes the references of all objects with the parameters as they are."""
+    """Encodes all objects' references with the current parameters."""
     references: dict[int, Any] = {}
     last, guidance = self._frame, self._guidance
     for frame in {id(x): x for x, _ in self._shown.values()}.values():
@@ -412,7 +416,7 @@ class Tracker:
     self._merged = None
 
   def _learn_again(self) -> None:
-    """Learns from the last frame as well, where that is asked for."""
+    """Learns from the latest prediction if the learner asks for it."""
     if self._learner is None or not self._learner.every:
       return
     sure = self.confidences.min() >= self._learner.confidence
@@ -434,12 +438,13 @@ class Tracker:
       frame: RGB uint8 [H, W, 3], of the first frame's size.
 
     Returns:
-      Labels, uint8 [H, W], with the objects' ids; 0 is the background. With
-      `InferenceConfig.crf` they are refined.
+      Labels, uint8 [H, W]: the objects' ids, 0 for the background; refined if
+      `InferenceConfig.crf` is set.
 
     Raises:
-      SavosError: the frame is of another size, no object was ever added, or
-        what the network finds is no number: `reset` before the next video.
+      SavosError: the frame differs in size from the first, no object was ever
+        added, or the network's output is NaN; in the last case, call `reset`
+        before the next video.
     """
     labels = self._step(frame)
     if not self.refines:
@@ -447,7 +452,7 @@ class Tracker:
     return self.refine(frame, self.probabilities, self._ids)
 
   def _step(self, frame: np.ndarray) -> np.ndarray:
-    """Segments the next frame; its labels are not refined."""
+    """Segments the next frame, without refining the labels."""
     checks.check_frame(frame, self._geometry)
     if not self._ids:
       self._frame = self._geometry.prepare(frame)
@@ -468,15 +473,15 @@ class Tracker:
   def label(
     self, probabilities: np.ndarray, object_ids: Sequence[int]
   ) -> tuple[np.ndarray, np.ndarray]:
-    """Labels a frame of this video by probabilities that were made elsewhere.
+    """Labels a frame of this video from probabilities computed elsewhere.
 
     Args:
-      probabilities: each object's, float32 [K, h, w], as the property of this
-        name has them; they may come from several trackers.
-      object_ids: whose they are, K.
+      probabilities: the objects', float32 [K, h, w], as in the `probabilities`
+        property; they may come from several trackers.
+      object_ids: the K objects' ids, in the same order.
 
     Returns:
-      Labels, uint8 [H, W], and how sure each object is, float32 [K], both as
+      Labels, uint8 [H, W], and each object's confidence, float32 [K], both as
       after `step`; the labels are not refined.
     """
     labels = self._runtime.label(
@@ -488,7 +493,7 @@ class Tracker:
 
   @property
   def refines(self) -> bool:
-    """Whether labels are to be refined by the CRF."""
+    """Whether labels are refined by the CRF."""
     return self._config.crf and bool(self._ids)
 
   def refine(
@@ -497,9 +502,9 @@ class Tracker:
     probabilities: Any,
     object_ids: Sequence[int],
   ) -> np.ndarray:
-    """Labels a frame of this video by probabilities and by its picture.
+    """Labels a frame of this video with the dense CRF.
 
-    Nothing that guides the next frame depends on it.
+    The guidance for the next frame is unaffected.
 
     Args:
       frame: RGB uint8 [H, W, 3].
@@ -507,20 +512,20 @@ class Tracker:
       object_ids: as for `label`.
 
     Returns:
-      Labels, uint8 [H, W], of the dense CRF.
+      The refined labels, uint8 [H, W].
     """
     classes = self.classes(probabilities)
     ids = np.array([0, *object_ids], np.uint8)
     return ids[dense_crf.refine(frame, classes, self._config)]
 
   def classes(self, probabilities: Any) -> np.ndarray:
-    """Returns what labels are decided by, at the size of the video's frames.
+    """Returns the probabilities that labels are chosen by, at the frames' size.
 
     Args:
       probabilities: as for `label`.
 
     Returns:
-      Float32 [K + 1, H, W], the background in front.
+      Float32 [K + 1, H, W], the background first.
     """
     return np.asarray(
       self._runtime.classes(
@@ -529,28 +534,28 @@ class Tracker:
     )
 
   def kind_of(self, height: int, width: int, objects: int) -> Hashable:
-    """Tells which videos `step_together` can take.
+    """Returns a key for grouping videos for `step_together`.
 
     Args:
       height: of a video's frames, pixels.
-      width: of them, pixels.
-      objects: how many it has.
+      width: of a video's frames, pixels.
+      objects: number of its objects.
 
     Returns:
-      What is equal for videos that share all that is compiled.
+      A value that is equal for videos sharing all compiled functions.
     """
-    # What has learnt is a network of its own.
+    # A tracker that learns has parameters of its own.
     own = id(self) if self.learns else None
     return self._geometry_of(height, width).kind, objects, own
 
-  # --- Inside. ---------------------------------------------------------------
+  # --- Internal. -------------------------------------------------------------
 
   def _geometry_of(self, height: int, width: int) -> geometry_lib.Geometry:
     return geometry_lib.of((height, width), self._config, self._aspect)
 
   @property
   def _geometry(self) -> geometry_lib.Geometry:
-    """The video's; SavosError before the first object."""
+    """The video's geometry; raises SavosError before the first object."""
     if self._opened is None:
       raise errors.SavosError(
         'there is nothing to segment yet.\n  Expected an object: add_object '
@@ -564,7 +569,7 @@ class Tracker:
     return self._runtime.key, self._config, kind
 
   def _add(self, frame, masks, ids) -> None:
-    """Adds objects; nothing changes if one of them is refused."""
+    """Adds objects; if one is invalid, none is added."""
     taken = set(self._ids) & set(ids)
     if taken or len(set(ids)) < len(ids) or not ids:
       raise errors.SavosError(
@@ -603,7 +608,7 @@ class Tracker:
     return self._runtime.empty_memory(references, frames) if frames else None
 
   def _take(self, positions: list[int]) -> None:
-    """Keeps the objects at these positions, in this order."""
+    """Selects the objects at these positions, in this order."""
     kept = {self._ids[k] for k in positions}
     self._shown = {i: x for i, x in self._shown.items() if i in kept}
     index = np.asarray(positions, np.int32)
@@ -630,7 +635,7 @@ class Tracker:
     return 0 < self._config.chunk < count
 
   def _finishing(self) -> runtime_lib.Finishing:
-    # One object has no union: its background isn't asked for.
+    # A single object is not aggregated, so 'merged' needs no union for it.
     return runtime_lib.Finishing(
       self._config.aggregation,
       self._config.background if len(self._ids) > 1 else 'max',
@@ -645,24 +650,24 @@ class Tracker:
     )
 
   def _all_references(self) -> tuple[Any, ...]:
-    """Returns the objects' references, and with them the union's if needed."""
+    """Returns the objects' references, followed by the union's if needed."""
     if not self._needs_union:
       return self._references
     if self._merged is None:
-      # As the objects are in the frame in which they were last changed.
+      # From the frame in which the set of objects last changed.
       self._merged, _ = self._encode(aggregation.union(self._guidance))
     return _concatenate(self._references, self._merged)
 
   def _begin(self, frame: np.ndarray) -> runtime_lib.Inputs:
-    """Takes the next frame and returns what the network is to see."""
-    references = self._all_references()  # May need the frame before.
+    """Takes the next frame and returns the inputs of the step."""
+    references = self._all_references()  # May need the last frame.
     self._frame = seen = self._geometry.prepare(frame)
     return runtime_lib.Inputs(
       seen, self._guidance, references, self._size, self._next_memory()
     )
 
   def _next_memory(self) -> runtime_lib.Memory | None:
-    """Returns the memory, told where the next frame goes."""
+    """Returns the memory with the slot for the next frame."""
     self._steps += 1
     if self._memory is None:
       return None
@@ -673,7 +678,7 @@ class Tracker:
     return runtime_lib.Memory(self._memory.views, np.int32(slot))
 
   def _end(self, found: runtime_lib.Outputs) -> np.ndarray:
-    """Keeps what guides the next frame and returns the labels."""
+    """Stores the step's outputs and returns the labels."""
     # The soft prediction guides the next frame; it is never binarised.
     self._guidance, labels, self._confidences, self._memory = found
     unknown = np.isnan(self.confidences)
@@ -698,17 +703,18 @@ def step_together(
   Trackers that segment their objects in chunks step one by one.
 
   Args:
-    trackers: at least one, all of one network, config and `kind_of` video.
-    frames: a tracker's next frame each, as for `Tracker.step`.
-    slots: how many videos the call is compiled for; where there are fewer
-      trackers, the last one's work is repeated. 0: as many as there are.
+    trackers: at least one; all with the same network, configuration and
+      `kind_of` video.
+    frames: the next frame of each tracker, as for `Tracker.step`.
+    slots: number of videos to compile for; with fewer trackers, the last one's
+      inputs are repeated. 0: the number of trackers.
 
   Returns:
-    Labels a tracker, as `Tracker.step` returns them, not refined.
+    The labels for each tracker, as from `Tracker.step` but not refined.
 
   Raises:
-    SavosError: as `Tracker.step`, or the trackers cannot step together. No
-      tracker has stepped then, unless the network found what is no number.
+    SavosError: as for `Tracker.step`, or the trackers cannot step together. No
+      tracker has advanced then, unless the network's output was NaN.
   """
   for tracker, frame in zip(trackers, frames, strict=True):
     checks.check_frame(frame, tracker._geometry)
@@ -727,21 +733,21 @@ def step_together(
   found = first._runtime.step_videos(
     first._params, inputs, first._geometry, first._finishing()
   )
-  # The repeated ones are dropped.
+  # The results of the repeated inputs are dropped.
   return [t._end(f) for t, f in zip(trackers, found, strict=False)]
 
 
 def _runtime_of(model: Any) -> runtime_lib.Runtime:
   if isinstance(model, runtime_lib.Runtime):
     return model
-  # Takes long to import, and is not there where only ONNX Runtime is.
+  # Slow to import, and unavailable where only ONNX Runtime is installed.
   from savos_jax.inference import with_jax
 
   return with_jax.Jax(model)
 
 
 def _concatenate(*parts: Any) -> Any:
-  """Puts the objects of trees of arrays [K, ...] behind each other."""
+  """Concatenates trees of arrays [K, ...] along the objects."""
   return trees.mapped(
     lambda *arrays: arrays[0].__array_namespace__().concat(arrays), *parts
   )

@@ -1,4 +1,4 @@
-"""Runs a network by JAX, which compiles it (`compiled.py`)."""
+"""Runs a network with JAX, compiled (`compiled.py`)."""
 
 from collections.abc import Hashable
 from collections.abc import Sequence
@@ -17,24 +17,24 @@ from savos_jax.models import savos
 
 
 class Jax(runtime.Runtime):
-  """A network of flax; see `runtime.Runtime`, as for all it does."""
+  """Runs a flax network; see `runtime.Runtime`."""
 
   def __init__(self, model: savos.SAVOS):
-    """Compiles nothing yet."""
+    """Keeps the network; compilation happens at the first calls."""
     self._model = model
 
   @property
   def key(self) -> Hashable:
-    """The network."""
+    """The network, which identifies the runtime."""
     return self._model
 
   @property
   def compiles(self) -> bool:
-    """It does."""
+    """Always True: every kind of video is compiled once."""
     return True
 
   def check(self, config: options.InferenceConfig) -> None:
-    """It can do everything."""
+    """Accepts every configuration."""
 
   def encode(
     self,
@@ -43,7 +43,7 @@ class Jax(runtime.Runtime):
     masks: Any,
     geometry: geometry_lib.Geometry,
   ) -> tuple[Any, Any]:
-    """See there."""
+    """See `runtime.Runtime.encode`."""
     size = np.asarray(geometry.size, np.int32)
     return compiled.encode_references(
       self._model, params, frame, masks, size, **geometry.static
@@ -56,19 +56,20 @@ class Jax(runtime.Runtime):
     objects: int,
     geometry: geometry_lib.Geometry,
   ) -> tuple[Any, Any]:
-    """See there."""
+    """See `runtime.Runtime.nothing`."""
     masks = np.zeros((objects, *frame.shape[:2]), np.float32)
     size = np.asarray(geometry.size, np.int32)
     found = compiled.encode_references.eval_shape(
       self._model, params, frame, masks, size, **geometry.static
     )
-    # Through a compiled function, as `compiled.encode_references` tells.
+    # From a compiled function, for the placement described in
+    # `compiled.encoded`.
     return jax.jit(
       lambda: jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), found)
     )()
 
   def empty_memory(self, references: Any, frames: int) -> runtime.Memory | None:
-    """See there."""
+    """See `runtime.Runtime.empty_memory`."""
     if references[0].remembered is None:
       return None
     return compiled.empty_memory(references, frames)
@@ -81,7 +82,7 @@ class Jax(runtime.Runtime):
     finishing: runtime.Finishing,
     chunk: int = 0,
   ) -> runtime.Outputs:
-    """See there."""
+    """See `runtime.Runtime.step`."""
     static = geometry.static | dataclasses.asdict(finishing)
     if 0 < chunk < inputs.references[0].share.shape[0]:
       return compiled.step_in_chunks(
@@ -96,26 +97,26 @@ class Jax(runtime.Runtime):
     geometry: geometry_lib.Geometry,
     finishing: runtime.Finishing,
   ) -> list[runtime.Outputs]:
-    """See there."""
+    """See `runtime.Runtime.step_videos`."""
     static = geometry.static | dataclasses.asdict(finishing)
     return compiled.step_videos(self._model, params, tuple(videos), **static)
 
   def placed(self, arrays: Any, references: Any) -> Any:
-    """See there."""
+    """See `runtime.Runtime.placed`."""
     return compiled.placed(arrays, references)
 
   def label(
     self, guidance: Any, mode: str, labels_size: tuple[int, int] | None
   ) -> Any:
-    """See there."""
+    """See `runtime.Runtime.label`."""
     return compiled.label(guidance, mode, labels_size)
 
   def classes(
     self, guidance: Any, mode: str, labels_size: tuple[int, int] | None
   ) -> Any:
-    """See there."""
+    """See `runtime.Runtime.classes`."""
     return compiled.classes(guidance, mode, labels_size)
 
   def confidence(self, guidance: Any, size: np.ndarray) -> Any:
-    """See there."""
+    """See `runtime.Runtime.confidence`."""
     return compiled.confidence(guidance, size)

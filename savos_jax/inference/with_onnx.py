@@ -1,7 +1,8 @@
-"""Runs an exported network by ONNX Runtime, without JAX.
+"""Runs an exported network with ONNX Runtime, without JAX.
 
-The network is the two functions of `exporting.functions`; windows, Eq. 5 and
-labels are NumPy's, as `compiled.py` has them of JAX.
+The network consists of the two functions of `exporting.functions`. Windows,
+aggregation (Eq. 5) and labelling are computed with NumPy, where `compiled.py`
+uses JAX.
 """
 
 from collections.abc import Hashable
@@ -33,22 +34,23 @@ _ADVICE = (
   'Expected a folder that savos_jax.tools.export --format=onnx wrote, whole: '
   'export the network again.'
 )
-_STATE = ('share', 'keys', 'values')  # Of an object's reference.
+_STATE = ('share', 'keys', 'values')  # Names of a reference's arrays.
 
 
 @dataclasses.dataclass(frozen=True)
 class Exported:
-  """What the folder of an exported network tells.
+  """Description of an exported network, read from its folder.
 
   Attributes:
-    folder: where it is.
-    checksum: of the network's parameters.
-    evaluated: how it was evaluated, fields of `options.InferenceConfig`.
-    mean: colour of what pads a frame, RGB in [0, 1].
-    size: height and width of what the network sees; None: any.
-    objects: how many it takes at once; None: any number.
-    step: of the training.
-    averaged: whether the parameters are the averaged ones.
+    folder: the folder of the exported network.
+    checksum: checksum of the network's parameters.
+    evaluated: the settings it was evaluated with, fields of
+      `options.InferenceConfig`.
+    mean: colour that frames are padded with, RGB in [0, 1].
+    size: height and width of the network's input; None: any.
+    objects: number of objects per call; None: any.
+    step: training step of the parameters.
+    averaged: whether the parameters are averaged over training.
   """
 
   folder: pathlib.Path
@@ -62,15 +64,15 @@ class Exported:
 
 
 def is_exported(path: str | os.PathLike) -> bool:
-  """Whether there is the folder of an exported network."""
+  """Returns whether the path is the folder of an exported network."""
   return (pathlib.Path(path) / DESCRIPTION).is_file()
 
 
 def read(folder: str | os.PathLike) -> Exported:
-  """Reads what the folder of an exported network tells.
+  """Reads the description of an exported network.
 
   Raises:
-    SavosError: no such folder, or it is another program's or damaged.
+    SavosError: the folder does not exist, is damaged or holds something else.
   """
   path = pathlib.Path(folder) / DESCRIPTION
   if not path.is_file():
@@ -99,7 +101,7 @@ def read(folder: str | os.PathLike) -> Exported:
 
 
 class Onnx(runtime.Runtime):
-  """An exported network; see `runtime.Runtime`, as for all it does."""
+  """Runs an exported network; see `runtime.Runtime`."""
 
   def __init__(self, exported: Exported):
     """Loads the graphs and their weights.
@@ -112,7 +114,7 @@ class Onnx(runtime.Runtime):
     self._reference = self._session('reference')
 
   def __reduce__(self):
-    """Travels as the folder, and is loaded where it arrives."""
+    """Pickles only the description; unpickling loads the graphs again."""
     return Onnx, (self.exported,)
 
   @functools.cached_property
@@ -125,26 +127,26 @@ class Onnx(runtime.Runtime):
     if not path.is_file():
       raise errors.SavosError(f'{path}: no such file.\n  {_ADVICE}')
     wanted = library.SessionOptions()
-    wanted.log_severity_level = 3  # What is wrong, we say.
+    wanted.log_severity_level = 3  # Errors only; they are reported below.
     try:
       return library.InferenceSession(
         path, wanted, providers=['CPUExecutionProvider']
       )
-    except Exception as error:  # It has classes of its own for each.
+    except Exception as error:  # ONNX Runtime raises many types.
       raise _refused(path, 'loaded', error) from None
 
   @property
   def key(self) -> Hashable:
-    """The folder."""
+    """The network's folder, which identifies the runtime."""
     return self.exported.folder
 
   @property
   def compiles(self) -> bool:
-    """It does not."""
+    """Always False: the exported graphs need no compilation."""
     return False
 
   def check(self, config: options.InferenceConfig) -> None:
-    """It has one view, and remembers no frames but the reference."""
+    """Refuses several views and memory, which exported networks lack."""
     plain = options.InferenceConfig()
     for name in ('scales', 'flip', 'memory_frames'):
       found, expected = getattr(config, name), getattr(plain, name)
@@ -181,7 +183,7 @@ class Onnx(runtime.Runtime):
     return frames, np.stack([look(mask, box) for mask, box in pairs])
 
   def _check_size(self, masks: np.ndarray) -> None:
-    """Refuses what a network that was exported for one size can't see."""
+    """Refuses masks of another size than the network was exported for."""
     size = masks.shape[1:]
     if self.exported.size not in (None, size):
       expected = 'x'.join(map(str, self.exported.size))
@@ -198,11 +200,11 @@ class Onnx(runtime.Runtime):
     masks: Any,
     geometry: geometry_lib.Geometry,
   ) -> tuple[Any, Any]:
-    """See there."""
+    """See `runtime.Runtime.encode`."""
     masks = np.asarray(masks, np.float32)
     windows = geometry.windows
     if windows:
-      # A mask that was given tells where the object is, however soft it is.
+      # A given mask locates the object, however low its probabilities are.
       windows = dataclasses.replace(windows, lost_confidence=0.0)
     boxes = self._boxes(masks, geometry, windows)
     frames, seen = self._seen(frame, masks, geometry, boxes)
@@ -214,14 +216,14 @@ class Onnx(runtime.Runtime):
   def call(
     self, name: str, inputs: Mapping[str, np.ndarray]
   ) -> dict[str, np.ndarray]:
-    """Calls a function for all objects, as many at a time as it takes.
+    """Calls an exported function on all objects, as many per call as fit.
 
     Args:
       name: one of `FUNCTIONS`.
-      inputs: as `exporting.functions` tells.
+      inputs: the function's inputs, described in `exporting.functions`.
 
     Returns:
-      Its outputs by name.
+      The function's outputs by name.
     """
     session = self._reference if name == 'reference' else self._step
     names = [output.name for output in session.get_outputs()]
@@ -229,7 +231,7 @@ class Onnx(runtime.Runtime):
     at_once = self.exported.objects or count
     parts = []
     for first in range(0, count, at_once):
-      # The last ones go back a little, so that they are as many.
+      # The last batch overlaps the one before, so that it is full.
       begin = max(0, min(first, count - at_once))
       rows = {
         name: _rows(array, begin, at_once) for name, array in inputs.items()
@@ -251,12 +253,12 @@ class Onnx(runtime.Runtime):
     objects: int,
     geometry: geometry_lib.Geometry,
   ) -> tuple[Any, Any]:
-    """See there."""
+    """See `runtime.Runtime.nothing`."""
     masks = np.zeros((objects, *frame.shape[:2]), np.float32)
     return self.encode(params, frame, masks, geometry)
 
   def empty_memory(self, references: Any, frames: int) -> runtime.Memory | None:
-    """Of none: `check` refuses others."""
+    """Returns None: `check` refuses configurations with memory."""
     return None
 
   # --- A frame. --------------------------------------------------------------
@@ -269,7 +271,7 @@ class Onnx(runtime.Runtime):
     finishing: runtime.Finishing,
     chunk: int = 0,
   ) -> runtime.Outputs:
-    """See there."""
+    """See `runtime.Runtime.step`."""
     (state,) = inputs.references
     guidance, merged = inputs.guidance, None
     if len(state[0]) > len(guidance):
@@ -307,41 +309,41 @@ class Onnx(runtime.Runtime):
     geometry: geometry_lib.Geometry,
     finishing: runtime.Finishing,
   ) -> list[runtime.Outputs]:
-    """See there; one after the other: a frame keeps all cores busy."""
+    """Steps the videos one by one: a single frame keeps all cores busy."""
     return [self.step(params, one, geometry, finishing) for one in videos]
 
   def placed(self, arrays: Any, references: Any) -> Any:
-    """See there."""
+    """See `runtime.Runtime.placed`."""
     return arrays
 
   def label(
     self, guidance: Any, mode: str, labels_size: tuple[int, int] | None
   ) -> Any:
-    """See there."""
+    """See `runtime.Runtime.label`."""
     return aggregation.labels(_enlarged(guidance, labels_size), mode)
 
   def classes(
     self, guidance: Any, mode: str, labels_size: tuple[int, int] | None
   ) -> Any:
-    """See there."""
+    """See `runtime.Runtime.classes`."""
     objects = _enlarged(guidance, labels_size)
     return np.concatenate([aggregation.behind(objects, mode)[None], objects])
 
   def confidence(self, guidance: Any, size: np.ndarray) -> Any:
-    """See there."""
+    """See `runtime.Runtime.confidence`."""
     return aggregation.confidence(guidance, size)
 
 
 def _refused(
   path: pathlib.Path, what: str, error: Exception
 ) -> errors.SavosError:
-  """Says what ONNX Runtime says of a file that it cannot use."""
+  """Turns an ONNX Runtime error about a file into a SavosError."""
   reason = (str(error).splitlines() or [type(error).__name__])[0][:200]
   return errors.SavosError(f'{path}: cannot be {what}: {reason}.\n  {_ADVICE}')
 
 
 def _rows(array: np.ndarray, begin: int, count: int) -> np.ndarray:
-  """Returns so many rows; where there are fewer, the last one again."""
+  """Returns `count` rows from `begin`, repeating the last to fill up."""
   rows = array[begin : begin + count]
   missing = count - len(rows)
   return np.concatenate([rows, *[rows[-1:]] * missing]) if missing else rows
@@ -350,7 +352,7 @@ def _rows(array: np.ndarray, begin: int, count: int) -> np.ndarray:
 def _enlarged(
   guidance: np.ndarray, labels_size: tuple[int, int] | None
 ) -> np.ndarray:
-  """Returns [K, H, W] as it is or, enlarged, of another height and width."""
+  """Enlarges [K, H, W] to `labels_size`; None leaves it unchanged."""
   if labels_size is None:
     return guidance
   height, width = labels_size

@@ -1,18 +1,19 @@
 """Shows the network a window around each object, not the whole frame.
 
-An object that fills a small part of a frame is a few cells of the network's
-coarsest features; a window that follows it keeps it large, and keeps out what
-looks like it elsewhere. Each object has a window of its own: the network sees
-frame and mask together, so nothing that objects could share is lost.
+A small object covers only a few cells of the network's coarsest features. A
+window that follows the object keeps it large and hides similar objects
+elsewhere in the frame. Each object has its own window. No shared computation is
+lost, because the network encodes the frame together with each object's mask:
+objects have no features in common.
 
-A window has the frame's proportions. It is `zoom` times as wide or as high as
-the box around the object in the frame before, at least `SMALLEST` of the frame
-and at most the frame itself; that it is, too, where there is no object, so that
-it is found wherever it comes back.
+A window has the frame's aspect ratio. Its size is `zoom` times that of the
+object's bounding box in the previous frame, at least `SMALLEST` of the frame
+and at most the whole frame. An object that has disappeared gets the whole
+frame, so that it is found wherever it reappears.
 
-The box is around the pixels above one half. After Eq. 5, or where the winner
-takes all, no pixel is that for two objects: a window is made for none but its
-own.
+The bounding box encloses the pixels with a probability above 0.5. After Eq. 5
+or winner-takes-all, no pixel exceeds this for two objects, so a window follows
+only its own object.
 """
 
 import dataclasses
@@ -20,9 +21,9 @@ from typing import Any
 
 from savos_jax.inference import aggregation
 
-# Of the frame's sides. A smaller one is mostly enlarged pixels.
+# Share of the frame's sides. Smaller windows would mostly show enlarged pixels.
 SMALLEST = 0.25
-_INSIDE = 0.5  # Probability from which on a pixel is the object's.
+_INSIDE = 0.5  # Probability above which a pixel belongs to the object.
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,10 +31,11 @@ class Windows:
   """How windows are placed; see `options.InferenceConfig`.
 
   Attributes:
-    zoom: the window's side over the object's, where that is the longer.
-    lost_confidence: the window of an object that is less sure is the frame.
-    stray: share of an object's pixels, at each side, that are left out of its
-      box.
+    zoom: ratio of the window's side to the object's, along the axis on which
+      the object takes up more of the frame.
+    lost_confidence: an object with a lower confidence gets the whole frame.
+    stray: largest share of an object's pixels cut off at each side of its
+      bounding box.
   """
 
   zoom: float
@@ -42,13 +44,14 @@ class Windows:
 
 
 def _extent(counts: Any, length: Any, stray: float) -> tuple[Any, Any]:
-  """Begin and end of the pixels counted in [K, N]; 0, length if there are none.
+  """Returns the first and the end index of the pixels counted in [K, N].
 
-  At each end a share of `stray` of them is left out at most.
+  0 and `length` if there are none. At each end, at most a share of `stray` of
+  the pixels is cut off.
   """
   xp = counts.__array_namespace__()
   total = counts.sum(axis=1, keepdims=True)
-  # Whole numbers, and so exact. Without strays: from the first to the last.
+  # Counts are integers, hence exact in float32. With `stray` 0 nothing is cut.
   left_out = xp.float32(stray) * total.astype(xp.float32)
 
   def first(x):
@@ -64,15 +67,15 @@ def _extent(counts: Any, length: Any, stray: float) -> tuple[Any, Any]:
 def windows(masks: Any, size: Any, how: Windows) -> Any:
   """Places a window around each object.
 
-  Of NumPy's arrays it is computed by NumPy, of JAX's by JAX.
+  Computes with NumPy or JAX, whichever the arrays belong to.
 
   Args:
     masks: probabilities, float32 [K, H, W].
-    size: int32 [2]; the true height and width, without padding.
-    how: to place them.
+    size: int32 [2]; height and width without padding.
+    how: how to place the windows.
 
   Returns:
-    top, left, height and width of each, float32 [K, 4], pixels.
+    Top, left, height and width of each window, float32 [K, 4], pixels.
   """
   xp = masks.__array_namespace__()
   inside = masks > _INSIDE

@@ -16,10 +16,10 @@ from savos_jax.models import upsampling
 
 @jax.jit
 def spatial_mean(x: jax.Array) -> jax.Array:
-  """Averages [B, H, W, C] over the map: [B, C].
+  """Averages [B, H, W, C] over height and width, to [B, C].
 
-  A function of its own in what is traced, by whose name `exporting.onnx_graph`
-  knows it: there H and W may be symbols.
+  Jitted so that it stays a separate function in the traced program, where
+  `exporting.onnx_graph` recognises it by name: H and W may be symbolic there.
   """
   return x.mean(axis=(1, 2))
 
@@ -73,8 +73,8 @@ class AttentionModule(nn.Module):
   """One decoder stage: gates the skip features and adds those from below.
 
   Attributes:
-    features: channels, internal and output.
-    attention: False replaces the gates by the plain residual pair of RGMP's
+    features: internal and output channels.
+    attention: False replaces the gates with the plain residual pair of RGMP's
       refinement module ("basic version", Table 3).
     residual: whether the gated branch is added to its input or stands alone.
     reduction: r of the channel gate.

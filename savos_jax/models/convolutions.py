@@ -1,9 +1,10 @@
-"""Convolutions and pooling in the form in which XLA computes them fastest.
+"""Convolutions and pooling in the forms that XLA computes fastest.
 
-The results are those of `jax.lax.conv_general_dilated` and `nn.max_pool`, but
-for rounding. On CPUs XLA's own are slow where channels are few on one side or
-the kernel is 1x1, and most of all backwards. Accelerators get plain ones where
-the kernel is larger and the stride 1; which is faster there is not measured.
+The results equal those of `jax.lax.conv_general_dilated` and `nn.max_pool`, up
+to rounding. On CPUs, XLA's own convolutions are slow with few input or output
+channels or a 1x1 kernel, above all in the backward pass. On accelerators,
+larger kernels at stride 1 use the plain convolution; which form is faster there
+has not been measured.
 """
 
 from collections.abc import Mapping
@@ -24,7 +25,7 @@ _LAYOUT = ('NHWC', 'HWIO', 'NHWC')
 
 
 def _plain(x: jax.Array, kernel: jax.Array, stride: int = 1) -> jax.Array:
-  """Convolves; as torch does, half a kernel of zeros is beyond the border."""
+  """Convolves with half a kernel of zero padding, as PyTorch does."""
   return jax.lax.conv_general_dilated(
     x,
     kernel,
@@ -41,9 +42,9 @@ def _check(
   padding: str | Sequence[Sequence[int]],
   others: Mapping[str, Any],
 ) -> None:
-  """Raises ValueError for what `nn.Conv` may ask for and is not done here."""
+  """Raises ValueError for arguments of `nn.Conv` not supported here."""
   sides = kernel.shape[:2]
-  # Of the shapes only their lengths matter; they may be symbols.
+  # Only the ranks of the shapes matter; dimensions may be symbolic.
   layout = jax.lax.conv_dimension_numbers((1,) * x.ndim, kernel.shape, _LAYOUT)
   done: dict[str, list[Any]] = {
     'strides': [(1, 1)],
@@ -68,7 +69,7 @@ def _check(
 
 
 def _products(x: jax.Array, kernel: jax.Array) -> jax.Array:
-  """Multiplies for each place of the kernel; moves and adds the results."""
+  """Convolves as the sum of shifted products, one per kernel position."""
   height, width = kernel.shape[:2]
   products = jnp.einsum('bhwc,ijcf->bhwijf', x, kernel)
   ends = [(side // 2, side // 2) for side in (height, width)]
@@ -89,23 +90,23 @@ def by_products(
   padding: str | Sequence[Sequence[int]] = 'SAME',
   **others: Any,
 ) -> jax.Array:
-  """Convolves by one matrix product, on CPUs; on others 1x1 kernels alone.
+  """Convolves with one matrix product; on accelerators, 1x1 kernels only.
 
-  For 1x1 kernels, for lines, and for many channels in and few out. May be given
-  to `nn.Conv` as its `conv_general_dilated`.
+  Suited to 1x1 kernels, 1xN and Nx1 kernels, and many input but few output
+  channels. Can be passed to `nn.Conv` as `conv_general_dilated`.
 
   Args:
     x: [B, H, W, C].
-    kernel: [h, w, C, features], h and w odd; zeros are beyond the border.
-    strides: 1, or anything for a 1x1 kernel.
-    padding: zeros as far as a half kernel, by name or by numbers.
-    **others: what `nn.Conv` gives besides; as it does by default.
+    kernel: [h, w, C, features], h and w odd; the input is zero-padded.
+    strides: 1; any for a 1x1 kernel.
+    padding: zero padding of half a kernel, by name or as numbers.
+    **others: further arguments from `nn.Conv`; only its defaults are supported.
 
   Returns:
     [B, H / stride, W / stride, features].
 
   Raises:
-    ValueError: an argument asks for what is not done here.
+    ValueError: an argument has an unsupported value.
   """
   _check(x, kernel, strides, padding, others)
   height, width = kernel.shape[:2]
@@ -118,17 +119,17 @@ def by_products(
   return jax.lax.platform_dependent(x, kernel, cpu=_products, default=_plain)
 
 
-# From here on Winograd's way is faster on CPUs, and worth compiling: pixels of
-# a batch, channels. Without AVX-512 operations cost twice as much, but what he
-# adds does not.
+# Pixels of a batch, and channels, from which Winograd's algorithm is faster on
+# CPUs and worth its compile time. Without AVX-512 (False), arithmetic costs
+# twice as much, but the algorithm's overhead does not.
 _LEAST = {False: (400, 32), True: (1500, 64)}
-# From here on one product is faster than a convolution to get a 3x3 kernel's
-# gradient: channels in.
+# Input channels from which a 3x3 kernel's gradient is faster as one matrix
+# product than as a convolution.
 _MANY_CHANNELS_IN = 256
 
 
 def _pays(x: jax.Array, features: int) -> bool:
-  """Whether Winograd's way is faster for x [B, H, W, C] on this CPU."""
+  """Returns whether Winograd is faster for x [B, H, W, C] on this CPU."""
   batch, height, width, channels = x.shape
   pixels, least = _LEAST[processor.has_avx512()]
   return (
@@ -152,7 +153,7 @@ def _keep_3x3(x, kernel):
 
 
 def _differentiate_3x3(kept, gradient):
-  """Returns the gradients: by x it is a convolution with the turned kernel."""
+  """Returns both gradients; that of x convolves with the flipped kernel."""
   x, kernel = kept
   turned = kernel[::-1, ::-1].swapaxes(2, 3)
   return _convolve_3x3(gradient, turned), _kernel_gradient(x, gradient)
@@ -162,11 +163,11 @@ _convolve_3x3.defvjp(_keep_3x3, _differentiate_3x3)
 
 
 def _kernel_gradient(x: jax.Array, gradient: jax.Array) -> jax.Array:
-  """Returns the gradient by a 3x3 kernel.
+  """Returns the gradient with respect to a 3x3 kernel.
 
   Args:
-    x: what was convolved, [B, H, W, C].
-    gradient: by the result, [B, H, W, features].
+    x: the convolution's input, [B, H, W, C].
+    gradient: with respect to the output, [B, H, W, features].
 
   Returns:
     [3, 3, C, features].
@@ -188,7 +189,7 @@ def _kernel_gradient(x: jax.Array, gradient: jax.Array) -> jax.Array:
 
 
 def _kernel_gradient_by_product(x, gradient):
-  """Multiplies with the gradient moved to where each of nine places saw it."""
+  """Multiplies x with the gradient, shifted for each of nine positions."""
   _, height, width, features = gradient.shape
   padded = jnp.pad(gradient, ((0, 0), (1, 1), (1, 1), (0, 0)))
   moved = [
@@ -208,25 +209,25 @@ def convolve_3x3(
   padding: str | Sequence[Sequence[int]] = 'SAME',
   **others: Any,
 ) -> jax.Array:
-  """Convolves at stride 1 with zeros beyond the border.
+  """Convolves at stride 1 with zero padding.
 
-  On CPUs float32 maps of many channels are convolved by Winograd's filtering:
-  up to twice as fast, with rounding of about 1e-5 of the largest result. So are
-  the gradients. May be given to
-  `nn.Conv` as its `conv_general_dilated`.
+  On CPUs, float32 maps with many channels are convolved by Winograd's minimal
+  filtering: up to twice as fast, with rounding errors of about 1e-5 of the
+  largest result. The same applies to the gradients. Can be passed to `nn.Conv`
+  as `conv_general_dilated`.
 
   Args:
     x: [B, H, W, C].
     kernel: [3, 3, C, features].
     strides: 1.
-    padding: zeros as far as a half kernel, by name or by numbers.
-    **others: what `nn.Conv` gives besides; as it does by default.
+    padding: zero padding of half a kernel, by name or as numbers.
+    **others: further arguments from `nn.Conv`; only its defaults are supported.
 
   Returns:
     [B, H, W, features].
 
   Raises:
-    ValueError: an argument asks for what is not done here.
+    ValueError: an argument has an unsupported value.
   """
   _check(x, kernel, strides, padding, others)
   if forms.are_portable():
@@ -235,7 +236,7 @@ def convolve_3x3(
 
 
 def _by_blocks(x: jax.Array) -> jax.Array:
-  """Puts each 2x2 pixels side by side: [B, H, W, C] to [B, H/2, W/2, 4C]."""
+  """Space to depth: stacks 2x2 pixels, [B, H, W, C] to [B, H/2, W/2, 4C]."""
   batch, height, width, channels = x.shape
   x = x.reshape(batch, height // 2, 2, width // 2, 2, channels)
   x = x.transpose(0, 1, 3, 2, 4, 5)
@@ -243,11 +244,11 @@ def _by_blocks(x: jax.Array) -> jax.Array:
 
 
 def convolve_7x7_stride_2(x: jax.Array, kernel: jax.Array) -> jax.Array:
-  """Convolves as torch does with stride 2 and padding 3.
+  """Convolves as PyTorch does with stride 2 and padding 3.
 
-  Few channels at stride 2 leave vector and matrix units idle. Over blocks of
-  2x2 pixels it is a 4x4 convolution at stride 1, of four times the channels:
-  the kernel begins one pixel earlier, with zeros.
+  With few channels, stride 2 leaves vector and matrix units idle. Over blocks
+  of 2x2 pixels, the same convolution has a 4x4 kernel, stride 1 and four times
+  the channels; the kernel is padded to 8x8 with zeros above and on the left.
 
   Args:
     x: [B, H, W, C], H and W even.
@@ -272,7 +273,7 @@ def convolve_7x7_stride_2(x: jax.Array, kernel: jax.Array) -> jax.Array:
 
 
 def max_pool_3x3_stride_2(x: jax.Array, padding: tuple[int, int]) -> jax.Array:
-  """Takes the maximum of each 3x3, one axis after the other.
+  """Takes the maximum of each 3x3 window, one axis after the other.
 
   Args:
     x: [B, H, W, C], H and W even.

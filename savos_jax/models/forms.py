@@ -1,9 +1,9 @@
-"""Which form a computation takes: the fastest on CPUs, or the portable one.
+"""Selects the form of a computation: the fastest on CPUs, or a portable one.
 
-The forms of `convolutions.py` and `upsampling.py` are chosen for XLA. Other
-compilers and formats have convolutions, pooling and resizing of their own, know
-better than matrix products in their place, and sizes that are not known yet.
-The results are the same, but for rounding.
+The forms in `convolutions.py` and `upsampling.py` are tuned for XLA. Other
+compilers and formats have their own operators for convolution, pooling and
+resizing, which serve them better than matrix products, and may need sizes to
+stay symbolic. The results are the same, up to rounding.
 """
 
 from collections.abc import Iterator
@@ -15,9 +15,9 @@ _portable = contextvars.ContextVar('portable', default=False)
 
 @contextlib.contextmanager
 def portable() -> Iterator[None]:
-  """What is traced inside takes the portable form.
+  """Makes everything traced inside the context use the portable form.
 
-  JAX keeps what it has traced: trace a function of your own, once.
+  JAX caches traces, so trace a fresh function here, and only once.
   """
   token = _portable.set(True)
   try:
@@ -27,5 +27,5 @@ def portable() -> Iterator[None]:
 
 
 def are_portable() -> bool:
-  """Tells whether the portable form is to be taken."""
+  """Returns whether the portable form is selected."""
   return _portable.get()

@@ -2,12 +2,12 @@
 
 Oh et al., "Video Object Segmentation using Space-Time Memory Networks", 2019,
 with the similarity of Cheng et al., "Rethinking Space-Time Networks" (STCN),
-2021. Beyond the paper, and off in its configurations.
+2021. An addition to the paper, disabled in its configurations.
 
-The global convolution compares a frame with the reference at stride 32, at the
-same positions. Here each position of a frame, at stride 16, attends to every
-position of the remembered frames, and reads from similar ones whether the
-object was there.
+The global convolution compares a frame with the reference at stride 32, at
+corresponding positions. Here each position of a frame, at stride 16, attends to
+every position of the remembered frames and reads from similar ones whether they
+belonged to the object.
 """
 
 from typing import Any
@@ -18,16 +18,16 @@ import jax
 import jax.numpy as jnp
 
 STRIDE = 16
-# A position's mask is encoded as the means of this many cells per axis.
+# A position's mask is encoded as the means of this many cells along each axis.
 _CELLS = 4
 
 
 class Trace(NamedTuple):
-  """What is kept of a frame before its mask is known.
+  """A frame's features for the memory, before its mask is known.
 
   Attributes:
-    keys: appearance of its positions, [B, h, w, Ck].
-    features: further features of them, [B, h, w, Cv].
+    keys: appearance at each position, [B, h, w, Ck].
+    features: further features at each position, [B, h, w, Cv].
   """
 
   keys: jax.Array
@@ -38,8 +38,8 @@ class Remembered(NamedTuple):
   """A remembered frame with its mask.
 
   Attributes:
-    keys: appearance of its positions, [B, h, w, Ck].
-    values: features and mask of them, [B, h, w, Cv].
+    keys: appearance at each position, [B, h, w, Ck].
+    values: features and mask at each position, [B, h, w, Cv].
   """
 
   keys: jax.Array
@@ -52,7 +52,7 @@ class Memory(NamedTuple):
   Attributes:
     keys: [B, M, h, w, Ck].
     values: [B, M, h, w, Cv].
-    valid: which of them exist, bool [B, M].
+    valid: which frames are present, bool [B, M].
   """
 
   keys: jax.Array
@@ -70,8 +70,8 @@ def together(
     memory: M more frames of the same size, or None.
 
   Returns:
-    Keys [B, N, Ck], values [B, N, Cv] and whether each is valid, bool [B, N],
-    None where all are, of all N = (M + 1) * h * w positions.
+    Keys [B, N, Ck] and values [B, N, Cv] of all N = (M + 1) * h * w positions,
+    and which of them are valid, bool [B, N], or None if all are.
   """
   batch, height, width, _ = reference.keys.shape
   keys, values, valid = reference.keys[:, None], reference.values[:, None], None
@@ -106,10 +106,10 @@ def read(
     query: keys of the frame's positions, [B, Q, Ck].
     keys: of the remembered positions, [B, N, Ck].
     values: of the remembered positions, [B, N, Cv].
-    valid: bool [B, N]; at least one is True for each example. None: all are.
+    valid: bool [B, N], at least one True per example; None: all are valid.
 
   Returns:
-    [B, Q, Cv], float32: the softmax is taken in it.
+    [B, Q, Cv], float32, the dtype of the softmax.
   """
   scale = 1.0 / jnp.sqrt(jnp.float32(query.shape[-1]))
   products = jnp.einsum(
@@ -126,7 +126,7 @@ def read(
 
 
 def cells(mask: jax.Array) -> jax.Array:
-  """Shrinks a mask to stride 16, with the means of 4x4 cells per position.
+  """Reduces a mask to stride 16, keeping the means of 4x4 cells per position.
 
   Args:
     mask: float32 [B, H, W], H and W multiples of 16.
@@ -137,7 +137,7 @@ def cells(mask: jax.Array) -> jax.Array:
   batch, height, width = mask.shape
   side = STRIDE // _CELLS
   rows, columns = height // side, width // side
-  # One axis after the other: phones' libraries have few axes at once.
+  # One axis at a time: libraries for phones limit the rank of an array.
   x = mask.reshape(batch, rows, side, width).mean(axis=2)
   x = x.reshape(batch, rows, columns, side).mean(axis=3)
   x = x.reshape(batch, rows // _CELLS, _CELLS, columns // _CELLS, _CELLS)
@@ -146,12 +146,12 @@ def cells(mask: jax.Array) -> jax.Array:
 
 
 class Matching(nn.Module):
-  """Computes keys, values and the read-out from the encoder's res4.
+  """Computes keys, values and the memory read from the encoder's res4.
 
   Attributes:
-    keys: Ck, channels to compare.
-    values: Cv, channels to read.
-    features: channels of the output to the decoder.
+    keys: Ck, channels of the keys.
+    values: Cv, channels of the values.
+    features: output channels, added to the decoder's input.
     dtype: of the computation; the softmax is computed in float32.
   """
 
@@ -161,9 +161,10 @@ class Matching(nn.Module):
   dtype: Any = jnp.float32
 
   def setup(self):
-    """Builds the projections; the last one is initialised with zeros.
+    """Builds the projections; the last one is initialised to zero.
 
-    A network that was trained without the look back is thus unchanged at first.
+    Adding the look back to a trained network thus leaves its output unchanged
+    at first.
     """
 
     def conv(features, size, name, init=None):
@@ -183,15 +184,15 @@ class Matching(nn.Module):
     self.join = conv(self.features, 3, 'join', nn.initializers.zeros)
 
   def trace(self, features: jax.Array) -> Trace:
-    """Projects a frame's res4 features [B, h, w, C] to its trace."""
+    """Computes a frame's trace from its res4 features [B, h, w, C]."""
     return Trace(self.key(features), self.feature(features))
 
   def remember(self, trace: Trace, mask: jax.Array) -> Remembered:
     """Combines a frame with its mask.
 
     Args:
-      trace: of the frame, at stride 16.
-      mask: float32 [B, 16 h, 16 w], in [0, 1].
+      trace: the frame's trace, at stride 16.
+      mask: the frame's mask, float32 [B, 16 h, 16 w], in [0, 1].
 
     Returns:
       Keys and values for later frames to attend to.
@@ -205,7 +206,7 @@ class Matching(nn.Module):
     """Attends to the reference and the memory.
 
     Args:
-      trace: of the frame.
+      trace: the current frame's trace.
       reference: the remembered first frame.
       memory: further remembered frames, or None.
 

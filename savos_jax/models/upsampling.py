@@ -1,8 +1,8 @@
 """Bilinear upsampling by an integer factor.
 
 The result equals that of `jax.image.resize`, which multiplies by a matrix per
-axis; here each pixel takes two products and a sum, up to ten times as fast on
-CPUs.
+axis. Here each pixel takes two multiplications and one addition per axis, which
+is up to ten times as fast on CPUs.
 """
 
 import functools
@@ -35,10 +35,11 @@ def _enlarge_axis(x: jax.Array, factor: int, axis: int) -> jax.Array:
 
 @functools.partial(jax.jit, static_argnames='factor')
 def resize_bilinear(x: jax.Array, factor: int) -> jax.Array:
-  """`bilinear` in its portable form.
+  """The portable form of `bilinear`.
 
-  A function of its own in what is traced, by whose name `exporting.onnx_graph`
-  knows it: most formats have an operator for all of it.
+  Jitted so that it stays a separate function in the traced program, where
+  `exporting.onnx_graph` recognises it by name: most formats have a single
+  operator for it.
   """
   batch, height, width, channels = x.shape
   shape = (batch, factor * height, factor * width, channels)
@@ -46,14 +47,14 @@ def resize_bilinear(x: jax.Array, factor: int) -> jax.Array:
 
 
 def bilinear(x: jax.Array, factor: int) -> jax.Array:
-  """Upsamples with half-pixel centres ("align_corners=False").
+  """Upsamples bilinearly with half-pixel centres ("align_corners=False").
 
   Args:
     x: [B, H, W, C].
     factor: at least 1.
 
   Returns:
-    [B, factor * H, factor * W, C], of the same dtype.
+    [B, factor * H, factor * W, C], same dtype.
   """
   if forms.are_portable():
     return resize_bilinear(x, factor)

@@ -1,8 +1,9 @@
 """3x3 convolutions by Winograd's minimal filtering, F(4x4, 3x3).
 
 Lavin and Gray, "Fast Algorithms for Convolutional Neural Networks", 2016. A
-tile of 4x4 results takes 36 products a channel pair in place of 144. Rounding
-is ten times that of the plain sum: about 1e-5 of the largest result.
+tile of 4x4 outputs takes 36 multiplications per channel pair instead of 144.
+Rounding errors are ten times those of the direct sum: about 1e-5 of the largest
+output.
 """
 
 import dataclasses
@@ -11,7 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-# Section 4.3 of the paper: of the data, of the kernel, of the results.
+# Section 4.3 of the paper: transforms of the data, the kernel and the outputs.
 _DATA = np.array(
   [
     [4, 0, -5, 0, 1, 0],
@@ -44,12 +45,12 @@ _RESULT = np.array(
   np.float32,
 )
 _TILE = 4
-# Tiles that are worked on at once: enough for all cores, few enough for caches.
+# Tiles processed at once: enough for all cores, few enough for the caches.
 _BLOCK = 320
 
 
 def _combine(matrix: np.ndarray, parts: list[jax.Array]) -> list[jax.Array]:
-  """Returns matrix @ parts, without the products with 0 and 1."""
+  """Returns matrix @ parts, skipping multiplications by 0 and 1."""
   combined = []
   for row in matrix:
     terms = [
@@ -62,14 +63,14 @@ def _combine(matrix: np.ndarray, parts: list[jax.Array]) -> list[jax.Array]:
 
 
 def _tile_rows(x: jax.Array, axis: int) -> list[jax.Array]:
-  """Returns the six rows of every tile: they overlap by two.
+  """Returns the six rows of every tile; neighbouring tiles overlap by two.
 
   Args:
-    x: its axis is of 4 (n + 1) rows, for n tiles.
-    axis: which one.
+    x: has 4 (n + 1) rows along the axis, for n tiles.
+    axis: the axis to split.
 
   Returns:
-    Six arrays, of n along the axis.
+    Six arrays with length n along the axis.
   """
   count = x.shape[axis] // _TILE
   shape = (*x.shape[:axis], count, _TILE, *x.shape[axis + 1 :])
@@ -83,9 +84,9 @@ def _tile_rows(x: jax.Array, axis: int) -> list[jax.Array]:
 
 
 def _data(x: jax.Array) -> jax.Array:
-  """Transforms some rows of tiles: [B, 4 (n + 1), 4 (m + 1), C] to [36, T, C].
+  """Transforms rows of tiles: [B, 4 (n + 1), 4 (m + 1), C] to [36, T, C].
 
-  T are the B * n * m tiles.
+  T = B * n * m is the number of tiles.
   """
   data = jnp.stack(_combine(_DATA, _tile_rows(x, 1)))
   data = jnp.stack(_combine(_DATA, _tile_rows(data, 3)), axis=1)
@@ -93,7 +94,7 @@ def _data(x: jax.Array) -> jax.Array:
 
 
 def _convolve_block(x: jax.Array, kernel: jax.Array) -> jax.Array:
-  """Convolves some rows of tiles.
+  """Convolves rows of tiles.
 
   Args:
     x: [B, 4 (n + 1), 4 (m + 1), C] for n x m tiles.
@@ -115,12 +116,12 @@ def _convolve_block(x: jax.Array, kernel: jax.Array) -> jax.Array:
 
 @dataclasses.dataclass(frozen=True)
 class _Blocks:
-  """How a map is divided: rows of tiles that are worked on at once.
+  """How a map is divided into blocks, rows of tiles that are processed at once.
 
   Attributes:
-    count: blocks of an image.
-    rows: of tiles, of a block.
-    columns: of tiles.
+    count: blocks per image.
+    rows: rows of tiles per block.
+    columns: columns of tiles.
   """
 
   count: int
@@ -135,14 +136,14 @@ class _Blocks:
     return cls(count, -(-rows // count), columns)
 
   def pad(self, x: jax.Array, before: int, after: int) -> jax.Array:
-    """Pads to whole tiles: `before` pixels, and behind `after` tiles more."""
+    """Pads with `before` pixels, then to whole tiles and `after` more tiles."""
     height, width = x.shape[1:3]
     bottom = _TILE * (self.count * self.rows + after) - height - before
     right = _TILE * (self.columns + after) - width - before
     return jnp.pad(x, ((0, 0), (before, bottom), (before, right), (0, 0)))
 
   def take(self, x: jax.Array, index: jax.Array, after: int) -> jax.Array:
-    """Returns a block of what `pad` returned: [1, rows, columns, C]."""
+    """Returns one block of a map padded by `pad`: [1, rows, columns, C]."""
     image, block = index // self.count, index % self.count
     size = (1, _TILE * (self.rows + after), *x.shape[2:])
     start = (image, block * _TILE * self.rows, 0, 0)
@@ -150,7 +151,7 @@ class _Blocks:
 
 
 def convolve(x: jax.Array, kernel: jax.Array) -> jax.Array:
-  """Convolves with zeros beyond the border ("SAME").
+  """Convolves with zero padding ("SAME").
 
   Args:
     x: float32 [B, H, W, C].
@@ -174,11 +175,11 @@ def convolve(x: jax.Array, kernel: jax.Array) -> jax.Array:
 
 
 def kernel_gradient(x: jax.Array, gradient: jax.Array) -> jax.Array:
-  """Returns the gradient of `convolve` by its kernel.
+  """Returns the gradient of `convolve` with respect to its kernel.
 
   Args:
-    x: what was convolved, float32 [B, H, W, C].
-    gradient: by the result, float32 [B, H, W, features].
+    x: the convolution's input, float32 [B, H, W, C].
+    gradient: with respect to the output, float32 [B, H, W, features].
 
   Returns:
     [3, 3, C, features].
