@@ -72,7 +72,7 @@ class OnlineConfig:
   every: int = ranges.field(
     0,
     ranges.whole(1, 1_000_000, of='frames', zero='never'),
-    'and learns again each so many frames, where it is sure; 0: never',
+    'fine-tune again every so many frames, if confident; 0: never',
   )
   every_steps: int = ranges.field(5, _STEPS)
   confidence: float = ranges.field(0.9, ranges.SHARE)

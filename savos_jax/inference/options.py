@@ -65,32 +65,32 @@ class InferenceConfig:
   aggregation: str = ranges.field(
     'softmax',
     ranges.choice(*MODES),
-    'how several objects agree',
+    'how the masks of several objects are combined',
   )
   background: str = ranges.field(
     'product',
     ranges.choice(*BACKGROUNDS),
-    'of the aggregation by softmax',
+    'background probability of the softmax aggregation',
   )
   scales: tuple[float, ...] = ranges.field(
     (1.0,),
     ranges.items(ranges.number(0, 4, above=True), least=1),
-    'sizes at which the network sees each frame, averaged: 0.5 0.75 1',
+    'segment each frame at these scales and average: 0.5 0.75 1',
   )
   flip: bool = ranges.field(
-    False, ranges.Switch(), 'averages the mirror image, too'
+    False, ranges.Switch(), 'average over the mirrored frame as well'
   )
   short_side: int = ranges.field(
     0,
     ranges.whole(1, 16384, of='pixels', zero='no shrinking'),
-    'frames, or with a zoom windows, whose shorter side is longer are shrunk '
-    'to it for the network, masks enlarged back; 0 never shrinks',
+    'longest shorter side of frames (or, with a zoom, windows) in the network; '
+    'larger ones are shrunk and their masks enlarged again; 0: never',
   )
   zoom: float = ranges.field(
     0.0,
     ranges.number(1, 100, zero='the frame'),
-    'the network sees a window around each object, this times its size, in '
-    'place of the frame: better for small objects; 0: the frame',
+    'show the network a window around each object, this many times its size, '
+    'in place of the frame: better for small objects; 0: the frame',
   )
   lost_confidence: float = ranges.field(0.0, ranges.SHARE)
   stray: float = ranges.field(0.0, ranges.number(0, 0.25))
@@ -100,13 +100,13 @@ class InferenceConfig:
   chunk: int = ranges.field(
     0,
     ranges.whole(1, 255, of='objects', zero='all'),
-    'objects at once, to save memory; 0: all',
+    'number of objects segmented at once, to save memory; 0: all',
   )
   # The defaults are the values published with OnAVOS and PReMVOS.
   crf: bool = ranges.field(
     False,
     ranges.Switch(),
-    "refines the masks along the picture's edges by a dense CRF; slow",
+    'refine masks along image edges with a dense CRF; slow',
   )
   crf_iterations: int = ranges.field(
     12, ranges.whole(1, 1000), "of the CRF's mean field"
