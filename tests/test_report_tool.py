@@ -55,6 +55,15 @@ def test_without_a_configuration_there_are_no_pictures(evaluated, capsys):
   assert 'configuration is not recorded' in page
 
 
+def test_a_configuration_that_can_not_be_one_is_no_traceback(evaluated):
+  path = evaluated / 'config.json'
+  config = json.loads(path.read_text())
+  path.write_text(json.dumps(config | {'../mine.png': 1}))
+  report.main([str(evaluated)])
+  page = (evaluated / 'results' / 'report.html').read_text()
+  assert 'is from another version' in page
+
+
 def test_comparison_says_what_is_left_out(
   evaluated, davis_folder, tmp_path, capsys
 ):

@@ -66,8 +66,8 @@ def _videos(results, root: pathlib.Path | None) -> tuple[list, str]:
 
   if results.config is None:
     return [], 'no recorded configuration says where the frames are.'
-  config = config_dict.ConfigDict(dict(results.config))
   try:
+    config = config_dict.ConfigDict(dict(results.config))
     if root is not None:
       config.data.root = str(root)
     split = config.data.val_split
@@ -77,7 +77,7 @@ def _videos(results, root: pathlib.Path | None) -> tuple[list, str]:
       raise
     found = str(error).splitlines()[0]
     return [], f'the frames could not be opened: {found}'
-  except (AttributeError, KeyError, TypeError) as error:
+  except (AttributeError, KeyError, TypeError, ValueError) as error:
     return [], f'the recorded configuration is from another version: {error}'
 
 
