@@ -91,6 +91,10 @@ def test_weights_are_in_one_file_and_operators_are_browsers(tmp_path):
       if entry.key == 'location'
     }
     assert places == {onnx_folder.WEIGHTS}
+    # Weights that a function has no use for are not loaded with it.
+    stored = {tensor.name for tensor in model.graph.initializer}
+    has_decoder = any(one.startswith('decoder/') for one in stored)
+    assert has_decoder == (name == 'step')
     onnx.checker.check_model(path, full_check=True)
 
 

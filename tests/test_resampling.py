@@ -52,3 +52,15 @@ def test_windows_are_placed_by_numpy_as_by_jax(stray):
   assert found.dtype == np.float32
   expected = zoom.windows(jnp.asarray(masks), jnp.asarray(size), how)
   np.testing.assert_allclose(found, expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize(('top', 'high'), [(0.5, 12), (14.5, 12), (1.5, 13)])
+def test_a_pixel_at_the_very_edge_of_a_window_is_in_it(top, high):
+  """Its centre is where the window begins or ends, but for rounding."""
+  out = np.zeros((48, 64), np.float32)
+  box = np.array((top, 0, high, 46.666668), np.float32)
+  resampling.out_of_window(np.ones((32, 64), np.float32), box, out)
+  first, last = int(top), int(top) + high
+  np.testing.assert_allclose(out[first : last + 1, :46], 1, rtol=1e-5)
+  assert not out[:first].any()
+  assert not out[last + 1 :].any()

@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping
 import dataclasses
+import json
+import pathlib
 from typing import Any
 
 import jax
@@ -10,6 +12,7 @@ from savos_jax import network as network_lib
 from savos_jax.exporting import choices as choices_lib
 from savos_jax.exporting import functions
 from savos_jax.foundation import errors
+from savos_jax.foundation import files
 from savos_jax.inference import options
 from savos_jax.inference import with_onnx
 from savos_jax.models import savos_config
@@ -109,3 +112,17 @@ def network(
     'checksum': fingerprints.fingerprint(trained.params),
     'licence': _LICENCE,
   }
+
+
+def write(out: pathlib.Path, description: Mapping[str, Any]) -> None:
+  """Writes `FILE`.
+
+  Args:
+    out: the folder of the export.
+    description: from `network`.
+
+  Raises:
+    SavosError: the file cannot be written.
+  """
+  with files.replacing(out / FILE) as partial:
+    partial.write_text(json.dumps(description, indent=2) + '\n', 'utf-8')

@@ -19,6 +19,7 @@ import jax.numpy as jnp
 from savos_jax.models import forms
 from savos_jax.models import matching
 from savos_jax.models import savos
+from savos_jax.models import savos_config
 
 Function = Callable[
   [Mapping[str, jax.Array], Mapping[str, jax.Array]], dict[str, jax.Array]
@@ -87,19 +88,22 @@ def flat(params: Any) -> dict[str, Any]:
 
 
 def inputs(
-  model: savos.SAVOS, count: Any, height: Any, width: Any
+  model: savos.SAVOS, objects: int | None, size: tuple[int, int] | None
 ) -> dict[str, dict[str, jax.ShapeDtypeStruct]]:
   """Returns shapes and dtypes of the inputs.
 
   Args:
     model: the network.
-    count: K, a number or a symbol.
-    height: of the frame, divided by 32; a number or a symbol.
-    width: of the frame, divided by 32.
+    objects: K; None: any number, a symbol.
+    size: H and W, multiples of 32; None: any, symbols.
 
   Returns:
     Inputs by name, for 'reference' and for 'step'.
   """
+  k, h, w = jax.export.symbolic_shape('K, h, w')
+  count = objects or k
+  side = savos_config.SIZE_MULTIPLE
+  height, width = (x // side for x in size) if size else (h, w)
 
   def of(*shape):
     return jax.ShapeDtypeStruct(shape, jnp.float32)

@@ -17,7 +17,6 @@ import struct
 import tempfile
 from typing import Any
 
-import jax
 import numpy as np
 import onnx
 
@@ -33,7 +32,6 @@ from savos_jax.foundation import files
 from savos_jax.foundation import onnx_runtime
 from savos_jax.inference import with_onnx
 from savos_jax.models import savos
-from savos_jax.models import savos_config
 
 WEIGHTS = 'weights.safetensors'
 FILES = (described.FILE, 'reference.onnx', 'step.onnx', WEIGHTS)
@@ -56,16 +54,6 @@ def _stored(path: pathlib.Path) -> dict[str, onnx_graph.Stored]:
   return stored
 
 
-def sizes(
-  count: int | None, size: tuple[int, int] | None
-) -> tuple[Any, Any, Any]:
-  """Returns K, H / 32 and W / 32; symbols for None."""
-  k, h, w = jax.export.symbolic_shape('K, h, w')
-  multiple = savos_config.SIZE_MULTIPLE
-  height, width = [side // multiple for side in size] if size else (h, w)
-  return count or k, height, width
-
-
 def _graphs(
   model: savos.SAVOS,
   params: Mapping[str, Any],
@@ -80,7 +68,7 @@ def _graphs(
     count: of objects; None: any.
     size: height and width, multiples of 32; None: any.
   """
-  inputs = functions.inputs(model, *sizes(count, size))
+  inputs = functions.inputs(model, count, size)
   return {
     name: onnx_graph.build(make(model), params, inputs[name], name)
     for name, make in functions.FUNCTIONS.items()
@@ -170,7 +158,7 @@ def _write_graphs(out, trained, weights, count, size) -> None:
 
 
 def _describe(out, trained, count, size, weights: str) -> None:
-  inputs = functions.inputs(trained.model, *sizes(count, size))
+  inputs = functions.inputs(trained.model, count, size)
   told = described.network(
     with_onnx.FORMAT,
     trained,
@@ -180,8 +168,7 @@ def _describe(out, trained, count, size, weights: str) -> None:
     },
     weights=weights,
   )
-  with files.replacing(out / described.FILE) as partial:
-    partial.write_text(json.dumps(told, indent=2) + '\n', 'utf-8')
+  described.write(out, told)
 
 
 def folded(trained: network.Trained) -> dict[str, onnx.ModelProto]:

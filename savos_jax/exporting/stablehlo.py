@@ -16,7 +16,6 @@ as savos.json tells (`geometry.Geometry.prepare`).
 
 from collections.abc import Mapping
 import contextlib
-import json
 import pathlib
 import re
 from typing import Any
@@ -241,8 +240,7 @@ def write(
     size=list(geometry.size) if choices.size else 'any',
     padding=list(geometry.padding) if choices.size else 'to multiples of 32',
   )
-  with files.replacing(out / described.FILE) as partial:
-    partial.write_text(json.dumps(description, indent=2) + '\n', 'utf-8')
+  described.write(out, description)
 
 
 def _read(path: pathlib.Path) -> jax.export.Exported:

@@ -8,13 +8,11 @@ All sizes are fixed: TFLite's interpreters plan their memory in advance.
 """
 
 from collections.abc import Mapping
-import json
 import os
 import pathlib
 from types import ModuleType
 from typing import Any
 
-from flax import traverse_util
 import numpy as np
 
 from savos_jax import network
@@ -65,10 +63,8 @@ def write(
   Raises:
     SavosError: the disk is full.
   """
-  assert choices.size is not None
   out.mkdir(parents=True, exist_ok=True)
-  height, width = (side // 32 for side in choices.size)
-  inputs = functions.inputs(trained.model, choices.objects, height, width)
+  inputs = functions.inputs(trained.model, choices.objects, choices.size)
   told = {}
   for name, make in functions.FUNCTIONS.items():
     function = make(trained.model)
@@ -78,8 +74,7 @@ def write(
       )
     told[name] = described.function(f'{name}.tflite', inputs[name], trained)
   description = described.network(FORMAT, trained, told)
-  with files.replacing(out / described.FILE) as partial:
-    partial.write_text(json.dumps(description, indent=2) + '\n', 'utf-8')
+  described.write(out, description)
 
 
 def _converted(
@@ -92,7 +87,7 @@ def _converted(
   tf = _tensorflow()
   from jax.experimental import jax2tf
 
-  flat = traverse_util.flatten_dict(params, sep='/')
+  flat = functions.flat(params)
   own: Any = {name: np.asarray(array) for name, array in flat.items()}
   module = tf.Module()
   module.call = tf.function(

@@ -286,8 +286,8 @@ class Onnx(runtime.Runtime):
       self._check_size(seen)
       names = zip(_STATE, state, strict=False)
       given = {name: array[rows] for name, array in names}
-      inputs_of_it = {'frame': frames, 'guidance': seen, **given}
-      found = self.call('step', inputs_of_it)['probability']
+      shown = {'frame': frames, 'guidance': seen, **given}
+      found = self.call('step', shown)['probability']
       if part is None:
         own[rows] = found
       else:
