@@ -1,40 +1,51 @@
-"""Seconds a frame of the tracker and of the same network in PyTorch.
+"""Seconds a frame of the tracker, by JAX, ONNX Runtime and PyTorch.
 
   python tests/golden/torch_speed.py --width_multiplier 0.5 --compile
 
-Both segment the same random frames with the same objects, one frame each in
-turn, so that whatever else the machine does slows both. PyTorch runs the
-independent definition in `torch_savos.py` with its weights in channels-last
-order, and encodes the reference once, as the tracker does; its first
-convolution is computed for each object. Both compute in float32, on the CPU.
-Prints one line of JSON. (launch/gpu/inference.py does this on a GPU.)
+All run the same network with the same weights and segment the same random
+frames with the same objects, one frame each in turn, so that whatever else the
+machine does slows all. ONNX Runtime runs what our own exporter writes. PyTorch
+runs the independent definition in `torch_savos.py` with its weights in
+channels-last order, eagerly and with --compile by torch.compile as well; it
+encodes the reference once, as the tracker does, and computes its first
+convolution for each object. All compute in float32, on the CPU. Prints one line
+of JSON: the median and the fewest seconds of each, both over JAX's (above 1,
+JAX is faster), and how many labels of a million differ from JAX's. Where other
+work goes on, only the fewest tell of both cores. (launch/gpu/inference.py does
+this on a GPU.)
 """
 
 import argparse
-import functools
+from collections.abc import Mapping
 import json
 import pathlib
 import statistics
 import sys
+import tempfile
+from typing import Any
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2]))
 
-import jax
+import network_weights
 import numpy as np
 import torch
 import torch_savos
 import turns
 
+from savos_jax import network
+from savos_jax.exporting import choices
+from savos_jax.exporting import onnx_folder
 from savos_jax.foundation import allocation
-from savos_jax.inference import options
 from savos_jax.inference import tracker as tracker_lib
+from savos_jax.inference import with_onnx
 from savos_jax.models import savos
 from savos_jax.models import savos_config
 from savos_jax.tools.benchmark import common
 from savos_jax.tools.benchmark import output
 from savos_jax.tools.benchmark.flags import shared
-from savos_jax.training import state as state_lib
+
+_SEED = 0  # Of the weights.
 
 
 def default_device() -> str:
@@ -57,8 +68,9 @@ class TorchTracker:
     bfloat16: bool = False,
     device: str = 'cpu',
     videos: int = 1,
+    state: Mapping[str, np.ndarray] | None = None,
   ):
-    """Draws the weights.
+    """Builds the network.
 
     Args:
       config: the architecture; its dtype is not used.
@@ -66,9 +78,15 @@ class TorchTracker:
       bfloat16: computes in it, by autocast.
       device: PyTorch's name of it.
       videos: that are segmented at once.
+      state: the weights, from `network_weights`; None: PyTorch draws them.
     """
-    network = torch_savos.Savos(config).to(memory_format=torch.channels_last)
-    self._network, self._device = network.to(device), device
+    network = torch_savos.Savos(config)
+    if state is not None:
+      tensors = {name: torch.from_numpy(array) for name, array in state.items()}
+      # BatchNorms count what they have seen, which is not drawn.
+      network.load_state_dict(tensors, strict=False)
+    network = network.eval().to(device, memory_format=torch.channels_last)
+    self._network, self._device = network, device
     self._run = torch.compile(self._segment) if compiled else self._segment
     self._cast = torch.autocast(device, torch.bfloat16, enabled=bfloat16)
     self._videos = videos
@@ -145,11 +163,38 @@ def _parse() -> argparse.Namespace:
   for name, default in (('objects', 1), ('frames', 10)):
     parser.add_argument(f'--{name}', type=shared.positive, default=default)
   parser.add_argument(
-    '--compile', action='store_true', help='PyTorch by torch.compile'
+    '--compile',
+    action='store_true',
+    help='PyTorch by torch.compile, too',
   )
   turns.add_argument(parser)
   shared.add_architecture_arguments(parser)
   return parser.parse_args()
+
+
+def _trackers(
+  config: savos_config.SavosConfig, compiled: bool, folder: pathlib.Path
+) -> dict[str, Any]:
+  """Returns trackers with the same weights, by the name of what runs them.
+
+  Args:
+    config: the architecture.
+    compiled: torch.compile, too.
+    folder: for the exported network, read until the first frame is segmented.
+  """
+  state = network_weights.torch_state(config, _SEED)
+  model = savos.SAVOS(config)
+  params = network_weights.flax_params(config, state)
+  trained = network.Trained(model, params, 0, False, {})
+  onnx_folder.write(folder, trained, choices.Choices())
+  found: dict[str, Any] = {
+    'jax': tracker_lib.Tracker(model, params),
+    'onnx': tracker_lib.Tracker(with_onnx.Onnx(with_onnx.read(folder)), None),
+    'torch': TorchTracker(config, compiled=False, state=state),
+  }
+  if compiled:
+    found['torch_compile'] = TorchTracker(config, compiled=True, state=state)
+  return found
 
 
 def main() -> None:
@@ -157,36 +202,44 @@ def main() -> None:
   allocation.keep()
   arguments = _parse()
   clock = turns.clock(arguments.one_core)
-  config = common.architecture(arguments)
-  model = savos.SAVOS(config)
-  params = jax.jit(lambda key: state_lib.init_params(model, key))(
-    jax.random.key(0)
-  )
-  trackers = {
-    'jax': tracker_lib.Tracker(model, params, options.InferenceConfig()),
-    'torch': TorchTracker(config, arguments.compile),
-  }
   rng = np.random.default_rng(0)
   shape = arguments.size.height, arguments.size.width
   frame = rng.integers(0, 256, (*shape, 3), np.uint8)
   labels = rng.integers(0, arguments.objects + 1, shape, np.uint8)
-  seconds = {name: [] for name in trackers}
-  for tracker in trackers.values():
-    tracker.start(frame, labels, tuple(range(1, arguments.objects + 1)))
-    for _ in range(2):  # Compiles, and settles.
-      tracker.step(frame)
+  config = common.architecture(arguments)
+  with tempfile.TemporaryDirectory() as folder:
+    trackers = _trackers(config, arguments.compile, pathlib.Path(folder))
+    for tracker in trackers.values():
+      tracker.start(frame, labels, tuple(range(1, arguments.objects + 1)))
+      for _ in range(2):  # Compiles, and settles.
+        tracker.step(frame)
+  seconds: dict[str, list[float]] = {name: [] for name in trackers}
+  differing: dict[str, list[float]] = {name: [] for name in trackers}
+  found = {}
   for _ in range(arguments.frames):
     for name, tracker in trackers.items():
-      once = functools.partial(tracker.step, frame)
+
+      def once(name=name, tracker=tracker):
+        found[name] = np.asarray(tracker.step(frame))
+
       seconds[name].append(turns.timed(once, clock))
-  medians = {name: statistics.median(s) for name, s in seconds.items()}
+    for name, labels in found.items():
+      differing[name].append(1e6 * float((labels != found['jax']).mean()))
+  others = [name for name in trackers if name != 'jax']
+  told: dict[str, float] = {'segmented': float((found['jax'] > 0).mean())}
+  for name, best in (('median', statistics.median), ('fastest', min)):
+    times = {one: best(values) for one, values in seconds.items()}
+    told |= {f'{one}_{name}_s': times[one] for one in trackers}
+    told |= {
+      f'{one}_over_jax_{name}': times[one] / times['jax'] for one in others
+    }
+  told |= {f'{one}_differing': max(differing[one]) for one in others}
   print(
     json.dumps(
       output.flags(arguments)
       | output.device()
       | {'torch': torch.__version__}
-      | {f'{n}_median_s_per_frame': round(m, 4) for n, m in medians.items()}
-      | {'torch_over_jax': round(medians['torch'] / medians['jax'], 3)},
+      | {name: round(value, 4) for name, value in told.items()},
       default=str,
     )
   )
