@@ -144,3 +144,35 @@ def test_constants_are_computed_once():
   session = onnxruntime.InferenceSession(model.SerializeToString())
   given = np.arange(6, dtype=np.float32).reshape(2, 3)
   np.testing.assert_array_equal(session.run(None, {'x': given})[0], 2 * given)
+
+
+def test_channels_come_first_or_are_reduced_last():
+  """Runtimes are slow otherwise."""
+
+  def function(params, inputs):
+    x = inputs['x'] - params['mean'].reshape(1, 1, 1, -1)
+    x = jax.lax.conv_general_dilated(
+      x, params['kernel'], (1, 1), 'SAME',
+      dimension_numbers=('NHWC', 'HWIO', 'NHWC'),
+    )  # fmt: skip
+    return {'y': x.max(axis=-1)}
+
+  rng = np.random.default_rng(0)
+  params = {
+    'mean': rng.random(3, np.float32),
+    'kernel': rng.random((3, 3, 3, 4), np.float32),
+  }
+  k, h, w = jax.export.symbolic_shape('K, h, w')
+  x = jax.ShapeDtypeStruct((k, h, w, 3), jnp.float32)
+  model = onnx_graph.build(function, params, {'x': x}, 'f')
+  kinds = [node.op_type for node in model.graph.node]
+  found = [kind for kind in kinds if kind not in ('Shape', 'Concat')]
+  assert found == [
+    'Transpose', 'Sub', 'Conv', 'Transpose', 'Reshape', 'ReduceMax', 'Reshape',
+    'Identity',
+  ]  # fmt: skip
+  session = onnxruntime.InferenceSession(model.SerializeToString())
+  given = rng.random((2, 5, 7, 3), np.float32)
+  (got,) = session.run(None, {'x': given})
+  expected = function(params, {'x': given})['y']
+  np.testing.assert_allclose(got, expected, rtol=1e-5)

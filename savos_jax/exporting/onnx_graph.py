@@ -157,9 +157,21 @@ def _shape(eqn) -> tuple[Any, ...]:
   return eqn.outvars[0].aval.shape
 
 
+def _by_channel(values: Sequence[_Value]) -> bool:
+  """Returns whether pictures meet a constant for each of their channels.
+
+  Runtimes are slow where such a constant lies along the last axis.
+  """
+  return any(
+    len(value.shape) == 4 and value.shape[:3] == (1, 1, 1)
+    for value in values
+    if value.array is not None
+  )
+
+
 def _elementwise(kind: str) -> _Rule:
   def rule(graph: _Graph, eqn, *values: _Value) -> _Value:
-    nchw = any(value.nchw for value in values)
+    nchw = any(value.nchw for value in values) or _by_channel(values)
     if nchw:
       values = tuple(graph.nchw(v) if v.shape else v for v in values)
     shape = tuple(
@@ -307,6 +319,8 @@ def _reduce(kind: str) -> _Rule:
     full = eqn.invars[0].aval.shape
     if x.shape != full:
       x = graph.whole(x, full)
+    if x.nchw and axes == (3,):
+      return _reduce_channels(graph, kind, x)
     at = graph.constant(np.array([_axis(x, axis) for axis in axes], np.int64))
     left = [axis for axis in range(len(full)) if axis not in axes]
     order = [_axis(x, axis) for axis in left]
@@ -320,6 +334,19 @@ def _reduce(kind: str) -> _Rule:
     )
 
   return rule
+
+
+def _reduce_channels(graph: _Graph, kind: str, x: _Value) -> _Value:
+  """Reduces over the last axis: runtimes are slow to do it over another.
+
+  The reshape in between keeps ONNX Runtime from undoing the transpose.
+  """
+  shape = x.shape[:3]
+  rows = graph.constant(np.array([0, -1, x.shape[3]], np.int64))
+  name = graph.node('Reshape', [graph.nhwc(x).name, rows])
+  last = graph.constant(np.array([2], np.int64))
+  name = graph.node(kind, [name, last], keepdims=0)
+  return _Value(graph.node('Reshape', [name, graph.shape(shape)]), shape)
 
 
 def _convolve(graph: _Graph, eqn, x: _Value, kernel: _Value) -> _Value:
