@@ -34,8 +34,6 @@ import torch_savos
 import turns
 
 from savos_jax import network
-from savos_jax.exporting import choices
-from savos_jax.exporting import onnx_folder
 from savos_jax.foundation import allocation
 from savos_jax.inference import tracker as tracker_lib
 from savos_jax.inference import with_onnx
@@ -85,7 +83,7 @@ class TorchTracker:
       tensors = {name: torch.from_numpy(array) for name, array in state.items()}
       # BatchNorms count what they have seen, which is not drawn.
       network.load_state_dict(tensors, strict=False)
-    network = network.eval().to(device, memory_format=torch.channels_last)
+    network = network.to(device, memory_format=torch.channels_last)
     self._network, self._device = network, device
     self._run = torch.compile(self._segment) if compiled else self._segment
     self._cast = torch.autocast(device, torch.bfloat16, enabled=bfloat16)
@@ -182,6 +180,10 @@ def _trackers(
     compiled: torch.compile, too.
     folder: for the exported network, read until the first frame is segmented.
   """
+  # The jobs for a GPU, which use the class above, have no onnx.
+  from savos_jax.exporting import choices
+  from savos_jax.exporting import onnx_folder
+
   state = network_weights.torch_state(config, _SEED)
   model = savos.SAVOS(config)
   params = network_weights.flax_params(config, state)
