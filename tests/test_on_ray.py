@@ -1,12 +1,8 @@
 """A list of videos on a local Ray."""
 
 import argparse
-import os
-import pathlib
-import signal
 import sys
 import threading
-import time
 from unittest import mock
 
 import jax
@@ -18,10 +14,12 @@ from savos_jax.foundation import errors
 from savos_jax.tools.many import on_ray
 from savos_jax.tools.many import rows
 from tests import video_lists
+from tests.video_lists import kill_the_process_of
 from tests.video_lists import made
 from tests.video_lists import results
 from tests.video_lists import run
 from tests.video_lists import statuses
+from tests.video_lists import wait_for
 
 # Ray lets go of files and processes without closing them.
 pytestmark = pytest.mark.filterwarnings('ignore::ResourceWarning')
@@ -48,26 +46,6 @@ def ray():
     ray.shutdown()
 
 
-def _wait_for(folder: pathlib.Path, least: int) -> None:
-  """Waits until a video has so many masks."""
-  end = time.monotonic() + 600  # Workers of Ray yield to all others.
-  while len(list((folder / 'masks').glob('0*.png'))) < least:
-    assert time.monotonic() < end
-    time.sleep(0.005)
-
-
-def _kill_the_worker_of(folder: pathlib.Path, least: int) -> None:
-  """Kills what segments a video as soon as it has so many masks."""
-  lock = folder / '.savos_jax.lock'
-  _wait_for(folder, least)
-  for line in pathlib.Path('/proc/locks').read_text().splitlines():
-    fields = line.split()
-    if fields[-3].endswith(f':{lock.stat().st_ino}'):
-      os.kill(int(fields[-4]), signal.SIGKILL)
-      return
-  raise AssertionError(f'nobody holds {lock}')
-
-
 @pytest.mark.slow
 def test_a_killed_worker_costs_nothing(ray, tmp_path):
   path = video_lists.write(tmp_path, {'a': 2, 'long': LONG, 'b': 2, 'c': 2})
@@ -75,7 +53,7 @@ def test_a_killed_worker_costs_nothing(ray, tmp_path):
   kept = {}
 
   def kill():
-    _kill_the_worker_of(tmp_path / 'out' / 'long', 60)
+    kill_the_process_of(tmp_path / 'out' / 'long', 60)
     kept['49'] = made(tmp_path / 'out', 'long/masks/00049.png')
 
   killer = threading.Thread(target=kill)
@@ -104,7 +82,7 @@ def test_interrupted_on_ray(ray, tmp_path, monkeypatch):
   def interrupted(*arguments, **more):
     if more:  # For those that end by themselves.
       return wait(*arguments, **more)
-    _wait_for(out / 'long', 5)
+    wait_for(out / 'long', 5)
     raise KeyboardInterrupt
 
   monkeypatch.setattr(ray, 'wait', interrupted)

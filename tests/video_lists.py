@@ -1,6 +1,9 @@
 """Lists of tiny videos, each a folder of images, with a network for them."""
 
+import os
 import pathlib
+import signal
+import time
 
 import numpy as np
 
@@ -43,10 +46,15 @@ def write(folder: pathlib.Path, lengths: dict[str, int]) -> pathlib.Path:
 
 
 def run(path: pathlib.Path, out: str | pathlib.Path, *flags: str) -> None:
-  """Segments a list; SystemExit where not all is done."""
+  """Segments a list, by default in this process.
+
+  Raises:
+    SystemExit: not all is done.
+  """
+  here = () if '--ray' in flags else ('--jobs=1',)
   segment.main([
     f'--list={path}', f'--out={out}', '--no-overlay',
-    f'--checkpoint={path.with_name("savos.safetensors")}', *flags,
+    f'--checkpoint={path.with_name("savos.safetensors")}', *here, *flags,
   ])  # fmt: skip
 
 
@@ -66,3 +74,23 @@ def made(out: pathlib.Path, name: str) -> tuple[int, int]:
   """Returns what is another when a file is written again."""
   stat = (out / name).stat()
   return stat.st_ino, stat.st_mtime_ns
+
+
+def wait_for(folder: pathlib.Path, least: int) -> None:
+  """Waits until a video has so many masks."""
+  end = time.monotonic() + 600  # Some workers yield to all others.
+  while len(list((folder / 'masks').glob('0*.png'))) < least:
+    assert time.monotonic() < end
+    time.sleep(0.005)
+
+
+def kill_the_process_of(folder: pathlib.Path, least: int) -> None:
+  """Kills what segments a video as soon as it has so many masks."""
+  lock = folder / '.savos_jax.lock'
+  wait_for(folder, least)
+  for line in pathlib.Path('/proc/locks').read_text().splitlines():
+    fields = line.split()
+    if fields[-3].endswith(f':{lock.stat().st_ino}'):
+      os.kill(int(fields[-4]), signal.SIGKILL)
+      return
+  raise AssertionError(f'nobody holds {lock}')

@@ -1,9 +1,16 @@
-"""Peak memory of processes."""
+"""Peak memory of processes, and free memory."""
 
+import contextlib
+import math
 import multiprocessing
 import pathlib
 import resource
 import sys
+
+from savos_jax.foundation import cgroups
+
+_MEMINFO = pathlib.Path('/proc/meminfo')
+_GIB = 2**30
 
 
 def _peak_gib_of(process: str) -> float | None:
@@ -44,3 +51,29 @@ def peak_with_workers_gib() -> float | None:
       return None
     total += peak
   return total
+
+
+def _free_in(group: pathlib.Path) -> float:
+  """Returns what a control group may still take, bytes."""
+  with contextlib.suppress(OSError, ValueError):
+    most = int((group / 'memory.max').read_text('utf-8'))
+    used = int((group / 'memory.current').read_text('utf-8'))
+    told = (group / 'memory.stat').read_text('utf-8').split()
+    # The system gives up pages of files that were not read lately.
+    idle = int(told[told.index('inactive_file') + 1])
+    return most - used + idle
+  return math.inf  # 'max', or there is no such limit.
+
+
+def free_gib() -> float | None:
+  """Returns how much memory this process may still take, GiB.
+
+  The least of what the system and this process' control groups (a container's,
+  or a job's of a cluster) have left. None if the system does not tell.
+  """
+  try:
+    told = _MEMINFO.read_text('utf-8').split()
+    free = int(told[told.index('MemAvailable:') + 1]) * 1024
+  except (OSError, ValueError):
+    return None
+  return min([free, *map(_free_in, cgroups.folders())]) / _GIB

@@ -17,6 +17,7 @@ from typing import Any
 import cv2
 import numpy as np
 
+from savos_jax.foundation import cores
 from savos_jax.foundation import errors
 from savos_jax.foundation import json_files
 from savos_jax.foundation import onnx_runtime
@@ -128,6 +129,8 @@ class Onnx(runtime.Runtime):
       raise errors.SavosError(f'{path}: no such file.\n  {_ADVICE}')
     wanted = library.SessionOptions()
     wanted.log_severity_level = 3  # Errors only; they are reported below.
+    # By itself it takes all cores of the machine, and binds threads to them.
+    wanted.intra_op_num_threads = cores.limit()
     try:
       return library.InferenceSession(
         path, wanted, providers=['CPUExecutionProvider']

@@ -53,6 +53,24 @@ def load(
   return _trained(arguments)
 
 
+def on_host(network: Network) -> Network:
+  """Returns the network as other processes are given it: without a device."""
+  if network.runtime != 'jax':
+    return network
+  import jax
+
+  return dataclasses.replace(network, params=jax.device_get(network.params))
+
+
+def is_accelerated(network: Network) -> bool:
+  """Whether anything but the CPU runs the network."""
+  if network.runtime != 'jax':
+    return False
+  import jax
+
+  return jax.default_backend() != 'cpu'
+
+
 def _is_installed(module: str) -> bool:
   return importlib.util.find_spec(module) is not None
 

@@ -5,6 +5,8 @@ import pathlib
 
 from savos_jax.foundation import storage
 from savos_jax.tools import command
+from savos_jax.tools import flags
+from savos_jax.video import jobs
 
 _HERE = ''  # Lets Ray find a cluster by itself.
 
@@ -30,6 +32,13 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     'or the folder clip beside it. summary.csv in --out lists the outcomes; '
     'the exit status is 2 if one failed, 3 if one is incomplete',
   )  # fmt: skip
+  flags.add_flag(
+    parser, 'jobs', jobs.RULE, default=None, metavar='N',
+    help='segment so many videos of the list at once, each in a process with '
+    'its own cores; default: as many as there are cores, videos, and memory '
+    'for; 1 on an accelerator, whose memory the processes would have to share, '
+    'and where the system cannot bind processes to cores (macOS)',
+  )  # fmt: skip
   add(
     '--ray', nargs='?', const=_HERE, metavar='ADDRESS',
     help='segment the list on a Ray cluster, one task per video; without an '
@@ -43,6 +52,8 @@ def check(
   """Refuses flags that do not apply to a list."""
   if arguments.video or arguments.mask:
     parser.error('--list: it names videos and masks: leave --video, --mask out')
+  if arguments.jobs is not None and arguments.ray is not None:
+    parser.error('--jobs: of this machine; with --ray, the cluster decides')
   if not arguments.out:
     parser.error('--out is missing. Expected a folder or URL for the results')
 
@@ -51,5 +62,6 @@ def check_one(
   parser: argparse.ArgumentParser, arguments: argparse.Namespace
 ) -> None:
   """Refuses flags that only apply to a list."""
-  if arguments.ray is not None or isinstance(arguments.out, str):
-    parser.error('--ray, and a URL as --out, need --list')
+  of_list = arguments.ray, arguments.jobs
+  if of_list != (None, None) or isinstance(arguments.out, str):
+    parser.error('--ray, --jobs, and a URL as --out, need --list')

@@ -11,21 +11,17 @@ from collections.abc import Generator
 from collections.abc import Iterable
 from collections.abc import Iterator
 import contextlib
-import dataclasses
 import logging
 import platform
 import warnings
 
 import jax
 
-from savos_jax.foundation import allocation
-from savos_jax.foundation import compilation_cache
 from savos_jax.foundation import errors
 from savos_jax.foundation import extras
 from savos_jax.foundation import files
 from savos_jax.foundation import storage
 from savos_jax.tools import networks
-from savos_jax.tools import segmenting
 from savos_jax.tools.many import one
 from savos_jax.tools.many import outcomes
 from savos_jax.tools.many import rows
@@ -43,8 +39,6 @@ def _task(
   arguments: argparse.Namespace, network: networks.Network
 ) -> outcomes.Outcome:
   """Segments a video in a Ray worker."""
-  allocation.keep()
-  compilation_cache.enable()
   out = arguments.out
   if not storage.is_url(out) and not out.parent.is_dir():
     return outcomes.Outcome(
@@ -52,6 +46,7 @@ def _task(
       message=f'{out.parent}: no such folder on {platform.node()}. Expected '
       'one that all machines share, or a URL as --out.',
     )
+  one.prepare(network)
   return one.segment(arguments, network, _no_bar)
 
 
@@ -127,10 +122,7 @@ def segmented(
   with _cluster(ray, address):
     gpus = 1 if ray.cluster_resources().get('GPU') else 0
     task = ray.remote(max_retries=_RETRIES, num_gpus=gpus)(_task)
-    on_host = dataclasses.replace(
-      network, params=jax.device_get(network.params)
-    )
-    shared = ray.put(on_host)
+    shared = ray.put(networks.on_host(network))
     running = {task.remote(each, shared): row for row, each in asked}
     try:
       while running:
@@ -156,14 +148,8 @@ def _outcome(ray, ended, row: rows.Row) -> outcomes.Outcome:
     told = str(error).strip().partition('\n')[0]
     why = f'its worker was lost {_RETRIES + 1} times: {told}'
   return outcomes.Outcome(
-    outcomes.FAILED, _held(row), message=outcomes.one_line(why)
+    outcomes.FAILED, one.held(row.arguments), message=outcomes.one_line(why)
   )
-
-
-def _held(row: rows.Row) -> int:
-  """Returns the number of finished masks; in a store, 0 until it is done."""
-  out = row.arguments.out
-  return 0 if storage.is_url(out) else segmenting.held(out)
 
 
 def _cancel(ray, running) -> None:
@@ -179,9 +165,6 @@ def _begun(
 ) -> Iterator[tuple[rows.Row, outcomes.Outcome]]:
   """Yields the outcomes of interrupted videos that have masks."""
   for row in found:
-    frames = _held(row)
-    if frames:
-      outcome = outcomes.Outcome(
-        outcomes.INCOMPLETE, frames, message='interrupted'
-      )
+    outcome = one.interrupted(row.arguments)
+    if outcome.frames:
       yield row, outcome

@@ -12,6 +12,7 @@ import tempfile
 import time
 from typing import Any
 
+from savos_jax.foundation import allocation
 from savos_jax.foundation import errors
 from savos_jax.foundation import names
 from savos_jax.foundation import storage
@@ -28,9 +29,34 @@ DONE_FILE = 'done.json'
 _MOST = {'frames': 1e9, 'seconds': 1e9}
 # Of the machine, the run and the place, not of what is made.
 _ELSEWHERE = (
-  'video', 'mask', 'out', 'list', 'ray', 'checkpoint', 'runtime', 'resume',
-  'overwrite',
+  'video', 'mask', 'out', 'list', 'jobs', 'ray', 'checkpoint', 'runtime',
+  'resume', 'overwrite',
 )  # fmt: skip
+
+
+def prepare(network: networks.Network) -> None:
+  """Prepares a process that was started to segment by a network."""
+  allocation.keep()
+  if network.runtime == 'jax':
+    # It need not be there where ONNX Runtime runs the network.
+    from savos_jax.foundation import compilation_cache
+
+    compilation_cache.enable()
+
+
+def held(arguments: argparse.Namespace) -> int:
+  """Returns the number of finished masks; in a store, 0 until it is done."""
+  out = arguments.out
+  return 0 if storage.is_url(out) else segmenting.held(out)
+
+
+def interrupted(
+  arguments: argparse.Namespace, seconds: float = 0.0
+) -> outcomes.Outcome:
+  """Returns the outcome of a video that Ctrl-C interrupted."""
+  return outcomes.Outcome(
+    outcomes.INCOMPLETE, held(arguments), seconds, 'interrupted'
+  )
 
 
 def segment(

@@ -30,7 +30,7 @@ from savos_jax.video import mask_files
 
 # Flags of the whole list, which can't be columns.
 _OF_ALL = (
-  'checkpoint', 'help', 'list', 'overwrite', 'ray', 'resume', 'runtime',
+  'checkpoint', 'help', 'jobs', 'list', 'overwrite', 'ray', 'resume', 'runtime',
 )  # fmt: skip
 _SHOWN = 20  # Mistakes in an error.
 _MAGIC = '*?['
@@ -242,7 +242,7 @@ def _row(parser, asked, check, line: _Line, folder: pathlib.Path) -> Row:
     for flag in _given(flags[column], column, cell, folder)
   ]
   arguments = _parsed(parser, given, asked, video, check)
-  arguments.list = arguments.ray = None
+  arguments.list = arguments.ray = arguments.jobs = None
   arguments.out = _joined(asked.out, name)
   _check_there(arguments)
   return Row(line.place, name, arguments)

@@ -1,7 +1,7 @@
 """Segments the videos of a list, for the program segment.
 
-They are processed one after another: the network uses all cores, while frames
-are decoded ahead and results written behind. Ray processes several at once.
+One after another: the network uses all cores, while frames are decoded ahead
+and results written behind; or side by side, in processes here or on Ray.
 """
 
 import argparse
@@ -10,8 +10,8 @@ from collections.abc import Generator
 from collections.abc import Iterable
 from collections.abc import Iterator
 from collections.abc import Mapping
+from collections.abc import Sequence
 import contextlib
-import functools
 import pathlib
 import sys
 import time
@@ -24,9 +24,11 @@ from savos_jax.foundation import files
 from savos_jax.foundation import storage
 from savos_jax.tools import networks
 from savos_jax.tools import segmenting
+from savos_jax.tools.many import in_processes
 from savos_jax.tools.many import one
 from savos_jax.tools.many import outcomes
 from savos_jax.tools.many import rows
+from savos_jax.video import jobs
 
 _BAR = (
   '{desc}: {percentage:3.0f}%|{bar}| {n:.1f}/{total} [{elapsed}<{remaining}]'
@@ -71,50 +73,81 @@ def run(
   outcomes.raise_if_not_whole(told, f'{asked.out}/{outcomes.FILE}')
 
 
+class _Shown:
+  """Shows how much of a list is done, parts of videos included."""
+
+  def __init__(self, bar: tqdm.tqdm):
+    self._bar = bar
+    self._done: dict[str, float] = {}
+
+  def advance(self, row: rows.Row, share: float) -> None:
+    self._set(row, min(1.0, self._done.get(row.name, 0.0) + share))
+
+  def end(self, row: rows.Row) -> None:
+    self._set(row, 1.0)
+    self._bar.refresh()
+
+  def _set(self, row: rows.Row, share: float) -> None:
+    before = self._done.get(row.name, 0.0)
+    self._done[row.name] = share
+    self._bar.update(share - before)
+
+
+def count_jobs(
+  asked: argparse.Namespace,
+  found: Sequence[rows.Row],
+  network: networks.Network,
+) -> int:
+  """Returns how many processes are to segment a list."""
+  if asked.jobs is not None:
+    return min(asked.jobs, len(found))
+  if len(found) == 1 or networks.is_accelerated(network):
+    return 1
+  learns = any(row.arguments.online_steps for row in found)
+  kind = jobs.LEARNING if learns else network.runtime
+  return jobs.fitting(len(found), kind)
+
+
 def _segment(asked, found, network, told: dict[str, outcomes.Outcome]) -> None:
   """Segments the videos; adds each outcome to `told` as it finishes."""
   _write(asked.out, told)
   with tqdm.tqdm(
     total=len(found), desc='segmenting', bar_format=_BAR, disable=None
   ) as bar:
-    if asked.ray is None:
-      ended = _segmented(found, network, functools.partial(_part, bar))
-    else:
+    shown = _Shown(bar)
+    if asked.ray is not None:
       # It imports JAX, which need not be there.
       from savos_jax.tools.many import on_ray
 
       ended = on_ray.segmented(found, network, asked.ray)
+    elif (count := count_jobs(asked, found, network)) > 1:
+      ended = in_processes.segmented(found, network, count, shown.advance)
+    else:
+      ended = _segmented(found, network, shown)
     with contextlib.closing(ended):
-      for count, (row, outcome) in enumerate(ended, 1):
+      for row, outcome in ended:
         told[row.name] = outcome.after(told[row.name])
         _write(asked.out, told)
         bar.write(outcomes.line(row.name, told[row.name]))
-        bar.n = count
-        bar.refresh()
-
-
-@contextlib.contextmanager
-def _part(bar, length: int | None) -> Iterator[Callable[[int], object]]:
-  """Shows the progress of a video as part of the list."""
-  yield lambda done: bar.update(done / length if length else 0)
+        shown.end(row)
 
 
 def _segmented(
-  found: Iterable[rows.Row], network: networks.Network, bar: segmenting.Bar
+  found: Iterable[rows.Row], network: networks.Network, shown: _Shown
 ) -> Generator[tuple[rows.Row, outcomes.Outcome], None, None]:
   """Yields each video with its outcome, one after another."""
   for row in found:
     began = time.monotonic()
+
+    @contextlib.contextmanager
+    def part(length: int | None, row=row) -> Iterator[Callable[[int], object]]:
+      yield lambda done: shown.advance(row, done / length if length else 0.0)
+
     try:
-      outcome = one.segment(row.arguments, network, bar)
+      outcome = one.segment(row.arguments, network, part)
     except KeyboardInterrupt:
-      out = row.arguments.out
-      frames = 0 if storage.is_url(out) else segmenting.held(out)
       seconds = time.monotonic() - began
-      yield (
-        row,
-        outcomes.Outcome(outcomes.INCOMPLETE, frames, seconds, 'interrupted'),
-      )
+      yield row, one.interrupted(row.arguments, seconds)
       raise
     yield row, outcome
 
