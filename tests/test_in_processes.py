@@ -83,8 +83,7 @@ def test_interrupted(tmp_path, capsys):
   out = tmp_path / 'out'
 
   def interrupt():
-    for name in ('long', 'other'):
-      wait_for(out / name, 5)
+    wait_for(out / 'long', 5)
     os.kill(os.getpid(), signal.SIGINT)
 
   threading.Thread(target=interrupt).start()
@@ -94,7 +93,7 @@ def test_interrupted(tmp_path, capsys):
   assert '--resume continues' in capsys.readouterr().err
   long, other, last = statuses(out)
   assert long.startswith('long incomplete ')
-  assert other.startswith('other incomplete ')
+  assert other.startswith(('other incomplete ', 'other not begun '))
   assert last == 'c not begun 0'
   kept = made(out, 'long/masks/00003.png')
   run(path, out, '--resume', '--jobs=2')

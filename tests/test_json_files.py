@@ -12,8 +12,9 @@ from savos_jax.foundation import json_files
 
 # They read what this program or the system wrote a moment ago.
 _OWN = (
-  'foundation/memory.py', 'foundation/provenance.py', 'foundation/files.py',
-  'foundation/processor.py', 'foundation/typed.py',
+  'foundation/cgroups.py', 'foundation/cores.py', 'foundation/memory.py',
+  'foundation/provenance.py', 'foundation/files.py', 'foundation/processor.py',
+  'foundation/typed.py',
   'datasets/tfds_davis.py', 'report/html_page.py',
   'exporting/onnx_folder.py', 'exporting/page/serve.py', 'studio/results.py',
   'synthetic/embedded_clips.py',
