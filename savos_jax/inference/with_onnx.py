@@ -127,16 +127,20 @@ class Onnx(runtime.Runtime):
     path = self.exported.folder / f'{name}.onnx'
     if not path.is_file():
       raise errors.SavosError(f'{path}: no such file.\n  {_ADVICE}')
-    wanted = library.SessionOptions()
-    wanted.log_severity_level = 3  # Errors only; they are reported below.
-    # By itself it takes all cores of the machine, and binds threads to them.
-    wanted.intra_op_num_threads = cores.limit()
     try:
       return library.InferenceSession(
-        path, wanted, providers=['CPUExecutionProvider']
+        path, self.session_options(), providers=['CPUExecutionProvider']
       )
     except Exception as error:  # ONNX Runtime raises many types.
       raise _refused(path, 'loaded', error) from None
+
+  def session_options(self) -> Any:
+    """Returns the options of a session, ONNX Runtime's `SessionOptions`."""
+    wanted = self._library.SessionOptions()
+    wanted.log_severity_level = 3  # Errors only; they are reported elsewhere.
+    # By itself it takes all cores of the machine, and binds threads to them.
+    wanted.intra_op_num_threads = cores.limit()
+    return wanted
 
   @property
   def key(self) -> Hashable:

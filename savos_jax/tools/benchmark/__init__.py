@@ -1,6 +1,7 @@
 """Measures speed and memory on this machine.
 
   python -m savos_jax.tools.benchmark inference --objects 1 2 5
+  python -m savos_jax.tools.benchmark operations --zoom=0 --max_size=0
   python -m savos_jax.tools.benchmark training --size 256x448 --batch_size 1 4
   python -m savos_jax.tools.benchmark data --root=/path/to/DAVIS
   python -m savos_jax.tools.benchmark evaluation --objects=2

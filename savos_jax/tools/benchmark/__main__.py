@@ -14,6 +14,7 @@ from savos_jax.tools.benchmark.flags import data
 from savos_jax.tools.benchmark.flags import evaluation
 from savos_jax.tools.benchmark.flags import import_backbone
 from savos_jax.tools.benchmark.flags import inference
+from savos_jax.tools.benchmark.flags import operations
 from savos_jax.tools.benchmark.flags import runtimes
 from savos_jax.tools.benchmark.flags import shared
 from savos_jax.tools.benchmark.flags import studio
@@ -26,6 +27,7 @@ _BENCHMARKS = {
   'evaluation': evaluation,
   'import': import_backbone,
   'inference': inference,
+  'operations': operations,
   'runtimes': runtimes,
   'studio': studio,
   'training': training,

@@ -27,7 +27,7 @@ _PAUSE_S = 0.1
 _STEP = 2.0  # Pixels that objects move a frame.
 
 
-def _video(
+def video(
   size: shared.Size, objects: int, frames: int
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
   """Draws frames, RGB uint8 [H, W, 3], and labels, uint8 [H, W].
@@ -93,7 +93,7 @@ def measure(
   seconds: dict[str, list[float]] = {name: [] for name in following}
   differing: dict[str, list[float]] = {name: [] for name in following}
   for index, (frame, labels) in enumerate(
-    _video(size, objects, 1 + _AHEAD + frames)
+    video(size, objects, 1 + _AHEAD + frames)
   ):
     found = {}
     for name, tracker in following.items():
