@@ -143,7 +143,8 @@ class TorchTracker:
       p = torch.softmax(torch.logit(both), 1)[:, 1:]
     self._guidance = p.flatten(0, 1)
     best = p.max(1)
-    labels = torch.where(best.values > 0.5, best.indices + 1, 0)
+    behind = 1 - p.sum(1)
+    labels = torch.where(best.values > behind, best.indices + 1, 0)
     return labels[:, 0].cpu().numpy()
 
 

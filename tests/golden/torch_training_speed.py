@@ -7,7 +7,8 @@ Both take one step each in turn, so that whatever else the machine does slows
 both, on the same random frames: cross entropy and soft IoU of one frame,
 gradients clipped at a norm of 1, AdamW, averaged weights, float32. PyTorch runs
 the independent definition in `torch_savos.py` with its weights in channels-last
-order (--contiguous: not). Prints one line of JSON.
+order (--contiguous: not), eagerly and with --compile by torch.compile as well.
+Prints one line of JSON.
 """
 
 import argparse
@@ -120,6 +121,9 @@ def _parse() -> argparse.Namespace:
   parser.add_argument(
     '--contiguous', action='store_true', help='PyTorch with channels first'
   )
+  parser.add_argument(
+    '--compile', action='store_true', help='PyTorch by torch.compile, too'
+  )
   turns.add_argument(parser)
   shared.add_architecture_arguments(parser)
   return parser.parse_args()
@@ -149,6 +153,8 @@ def main() -> None:
     'jax': training.stepping(compiled, shapes, config, case, mesh),
     'torch': torch_stepping(config, case, layout),
   }
+  if arguments.compile:
+    steps['torch_compile'] = torch_stepping(config, case, layout, compiled=True)
   seconds = {name: [] for name in steps}
   for _ in range(arguments.steps):
     for name, once in steps.items():
@@ -164,7 +170,11 @@ def main() -> None:
         f'{name}_examples_per_s': round(arguments.batch_size / median, 3)
         for name, median in medians.items()
       }
-      | {'torch_over_jax': round(medians['torch'] / medians['jax'], 3)},
+      | {
+        f'{name}_over_jax': round(median / medians['jax'], 3)
+        for name, median in medians.items()
+        if name != 'jax'
+      },
       default=str,
     )
   )
