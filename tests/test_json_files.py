@@ -19,7 +19,8 @@ _OWN = (
   'exporting/onnx_folder.py', 'exporting/page/serve.py', 'studio/results.py',
   'synthetic/embedded_clips.py',
   'tools/benchmark/import_backbone.py',
-  'tools/benchmark/loaders.py', 'tools/benchmark/studio.py',
+  'tools/benchmark/loaders.py', 'tools/benchmark/operations.py',
+  'tools/benchmark/studio.py',
   'tools/many/segmenting_all.py', 'tools/paper_runs.py', 'tools/segmenting.py',
   'training/best.py', 'training/record.py',
 )  # fmt: skip
