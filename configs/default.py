@@ -339,6 +339,10 @@ def get_config() -> config_dict.ConfigDict:
   # Videos of one size and number of objects that are segmented at once. More
   # keep an accelerator busy and need memory; on CPUs 1 is best.
   evaluation.videos = 1
+  # Processes that segment side by side, each with its own cores: several are
+  # faster on CPUs of many cores, while the time a frame is best measured with
+  # one. 0: as many as cores and memory allow, and one on an accelerator.
+  evaluation.jobs = 1
   # Baselines: 'first_mask' (copied) and 'background' (empty masks).
   evaluation.baselines = ('first_mask', 'background')
   # Write a picture for each sequence: prediction over ground truth.

@@ -75,6 +75,9 @@ _EVAL: dict[str, ranges.Rule] = {
   'use_best': ranges.Switch(),
   'use_ema': ranges.Switch(),
   'videos': ranges.whole(1, 1024),
+  'jobs': ranges.whole(
+    1, 1024, of='processes', zero='as many as cores and memory allow'
+  ),
   'baselines': ranges.items(ranges.choice(*protocol.BASELINES)),
   'strips': ranges.Switch(),
   'report': ranges.Switch(),

@@ -125,6 +125,13 @@ def _relations(config, mode) -> Iterator[tuple[bool, str]]:
     f"{data.resolution!r}.\n  Expected '2017' and one of {resolutions}: "
     'tensorflow_datasets has no other DAVIS.',
   )
+  videos, jobs = config.eval.videos, config.eval.jobs
+  yield (
+    videos == 1 or jobs == 1,
+    f'config.eval.videos is {videos}, with config.eval.jobs={jobs}.\n'
+    '  Expected 1 of either: several videos at once in a process suit an '
+    'accelerator, several processes a CPU.',
+  )
   trains, evaluates = mode != 'evaluate', mode != 'train'
   if trains:
     yield _something_to_train_on(data)

@@ -20,7 +20,7 @@ FLOORS = (
   {'opening'},
   {'training'},
   {'network'},
-  {'validation'},
+  {'validation', 'splits'},
   {'evaluate', 'exporting'},
   {'main', 'tools'},
   {'cli'},

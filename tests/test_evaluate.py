@@ -2,6 +2,8 @@
 
 import json
 import logging
+import multiprocessing
+import pathlib
 import shutil
 
 import numpy as np
@@ -10,8 +12,14 @@ import pytest
 from savos_jax import evaluate
 from savos_jax import network
 from savos_jax import opening
+from savos_jax import splits
 from savos_jax.configs import default
 from savos_jax.datasets import masks
+from savos_jax.foundation import cores
+from savos_jax.foundation import errors
+from savos_jax.foundation import manifests
+from savos_jax.foundation import memory
+from savos_jax.foundation import workers
 from tests import davis_folders
 from tests import tiny_resnets
 
@@ -149,3 +157,70 @@ def test_the_time_of_online_learning_is_told(config, davis_folder, tmp_path):
   evaluate.evaluate(config, tmp_path)
   speed = json.loads((tmp_path / 'results' / 'speed.json').read_text())
   assert speed['learning_seconds'] > 0
+
+
+@pytest.mark.skipif(not cores.can_bind(), reason='needs processes with cores')
+def test_side_by_side_in_processes(config, davis_folder, tmp_path, caplog):
+  root = davis_folder(splits={'val': 3}, frames=4)
+  config.data.root = str(root)
+  config.eval.strips = config.eval.report = False
+  found = {}
+  for jobs in (1, 2):
+    config.eval.jobs = jobs
+    with caplog.at_level(logging.INFO, 'savos_jax'):
+      scores = evaluate.evaluate(config, tmp_path / str(jobs))
+    found[jobs] = [score.j for score in scores.objects]
+  np.testing.assert_allclose(found[1], found[2], atol=0.02)
+  assert '; 2 processes' in caplog.text
+  results = tmp_path / '2' / 'results'
+  speed = json.loads((results / 'speed.json').read_text())
+  assert [speed[name] for name in ('jobs', 'sequences', 'frames')] == [2, 3, 12]
+  assert 0 < speed['network_share'] < 1
+  assert not multiprocessing.active_children()
+  # All masks count as its own: another evaluation may replace them.
+  written = manifests.Manifest(results).written()
+  assert len([path for path in written if path.suffix == '.png']) == 12
+
+  frame = root / 'JPEGImages' / '480p' / 'val1' / '00002.jpg'
+  frame.write_bytes(b'damaged')
+  with pytest.raises(errors.SavosError, match=r'val1/00002\.jpg'):
+    evaluate.evaluate(config, tmp_path / '2')
+  assert not multiprocessing.active_children()
+
+
+def test_a_lost_process_is_told(config, davis_folder, tmp_path, monkeypatch):
+  config.data.root = str(davis_folder(splits={'val': 2}, frames=4))
+  config.eval.jobs = 2
+
+  def lost(begin, setup, tasks, shares):
+    yield workers.Begun(1)
+    yield workers.Lost(1, 'its process was ended')
+
+  monkeypatch.setattr(workers, 'run', lost)
+  with pytest.raises(
+    errors.SavosError, match=r'val1: its process was ended.\n  Expected memory'
+  ):
+    evaluate.evaluate(config, tmp_path)
+
+
+def test_how_many_processes(config, davis_folder, tmp_path, monkeypatch):
+  config.data.root = str(
+    davis_folder(splits={'val': 12}, size=(480, 854), objects=3, frames=1)
+  )
+  videos = opening.load_split(config, tmp_path, 'val')
+  monkeypatch.setattr(cores, 'can_bind', lambda: True)
+  monkeypatch.setattr(cores, 'usable', lambda: [(i,) for i in range(16)])
+  monkeypatch.setattr(memory, 'free_gib', lambda: 14.0)
+
+  def count(jobs=0, **more):
+    config.eval.jobs = jobs
+    config.eval.update(more)
+    made = splits.Network(tiny_resnets.MODEL, {}, '', 0, False)
+    work = splits.Work(config, made, pathlib.Path(), ())
+    return splits.count_jobs(work, videos)
+
+  assert [count(1), count(5), count(20)] == [1, 5, 12]
+  # Three objects of 480x854 take about 3 GiB, one 1.5.
+  assert [count(), count(chunk=1)] == [4, 9]
+  monkeypatch.setattr(splits.jax, 'default_backend', lambda: 'gpu')
+  assert count() == 1

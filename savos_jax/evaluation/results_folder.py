@@ -60,7 +60,8 @@ _RUN_FORM = {
 }
 _SPEED_FORM = dict.fromkeys(
   ('sequences', 'frames', 'total_seconds', 'network_share', 'seconds_a_frame',
-   'first_seconds', 'peak_gib', 'refining_seconds?', 'learning_seconds?'),
+   'first_seconds', 'peak_gib', 'refining_seconds?', 'learning_seconds?',
+   'jobs?'),
   float,
 )  # fmt: skip
 # What an evaluation writes of its masks, as patterns.
@@ -230,12 +231,13 @@ def write_speed(folder: str | os.PathLike, speed: Mapping[str, float]) -> None:
 
   Args:
     folder: the results.
-    speed: 'sequences', 'frames', 'total_seconds' (from the first frame's
-      decoding to the last mask on disk), 'network_share' of that,
+    speed: 'sequences', 'frames', 'jobs' (processes side by side),
+      'total_seconds' (from the first frame's decoding to the last mask on
+      disk), 'network_share' (of the time that the processes were at work),
       'seconds_a_frame' (of the network, compiled), 'first_seconds' (first
       frames and compilation), 'refining_seconds' (dense CRF, all frames),
       'learning_seconds' (online learning, all videos), 'peak_gib' (memory of
-      the process).
+      all processes).
 
   Raises:
     SavosError: the file cannot be written.

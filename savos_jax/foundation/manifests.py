@@ -228,6 +228,19 @@ def begin(folder: pathlib.Path) -> Manifest:
   return manifest
 
 
+def join(folder: pathlib.Path, inputs: Iterable[str | os.PathLike]) -> None:
+  """Takes part in a folder that another process of this run has claimed.
+
+  Args:
+    folder: has a manifest.
+    inputs: files and folders being read, which are never replaced.
+  """
+  manifest = Manifest(folder)
+  manifest.protect(inputs)
+  manifest.is_claimed = True
+  _known[manifest.folder] = manifest
+
+
 def begin_with_all(folder: pathlib.Path) -> None:
   """Creates the manifest of a new folder, with every file in it.
 

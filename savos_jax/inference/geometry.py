@@ -74,6 +74,15 @@ class Geometry:
     }
 
   @property
+  def pixels(self) -> int:
+    """The most pixels that the network sees of an object at once."""
+    height, width = self.size
+    return max(
+      height * width if view.plain else view.height * view.width
+      for view in self.views
+    )
+
+  @property
   def labels_size(self) -> tuple[int, int] | None:
     """The size of the labels; None if it is the network's."""
     return None if self.size == self.shape else self.shape

@@ -203,6 +203,7 @@ def _facts(facts: Sequence[tuple[str, object]]) -> markup.Markup:
 def _speed(results: results_folder.Results) -> markup.Markup:
   speed = results.speed
   if speed:
+    jobs = speed.get('jobs', 1)
     body = _facts(
       [
         ('network', f'{speed["seconds_a_frame"]:.3f} s a frame, compiled'),
@@ -211,9 +212,11 @@ def _speed(results: results_folder.Results) -> markup.Markup:
         (
           'in all',
           f'{speed["total_seconds"]:.1f} s for {speed["frames"]} frames of '
-          f'{speed["sequences"]} sequences',
+          f'{speed["sequences"]} sequences'
+          + f', {jobs:.0f} processes side by side'
+          * (jobs > 1),
         ),
-        ('peak memory', f'{speed["peak_gib"]:.2f} GiB of the process'),
+        ('peak memory', f'{speed["peak_gib"]:.2f} GiB'),
         ('device', results.run.get('device', 'unknown')),
       ]
     )

@@ -105,7 +105,7 @@ def count_jobs(
     return 1
   learns = any(row.arguments.online_steps for row in found)
   kind = jobs.LEARNING if learns else network.runtime
-  return jobs.fitting(len(found), kind)
+  return jobs.fitting(len(found), jobs.GIB[kind])
 
 
 def _segment(asked, found, network, told: dict[str, outcomes.Outcome]) -> None:
