@@ -13,6 +13,7 @@ from savos_jax.datasets import masks
 from savos_jax.foundation import cores
 from savos_jax.foundation import memory
 from savos_jax.tools import networks
+from savos_jax.tools.many import in_processes
 from savos_jax.tools.many import segmenting_all
 from tests import video_lists
 from tests.video_lists import kill_the_process_of
@@ -55,8 +56,6 @@ def test_as_one_after_another(tmp_path, capsys):
     # Sums are rounded as they are divided among cores.
     assert (found == here.pop(name)).mean() > 0.99
   assert not here
-  run(path, out, '--overwrite', '--jobs=2')
-  assert made(out, 'a/masks/00001.png') != before
   assert not multiprocessing.active_children()
 
 
@@ -103,6 +102,13 @@ def test_interrupted(tmp_path, capsys):
     'c done 2',
   ]
   assert made(out, 'long/masks/00003.png') == kept
+
+
+def test_a_second_attempt_resumes_unless_all_is_to_be_replaced():
+  for overwrite in (False, True):
+    asked = argparse.Namespace(overwrite=overwrite, resume=False)
+    found = in_processes._for_attempts(asked)
+    assert (found.overwrite, found.resume) == (overwrite, not overwrite)
 
 
 def test_how_many(monkeypatch):
