@@ -14,7 +14,7 @@ _NAMED = re.compile(r'^\s*(?:ROOT )?%?([\w.\-]+) = (\S+?)\[([\d,]*)\]\S* (.*)$')
 _COMPUTATION = re.compile(r'^(?:ENTRY )?%?([\w.\-]+) \(.*\{$')
 # What JAX names besides the modules and functions that it traces.
 _NOT_LAYERS = re.compile(
-  r'jit\(\w+\)|\w+\._?\w+|cond|branch_\d_fun|while|body|closed_call|.*,.*->.*'
+  r'\w+\(\w*\)|\w+\._?\w+|cond|branch_\d_fun|while|body|closed_call|.*,.*->.*'
 )
 
 
