@@ -87,7 +87,7 @@ def test_a_control_group_that_grants_fewer(monkeypatch):
   assert drawn <= {(a, b) for a in of(8, 2) for b in of(8, 2)}
   assert len(drawn) > 1
   monkeypatch.setattr(cores, 'usable', usable)
-  assert cores.limit() == 2
+  assert (cores.limit(), cores.threads()) == (2, 4)
   monkeypatch.setattr(cgroups, 'folders', list)
   assert usable() == tuple(of(8, 2))
   assert cores.limit() == 0

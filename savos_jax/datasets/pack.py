@@ -25,6 +25,7 @@ import tqdm
 from savos_jax.datasets import masks
 from savos_jax.datasets import sequences
 from savos_jax.datasets import shrinking
+from savos_jax.foundation import cores
 from savos_jax.foundation import errors
 from savos_jax.foundation import files
 from savos_jax.foundation import threads
@@ -134,7 +135,7 @@ def _kept(record: sequences.Sequence, every: int) -> range:
 def _workers() -> Iterator[concurrent.futures.ThreadPoolExecutor]:
   with (
     threads.one_opencv_thread(),
-    concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool,
+    concurrent.futures.ThreadPoolExecutor(cores.threads()) as pool,
   ):
     try:
       yield pool

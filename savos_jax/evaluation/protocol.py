@@ -25,6 +25,7 @@ from savos_jax.datasets import sequences
 from savos_jax.evaluation import measures
 from savos_jax.evaluation import predictions
 from savos_jax.evaluation import rules
+from savos_jax.foundation import cores
 from savos_jax.foundation import errors
 
 Predicted = predictions.Predicted
@@ -340,7 +341,7 @@ def _score_all(
     unit='frame',
     disable=None if progress else True,  # None: where stderr is no terminal.
   )
-  pool = futures.ThreadPoolExecutor(workers or os.cpu_count())
+  pool = futures.ThreadPoolExecutor(workers or cores.threads())
   scores, notes = [], [*unscored(videos), *notes]
   try:
     pending = []

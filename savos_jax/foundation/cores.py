@@ -68,14 +68,17 @@ def usable() -> tuple[Core, ...]:
   return tuple(found)
 
 
+def threads() -> int:
+  """Returns how many threads this process can run at once."""
+  return sum(map(len, usable()))
+
+
 def limit() -> int:
   """Returns how many cores a library should use; 0: all, as by itself.
 
   For libraries that count the machine's cores whatever this process may use.
   """
-  every = os.cpu_count() or 1
-  cores = usable()
-  return len(cores) if sum(map(len, cores)) < every else 0
+  return len(usable()) if threads() < (os.cpu_count() or 1) else 0
 
 
 def jobs(
