@@ -14,7 +14,6 @@ from savos_jax import opening
 from savos_jax import settings
 from savos_jax import splits
 from savos_jax import validation
-from savos_jax.data.loaders import tf as tf_loader
 from savos_jax.evaluation import categories
 from savos_jax.evaluation import protocol
 from savos_jax.evaluation import results_folder
@@ -24,6 +23,7 @@ from savos_jax.foundation import errors
 from savos_jax.foundation import files
 from savos_jax.foundation import manifests
 from savos_jax.foundation import provenance
+from savos_jax.inference import with_jax
 from savos_jax.inference import with_onnx
 from savos_jax.models import savos
 from savos_jax.pictures import overlay
@@ -56,7 +56,7 @@ def _restore(config, workdir: pathlib.Path) -> splits.Network:
   )
   return splits.Network(
     savos.SAVOS(used),
-    trained.params,
+    with_jax.placed_params(trained.params),
     fingerprints.fingerprint(trained.params),
     trained.step,
     trained.averaged,
@@ -126,7 +126,6 @@ def evaluate(
       or the data are bad.
   """
   settings.check(config, 'evaluate')
-  tf_loader.hide_accelerators()  # TensorFlow writes the logs.
   videos = opening.load_split(config, workdir, config.data.val_split)
   described = (
     opening.sequence_attributes(config), opening.object_categories(config),

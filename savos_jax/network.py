@@ -15,9 +15,6 @@ from savos_jax.foundation import typed
 from savos_jax.inference import options
 from savos_jax.models import fields
 from savos_jax.models import savos
-from savos_jax.training import best
-from savos_jax.training import checkpoint
-from savos_jax.training import state as state_lib
 from savos_jax.weights import pretrained
 from savos_jax.weights import tensor_file
 
@@ -87,6 +84,11 @@ def load(
 
 
 def _load_workdir(workdir, step, use_ema, use_best) -> Trained:
+  # They take long to import.
+  from savos_jax.training import best
+  from savos_jax.training import checkpoint
+  from savos_jax.training import state as state_lib
+
   folder = workdir / (best.FOLDER if use_best else 'checkpoints')
   if use_best and not folder.is_dir():
     raise errors.SavosError(
@@ -163,6 +165,13 @@ def _told(path: pathlib.Path, description: dict[str, Any]) -> _Told:
   return told
 
 
+def _shapes(model: savos.SAVOS) -> Any:
+  """Returns the shapes of a network's parameters."""
+  from savos_jax.training import state as state_lib  # Takes long to import.
+
+  return state_lib.param_shapes(model)
+
+
 def _read(path: pathlib.Path, step: int | None) -> Trained:
   kind, description = tensor_file.read_description(path)
   if kind != 'model':
@@ -179,8 +188,7 @@ def _read(path: pathlib.Path, step: int | None) -> Trained:
     )
   model = savos.SAVOS(pretrained.described(path, description['architecture']))
   # Tracing takes longer than reading, and the shipped file is right.
-  known = checkpoints.is_shipped(path)
-  shapes = None if known else state_lib.param_shapes(model)
+  shapes = None if checkpoints.is_shipped(path) else _shapes(model)
   params = tensor_file.read_params(path, shapes)
   return Trained(model, params, told.step, told.averaged, description['config'])
 

@@ -30,6 +30,7 @@ from savos_jax.foundation import workers
 from savos_jax.inference import geometry
 from savos_jax.inference import runtime
 from savos_jax.inference import tracker as tracker_lib
+from savos_jax.inference import with_jax
 from savos_jax.pictures import overlay
 from savos_jax.training import online as learning
 from savos_jax.video import engine
@@ -171,9 +172,15 @@ def _here(
   work: Work, videos, jobs: int, advance: Callable[[str, int], None]
 ) -> tuple[engine.Timing, float]:
   """Segments videos; returns the timing, and the peak memory, GiB."""
+  trackers = work.trackers(min(work.config.eval.videos, len(videos)))
+  todo = list(map(work.job, videos))
+  if len(trackers) == 1:  # Several step together, by another function.
+    first, marks = todo[0].video, todo[0].marks
+    objects = len(marks.objects[marks.first])
+    trackers[0].compile_ahead(first.height, first.width, objects)
   timing = engine.segment(
-    work.trackers(min(work.config.eval.videos, len(videos))),
-    list(map(work.job, videos)),
+    trackers,
+    todo,
     lambda job, frames: advance(job.video.name, frames),
   )
   return timing, memory.peak_gib()
@@ -184,6 +191,9 @@ def _begin(work: Work) -> workers.Handle:
   allocation.keep()
   compilation_cache.enable()
   manifests.join(work.results, work.inputs)
+  params = with_jax.placed_params(work.network.params)
+  network = dataclasses.replace(work.network, params=params)
+  work = dataclasses.replace(work, network=network)
   return functools.partial(_segment, work, work.trackers(1))
 
 

@@ -15,6 +15,7 @@ def config(monkeypatch):
     name: getattr(jax.config, name)
     for name in (FOLDER, 'jax_persistent_cache_min_compile_time_secs')
   }
+  monkeypatch.setattr(compilation_cache, '_folder', None)
   yield jax.config
   for name, value in kept.items():
     jax.config.update(name, value)
@@ -24,7 +25,8 @@ def test_kept_in_the_users_cache(config, tmp_path, monkeypatch):
   config.update(FOLDER, None)
   monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path))
   compilation_cache.enable()
-  assert getattr(config, FOLDER) == str(tmp_path / 'savos_jax' / 'compiled')
+  assert getattr(config, FOLDER) == str(compilation_cache.folder())
+  assert compilation_cache.folder() == tmp_path / 'savos_jax' / 'compiled'
 
 
 def test_the_users_own_choice_stays(config, tmp_path, monkeypatch):
@@ -33,6 +35,10 @@ def test_the_users_own_choice_stays(config, tmp_path, monkeypatch):
   compilation_cache.enable()
   assert getattr(config, FOLDER) == 'chosen'
   assert not list(tmp_path.iterdir())
+  assert compilation_cache.folder() is None  # It could be a URL.
+  config.update(FOLDER, str(tmp_path))
+  compilation_cache.enable()
+  assert compilation_cache.folder() == tmp_path
 
 
 def test_no_place_to_write_is_no_error(config, tmp_path, monkeypatch):
@@ -40,4 +46,4 @@ def test_no_place_to_write_is_no_error(config, tmp_path, monkeypatch):
   (tmp_path / 'file').write_text('in the way')
   monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path / 'file'))
   compilation_cache.enable()
-  assert getattr(config, FOLDER) is None
+  assert getattr(config, FOLDER) is compilation_cache.folder() is None

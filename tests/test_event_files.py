@@ -96,8 +96,13 @@ def test_a_folder_that_cannot_be_written_is_told(tmp_path):
     event_files.Writer(tmp_path / 'logs')
 
 
-def test_clu_writes_where_it_is_installed(tmp_path):
+def test_clu_writes_where_it_is_installed(tmp_path, monkeypatch):
+  hidden = []
+  monkeypatch.setattr(
+    metric_writing.tf_loader, 'hide_accelerators', lambda: hidden.append(1)
+  )
   assert 'clu' in type(metric_writing.open_writer(tmp_path)).__module__
+  assert hidden  # TensorFlow would take the accelerators' memory.
 
 
 _WITHOUT_TENSORFLOW = """

@@ -35,6 +35,20 @@ from tests import tiny_resnets
 pytestmark = pytest.mark.usefixtures('library_promotion')
 
 
+def test_what_segments_imports_no_training():
+  """Nor TensorFlow, which takes longer than the first mask."""
+  code = (
+    'import sys\n'
+    'from savos_jax import network\n'
+    'from savos_jax.tools import networks, segmenting\n'
+    'print(*{"optax", "orbax", "tensorflow"} & {*sys.modules})'
+  )
+  done = subprocess.run(
+    [sys.executable, '-c', code], capture_output=True, text=True, check=True
+  )
+  assert done.stdout.split() == []
+
+
 @pytest.fixture(scope='module')
 def trained(tmp_path_factory):
   """A training's folder with two checkpoints, and their states."""

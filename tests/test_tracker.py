@@ -483,20 +483,3 @@ def test_what_is_resized_is_not_padded(zoom, short_side, aspect):
   assert of.padding == (0, 0)
   height, width = of.size
   assert width / height == pytest.approx(427 / 480 * aspect, rel=0.06)
-
-
-def test_what_is_compiled_ahead_is_used(params, video):
-  config = options.InferenceConfig(short_side=32, zoom=1.5)
-  before = compiled.step.count()
-  tracker = tracker_lib.Tracker(MODEL, params, config)
-  tracker.compile_ahead(video.height, video.width, len(video.object_ids))
-  tracker.start(video.frame(0), video.labels(0), video.object_ids)
-  tracker._ahead.join()
-  assert compiled.step.count() == before + 1
-  found = [tracker.step(video.frame(index)) for index in (1, 2, 3)]
-  another = tracker_lib.Tracker(MODEL, params, config)
-  another.compile_ahead(video.height, video.width, len(video.object_ids))
-  assert another._ahead is None  # Nothing to do.
-  assert compiled.step.count() == before + 1
-  expected = [labels for labels, *_ in run(params, video, config)]
-  np.testing.assert_array_equal(found, expected)

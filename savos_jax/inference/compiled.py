@@ -12,6 +12,7 @@ import functools
 import operator
 
 import jax
+from jax import export
 import jax.numpy as jnp
 import numpy as np
 
@@ -23,6 +24,19 @@ from savos_jax.inference import sight as sight_lib
 from savos_jax.inference import zoom as zoom_lib
 from savos_jax.models import matching
 from savos_jax.models import savos
+
+# For `traces`.
+for _kind in (
+  matching.Memory,
+  matching.Remembered,
+  runtime.Inputs,
+  runtime.Memory,
+  runtime.Outputs,
+  savos.Reference,
+):
+  export.register_namedtuple_serialization(
+    _kind, serialized_name=f'{_kind.__module__}.{_kind.__qualname__}'
+  )
 
 _SEEING = ('model', 'views', 'static_size', 'windows')
 

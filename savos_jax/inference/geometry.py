@@ -63,6 +63,12 @@ class Geometry:
     return savos_config.padding_to_multiple(*self.size)
 
   @property
+  def padded(self) -> tuple[int, int]:
+    """The size with padding."""
+    bottom, right = self.padding
+    return self.size[0] + bottom, self.size[1] + right
+
+  @property
   def static(self) -> dict[str, Any]:
     """The static arguments of the compiled functions."""
     # A window's size is known only at run time, and so is passed as an array.
@@ -90,9 +96,7 @@ class Geometry:
   @property
   def kind(self) -> Hashable:
     """A key that is equal for videos sharing one compilation."""
-    bottom, right = self.padding
-    padded = (self.size[0] + bottom, self.size[1] + right)
-    return (padded, *self.static.values(), self.labels_size)
+    return (self.padded, *self.static.values(), self.labels_size)
 
   def prepare(self, image: np.ndarray) -> np.ndarray:
     """Resizes and pads a frame or a mask [H, W, ...] for the network."""

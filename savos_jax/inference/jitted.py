@@ -7,6 +7,8 @@ from typing import Any
 
 import jax
 
+from savos_jax.inference import traces
+
 # XLA's highest optimisation level compiles more slowly, as do its fusion
 # emitters, in JAX 0.10 only; neither speeds up a frame (docs/benchmarks.md).
 _ON_CPU: dict[str, Any] = {'xla_backend_optimization_level': 1}
@@ -24,12 +26,14 @@ class Jitted:
     """Wraps the function; compilation happens at the first call.
 
     Args:
-      function: a pure function.
+      function: a pure function, as `traces.kept` takes it.
       **options: passed on to `jax.jit`.
     """
     functools.update_wrapper(self, function)
     self._anywhere = jax.jit(function, **options)
-    self._on_cpu = jax.jit(function, compiler_options=_ON_CPU, **options)
+    self._on_cpu = jax.jit(
+      traces.kept(function), compiler_options=_ON_CPU, **options
+    )
 
   def on(self, platform: str) -> Any:
     """Returns the jitted function for 'cpu', 'gpu' or 'tpu'."""
@@ -42,6 +46,16 @@ class Jitted:
   def __call__(self, *args: Any, **kwargs: Any) -> Any:
     """Calls the function."""
     return self._here(*args, **kwargs)
+
+  def compile(self, *args: Any, **kwargs: Any) -> Any:
+    """Compiles for arguments of these shapes, for later calls.
+
+    Returns:
+      The shapes of the result.
+    """
+    lowered = self._here.lower(*args, **kwargs)
+    lowered.compile()
+    return lowered.out_info
 
   def eval_shape(self, *args: Any, **kwargs: Any) -> Any:
     """Returns the result's shapes; a later call reuses the trace."""

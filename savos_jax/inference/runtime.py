@@ -124,14 +124,28 @@ class Runtime(abc.ABC):
     """
 
   @abc.abstractmethod
-  def nothing(
+  def compile(
     self,
     params: Any,
-    frame: np.ndarray,
     objects: int,
     geometry: geometry_lib.Geometry,
-  ) -> tuple[Any, Any]:
-    """Returns zeros in the shapes `encode` returns for `objects` objects."""
+    finishing: Finishing,
+    *,
+    union: bool = False,
+    memory_frames: int = 0,
+    chunk: int = 0,
+  ) -> None:
+    """Prepares for the first `step` of a video, in another thread.
+
+    Args:
+      params: the network's parameters.
+      objects: how many it will have.
+      geometry: the video's.
+      finishing: as for `step`.
+      union: whether their union has a reference.
+      memory_frames: as for `empty_memory`; 0: there is no memory.
+      chunk: as for `step`.
+    """
 
   @abc.abstractmethod
   def empty_memory(self, references: Any, frames: int) -> Memory | None:
@@ -164,6 +178,10 @@ class Runtime(abc.ABC):
   @abc.abstractmethod
   def placed(self, arrays: Any, references: Any) -> Any:
     """Converts a tree of NumPy arrays to the form that `step` returns."""
+
+  @abc.abstractmethod
+  def cropped(self, guidance: Any, size: tuple[int, int]) -> Any:
+    """Returns the top left corner (height, width) of [K, H, W], to read."""
 
   @abc.abstractmethod
   def label(

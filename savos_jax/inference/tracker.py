@@ -116,14 +116,13 @@ class Tracker:
   def probabilities(self) -> Any:
     """Each object's probabilities in the last frame, float32 [K, h, w].
 
-    At the size that frames are resized to for the network; an array of the
-    runtime's library, JAX or NumPy.
+    At the size that frames are resized to for the network; an array of JAX or
+    NumPy.
 
     Raises:
       SavosError: no object was ever added.
     """
-    height, width = self._geometry.size
-    return self._guidance[:, :height, :width]
+    return self._runtime.cropped(self._guidance, self._geometry.size)
 
   @property
   def confidences(self) -> np.ndarray:
@@ -238,33 +237,30 @@ class Tracker:
     """
     geometry = self._geometry_of(height, width).kind
     kind = self._runtime.key, self._config, geometry, objects
-    if kind in _compiled_ahead or not self._runtime.compiles:
+    if kind in _compiled_ahead:
       return
     _compiled_ahead.add(kind)
     # Not a daemon: a process that exits while XLA is compiling aborts, even if
     # its work is done.
     self._ahead = threading.Thread(
-      target=self._step_on_nothing, args=((height, width), objects)
+      target=self._compile, args=((height, width), objects)
     )
     self._ahead.start()
 
-  def _step_on_nothing(self, shape: tuple[int, int], objects: int) -> None:
-    other = Tracker(self._runtime, self._params, self._config, self._aspect)
-    # Only the compilation matters here; real errors recur in the first `step`.
+  def _compile(self, shape: tuple[int, int], objects: int) -> None:
+    """Prepares the runtime for `step`."""
+    geometry = self._geometry_of(*shape)
+    # Real errors recur in the first `step`.
     with contextlib.suppress(Exception):
-      other._begin_empty(shape, objects)
-      other.step(np.zeros((*shape, 3), np.uint8))
-
-  def _begin_empty(self, shape: tuple[int, int], objects: int) -> None:
-    """Begins a video with placeholder objects."""
-    self._opened = self._geometry_of(*shape)
-    self._ids = list(range(1, objects + 1))
-    self._frame = self._geometry.prepare(np.zeros((*shape, 3), np.uint8))
-    self._references, self._guidance = self._runtime.nothing(
-      self._params, self._frame, objects, self._geometry
-    )
-    self._memory = self._empty_memory(self._references)
-    self._confidences = np.zeros(objects, np.float32)
+      self._runtime.compile(
+        self._loaded,
+        objects,
+        geometry,
+        self._finishing(geometry, objects),
+        union=self._config.merged and objects > 1,
+        memory_frames=self._config.memory_frames,
+        chunk=self._config.chunk,
+      )
 
   def start(
     self, frame: np.ndarray, labels: np.ndarray, object_ids: Iterable[int]
@@ -465,7 +461,7 @@ class Tracker:
       self._params,
       inputs,
       self._geometry,
-      self._finishing(),
+      self._finishing(self._geometry, len(self._ids)),
       self._config.chunk,
     )
     return self._end(found)
@@ -634,12 +630,14 @@ class Tracker:
     count = len(self._ids) + self._needs_union
     return 0 < self._config.chunk < count
 
-  def _finishing(self) -> runtime_lib.Finishing:
+  def _finishing(
+    self, geometry: geometry_lib.Geometry, objects: int
+  ) -> runtime_lib.Finishing:
     # A single object is not aggregated, so 'merged' needs no union for it.
     return runtime_lib.Finishing(
       self._config.aggregation,
-      self._config.background if len(self._ids) > 1 else 'max',
-      self._geometry.labels_size,
+      self._config.background if objects > 1 else 'max',
+      geometry.labels_size,
       self._config.memory_confidence,
     )
 
@@ -730,8 +728,9 @@ def step_together(
     return [t._step(f) for t, f in zip(trackers, frames, strict=True)]
   inputs = [t._begin(f) for t, f in zip(trackers, frames, strict=True)]
   inputs += inputs[-1:] * (slots - len(trackers))
+  finishing = first._finishing(first._geometry, len(first._ids))
   found = first._runtime.step_videos(
-    first._params, inputs, first._geometry, first._finishing()
+    first._params, inputs, first._geometry, finishing
   )
   # The results of the repeated inputs are dropped.
   return [t._end(f) for t, f in zip(trackers, found, strict=False)]

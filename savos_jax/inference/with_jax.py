@@ -3,10 +3,10 @@
 from collections.abc import Hashable
 from collections.abc import Sequence
 import dataclasses
+import functools
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from savos_jax.inference import compiled
@@ -14,6 +14,14 @@ from savos_jax.inference import geometry as geometry_lib
 from savos_jax.inference import options
 from savos_jax.inference import runtime
 from savos_jax.models import savos
+
+
+def placed_params(params: Any) -> Any:
+  """Returns parameters on the device that is to run the network.
+
+  Arrays of NumPy would be copied to it at every call.
+  """
+  return jax.device_put(params, jax.local_devices()[0])
 
 
 class Jax(runtime.Runtime):
@@ -49,24 +57,58 @@ class Jax(runtime.Runtime):
       self._model, params, frame, masks, size, **geometry.static
     )
 
-  def nothing(
+  def compile(
     self,
     params: Any,
-    frame: np.ndarray,
     objects: int,
     geometry: geometry_lib.Geometry,
-  ) -> tuple[Any, Any]:
-    """See `runtime.Runtime.nothing`."""
-    masks = np.zeros((objects, *frame.shape[:2]), np.float32)
-    size = np.asarray(geometry.size, np.int32)
-    found = compiled.encode_references.eval_shape(
-      self._model, params, frame, masks, size, **geometry.static
+    finishing: runtime.Finishing,
+    *,
+    union: bool = False,
+    memory_frames: int = 0,
+    chunk: int = 0,
+  ) -> None:
+    """See `runtime.Runtime.compile`; only for parameters from `placed_params`.
+
+    What is computed from them is where they are, and a function is compiled for
+    arguments that are there.
+    """
+    first = jax.tree.leaves(params)[0]
+    if not getattr(first, 'committed', False):
+      return
+    here = functools.partial(jax.ShapeDtypeStruct, sharding=first.sharding)
+    height, width = geometry.padded
+    frame = jax.ShapeDtypeStruct((height, width, 3), np.uint8)
+    size = jax.ShapeDtypeStruct((2,), np.int32)
+    masks = jax.ShapeDtypeStruct((objects, height, width), np.float32)
+    seeing = geometry.static
+
+    def shaped(rows, tree):
+      return jax.tree.map(lambda x: here((rows, *x.shape[1:]), x.dtype), tree)
+
+    references, guidance = compiled.encode_references.eval_shape(
+      self._model, params, frame, masks, size, **seeing
     )
-    # From a compiled function, for the placement described in
-    # `compiled.encoded`.
-    return jax.jit(
-      lambda: jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), found)
-    )()
+    references, guidance = shaped(objects, (references, guidance))
+    memory = None
+    if memory_frames and references[0].remembered is not None:
+      views, _ = compiled.empty_memory.eval_shape(references, memory_frames)
+      slot = jax.ShapeDtypeStruct((), np.int32)
+      memory = runtime.Memory(shaped(objects, views), slot)
+    count = objects + union
+    if 0 < chunk < count:
+      if memory is not None:
+        memory = runtime.Memory(shaped(chunk, memory.views), memory.slot)
+      guidance, references = shaped(chunk, (guidance, references))
+      compiled.segment.lower(
+        self._model, params, frame, guidance, references, size, memory, **seeing
+      ).compile()
+      return
+    references = shaped(count, references)
+    compiled.step.compile(
+      self._model, params, frame, guidance, references, size, memory,
+      **seeing, **dataclasses.asdict(finishing),
+    )  # fmt: skip
 
   def empty_memory(self, references: Any, frames: int) -> runtime.Memory | None:
     """See `runtime.Runtime.empty_memory`."""
@@ -104,6 +146,13 @@ class Jax(runtime.Runtime):
   def placed(self, arrays: Any, references: Any) -> Any:
     """See `runtime.Runtime.placed`."""
     return compiled.placed(arrays, references)
+
+  def cropped(self, guidance: Any, size: tuple[int, int]) -> Any:
+    """See `runtime.Runtime.cropped`; on a CPU nothing is copied or compiled."""
+    height, width = size
+    if jax.default_backend() == 'cpu':
+      guidance = np.asarray(guidance)
+    return guidance[:, :height, :width]
 
   def label(
     self, guidance: Any, mode: str, labels_size: tuple[int, int] | None

@@ -253,16 +253,19 @@ class Onnx(runtime.Runtime):
     columns = zip(*parts, strict=True)
     return dict(zip(names, map(np.concatenate, columns), strict=True))
 
-  def nothing(
+  def compile(
     self,
     params: Any,
-    frame: np.ndarray,
     objects: int,
     geometry: geometry_lib.Geometry,
-  ) -> tuple[Any, Any]:
-    """See `runtime.Runtime.nothing`."""
-    masks = np.zeros((objects, *frame.shape[:2]), np.float32)
-    return self.encode(params, frame, masks, geometry)
+    finishing: runtime.Finishing,
+    *,
+    union: bool = False,
+    memory_frames: int = 0,
+    chunk: int = 0,
+  ) -> None:
+    """Loads the graph of a step."""
+    _ = self._step
 
   def empty_memory(self, references: Any, frames: int) -> runtime.Memory | None:
     """Returns None: `check` refuses configurations with memory."""
@@ -322,6 +325,11 @@ class Onnx(runtime.Runtime):
   def placed(self, arrays: Any, references: Any) -> Any:
     """See `runtime.Runtime.placed`."""
     return arrays
+
+  def cropped(self, guidance: Any, size: tuple[int, int]) -> Any:
+    """See `runtime.Runtime.cropped`."""
+    height, width = size
+    return guidance[:, :height, :width]
 
   def label(
     self, guidance: Any, mode: str, labels_size: tuple[int, int] | None

@@ -139,11 +139,12 @@ def _trained(arguments) -> Network:
 
 def of(trained: Any) -> Network:
   """Wraps a `network.Trained`, for JAX."""
+  from savos_jax.inference import with_jax
   from savos_jax.weights import fingerprints
 
   return Network(
     trained.model,
-    trained.params,
+    with_jax.placed_params(trained.params),
     trained.config.get('eval', {}),
     fingerprints.fingerprint(trained.params),
     'jax',

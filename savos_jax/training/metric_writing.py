@@ -9,6 +9,7 @@ from typing import Protocol
 import jax
 import numpy as np
 
+from savos_jax.data.loaders import tf as tf_loader
 from savos_jax.training import event_files
 
 
@@ -59,6 +60,7 @@ def open_writer(folder: pathlib.Path, step: int = 0) -> Writer:
     event_files.drop_from(folder, step)
   if _installed('clu', 'tensorflow', 'tensorboard'):
     # Slow to import, so only when something is written.
+    tf_loader.hide_accelerators()
     from clu import metric_writers
 
     return metric_writers.SummaryWriter(str(folder))

@@ -21,5 +21,5 @@ def fingerprint(tree: Any) -> str:
     array = np.asarray(leaf)
     name = jax.tree_util.keystr(path)
     digest.update(f'{name} {array.shape} {array.dtype}'.encode())
-    digest.update(np.ascontiguousarray(array).tobytes())
+    digest.update(np.ascontiguousarray(array).data)
   return digest.hexdigest()

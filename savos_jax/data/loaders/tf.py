@@ -4,6 +4,7 @@ Nothing else in `data` imports TensorFlow.
 """
 
 from collections.abc import Iterator
+import contextlib
 import importlib.util
 from typing import Any
 
@@ -22,12 +23,16 @@ def _tensorflow():
 
 
 def hide_accelerators() -> None:
-  """Hides accelerators from TensorFlow, which would reserve their memory."""
+  """Hides accelerators from TensorFlow, which would reserve their memory.
+
+  Once TensorFlow has used its devices it is too late, and nothing happens.
+  """
   if importlib.util.find_spec('tensorflow') is None:
     return
   tf = _tensorflow()
-  tf.config.set_visible_devices([], 'GPU')
-  tf.config.set_visible_devices([], 'TPU')
+  for kind in ('GPU', 'TPU'):
+    with contextlib.suppress(RuntimeError):
+      tf.config.set_visible_devices([], kind)
 
 
 def _options(workers: int) -> Any:
