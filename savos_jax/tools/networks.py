@@ -62,6 +62,16 @@ def on_host(network: Network) -> Network:
   return dataclasses.replace(network, params=jax.device_get(network.params))
 
 
+def on_device(network: Network) -> Network:
+  """Returns the network as this process runs it, where the device has it."""
+  if network.runtime != 'jax':
+    return network
+  from savos_jax.inference import with_jax
+
+  params = with_jax.placed_params(network.params)
+  return dataclasses.replace(network, params=params)
+
+
 def is_accelerated(network: Network) -> bool:
   """Whether anything but the CPU runs the network."""
   if network.runtime != 'jax':
@@ -139,13 +149,14 @@ def _trained(arguments) -> Network:
 
 def of(trained: Any) -> Network:
   """Wraps a `network.Trained`, for JAX."""
-  from savos_jax.inference import with_jax
   from savos_jax.weights import fingerprints
 
-  return Network(
-    trained.model,
-    with_jax.placed_params(trained.params),
-    trained.config.get('eval', {}),
-    fingerprints.fingerprint(trained.params),
-    'jax',
+  return on_device(
+    Network(
+      trained.model,
+      trained.params,
+      trained.config.get('eval', {}),
+      fingerprints.fingerprint(trained.params),
+      'jax',
+    )
   )

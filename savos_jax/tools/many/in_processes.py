@@ -23,8 +23,7 @@ from savos_jax.tools.many import rows
 
 def _begin(network: networks.Network) -> workers.Handle:
   """Prepares a process; returns what segments a video in it."""
-  one.prepare(network)
-  return functools.partial(_segment, network)
+  return functools.partial(_segment, one.prepare(network))
 
 
 def _segment(

@@ -46,8 +46,7 @@ def _task(
       message=f'{out.parent}: no such folder on {platform.node()}. Expected '
       'one that all machines share, or a URL as --out.',
     )
-  one.prepare(network)
-  return one.segment(arguments, network, _no_bar)
+  return one.segment(arguments, one.prepare(network), _no_bar)
 
 
 def leave_devices() -> None:

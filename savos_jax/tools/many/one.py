@@ -34,14 +34,15 @@ _ELSEWHERE = (
 )  # fmt: skip
 
 
-def prepare(network: networks.Network) -> None:
-  """Prepares a process that was started to segment by a network."""
+def prepare(network: networks.Network) -> networks.Network:
+  """Prepares a process that was started to segment; returns its network."""
   allocation.keep()
   if network.runtime == 'jax':
     # It need not be there where ONNX Runtime runs the network.
     from savos_jax.foundation import compilation_cache
 
     compilation_cache.enable()
+  return networks.on_device(network)
 
 
 def held(arguments: argparse.Namespace) -> int:
