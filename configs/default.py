@@ -308,6 +308,9 @@ def get_config() -> config_dict.ConfigDict:
   # With zoom: largest share of an object's pixels, on each side, that the box
   # for its window leaves out, so that distant specks do not matter. 0: none.
   evaluation.stray = 0.0
+  # On CPUs: decode fine details only in a box around each object, this many
+  # times its size (inference/focus.py); 0: everywhere, as in the paper.
+  evaluation.focus = 0.0
   # Frames that a network with a look back remembers besides the reference: the
   # previous frame, and others at intervals.
   evaluation.memory_frames = 0

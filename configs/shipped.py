@@ -26,6 +26,7 @@ def get_config(stage: str = 'all') -> config_dict.ConfigDict:
   config.scenes.enabled = True
   config.sampling.clip_frames = 3
   config.train.batch_size = 32
+  config.eval.focus = 1.25
   config.train.weight_decay = 1e-3
   config.train.encoder_learning_rate_factor = 0.5
   config.train.clip_norm = 1.0

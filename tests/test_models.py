@@ -245,7 +245,7 @@ def test_attention_module_follows_the_equations():
   module = attention.AttentionModule(features=32, reduction=16)
   keys = jax.random.split(jax.random.key(3), 3)
   skip = jax.random.normal(keys[0], (1, 8, 6, 5))
-  below = jax.random.normal(keys[1], (1, 4, 3, 32))
+  below = jax.random.normal(keys[1], (1, 8, 6, 32))
   variables = module.init(keys[2], skip, below)
   # Biases start at zero: set them, or a missing one would not show.
   variables = jax.tree.map(lambda x: x + 0.01, variables)
@@ -276,8 +276,7 @@ def test_attention_module_follows_the_equations():
   f = f * sigmoid(mlp(f.mean((1, 2))) + mlp(f.max((1, 2))))[:, None, None]
   pooled = np.stack([f.mean(-1), f.max(-1)], axis=-1)
   f = f * sigmoid(conv(pooled, p['spatial_gate']['conv']))
-  up = jax.image.resize(below, (1, 8, 6, 32), 'bilinear', antialias=False)
-  m = a + f + np.asarray(up)
+  m = a + f + np.asarray(below)
   refine = p['refine']
   expected = m + conv(relu(conv(relu(m), refine['conv1'])), refine['conv2'])
   np.testing.assert_allclose(
@@ -293,7 +292,7 @@ def test_attention_off_has_no_gates_and_residual_off_differs():
   without = attention.AttentionModule(features=8, residual=False)
   keys = jax.random.split(jax.random.key(0), 3)
   skip = jax.random.normal(keys[0], (1, 8, 8, 4))
-  below = jax.random.normal(keys[1], (1, 4, 4, 8))
+  below = jax.random.normal(keys[1], (1, 8, 8, 8))
   variables = with_residual.init(keys[2], skip, below)
   a = apply(with_residual, variables, skip, below)
   b = apply(without, variables, skip, below)

@@ -16,10 +16,12 @@ from savos_jax import network
 from savos_jax.datasets import masks as masks_lib
 from savos_jax.inference import aggregation
 from savos_jax.inference import compiled
+from savos_jax.inference import focus
 from savos_jax.inference import geometry
 from savos_jax.inference import options
 from savos_jax.inference import sight
 from savos_jax.inference import tracker as tracker_lib
+from savos_jax.inference import with_onnx
 from savos_jax.inference import zoom
 from savos_jax.studio import chains
 from savos_jax.synthetic import embedded_scenes
@@ -146,9 +148,9 @@ def config_of(trained):
 def expected(trained, clip):
   """Returns the masks of both rounds of `test_masks_are_those_of_python`."""
   pictures, labels = clip
-  tracker = tracker_lib.Tracker(
-    trained.model, trained.params, config_of(trained)
-  )
+  shipped = checkpoints.find(checkpoints.DEFAULT).parent
+  runtime = with_onnx.Onnx(with_onnx.read(shipped))
+  tracker = tracker_lib.Tracker(runtime, None, config_of(trained))
   found = {MARKED: labels[MARKED]}
   for way in (range(MARKED - 1, -1, -1), range(MARKED + 1, COUNT)):
     tracker.start(pictures[MARKED], labels[MARKED], [1, 2])
@@ -335,7 +337,8 @@ def _by_gpu_and_cpu(address):
           const loaded = await load({ engine }, () => {});
           const { network } = loaded;
           const reference = await network.reference(frame, mask, size);
-          const p = await network.step(frame, mask, reference, size);
+          const region = { top: 1, left: 2, rows: 6, columns: 10 };
+          const p = await network.step(frame, mask, reference, size, region);
           all.push([loaded.engine, Array.from(p)]);
         }
         return all;
@@ -514,6 +517,54 @@ def test_windows(modules, stray):
     stray,
   )
   np.testing.assert_array_equal(np.array(found, np.float32), boxes)
+
+
+@pytest.mark.parametrize('ratio', [0.0, 1.0, 1.5])
+def test_focus(modules, ratio):
+  view = 64, 96
+  none = np.zeros((1, *view), np.float32)
+  masks = np.concatenate([blobs(3, *view), none])
+  found = run(
+    modules,
+    'focus',
+    """const [masks, [height, width], ratio] = values;
+    const view = { height, width };
+    return masks.map((mask) => {
+      const region = m.regionOf(floats(mask), view, ratio);
+      const { top, left, rows, columns } = region;
+      const part = new Float32Array(64 * rows * columns).fill(0.4);
+      const placed = m.placed(part, region, view);
+      const leaves = [m.leaves(part, region, view)];
+      for (const index of [0, part.length - 1]) {
+        const touched = part.slice();
+        touched[index] = 0.6;
+        leaves.push(m.leaves(touched, region, view));
+      }
+      return [[top, left, rows, columns], Array.from(placed), leaves];
+    });""",
+    [mask.ravel().tolist() for mask in masks],
+    view,
+    ratio,
+  )
+  cells = [side // focus.STRIDE for side in view]
+  for (region, placed, leaves), mask in zip(found, masks, strict=True):
+    box = focus.boxes(mask[None], ratio or 100.0)
+    sides = np.minimum(box.side[0], cells).astype(int).tolist()
+    begin = [
+      int(focus.first(*each))
+      for each in zip(box.middle[0], sides, cells, strict=True)
+    ]
+    assert region == [*begin, *sides]
+    corner = [focus.STRIDE * first for first in begin]
+    part = np.full([focus.STRIDE * n for n in sides], 0.4, np.float32)
+    wanted = focus.placed(part, corner, view)
+    np.testing.assert_array_equal(np.array(placed, np.float32), wanted.ravel())
+    expected = [bool(focus.leaves(part, corner, view))]
+    for index in (0, -1):
+      touched = part.copy()
+      touched.flat[index] = 0.6
+      expected.append(bool(focus.leaves(touched, corner, view)))
+    assert leaves == expected
 
 
 BOXES = [[0.0, 0.0, 60.0, 80.0], [5.25, 15.5, 22.0, 29.5], [40, 50, 20, 30]]

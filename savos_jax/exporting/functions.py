@@ -1,11 +1,16 @@
 """The two functions of which an exported network consists.
 
   reference: frame, mask -> share, keys, values     called once for each object
-  step: frame, guidance, share, keys, values -> probability    for each frame
+  step: frame, guidance, share, keys, values, rows, columns -> probability
+                                                    for each frame
 
 Frames are RGB in [0, 1], float32 [K, H, W, 3]: one for each of K objects, whose
 windows may differ. Masks, guidance and probabilities are [K, H, W]. H and W are
 multiples of 32. Only networks with a look back have keys and values.
+
+Rows and columns, int32 [h] and [w], are the cells of 8x8 pixels that are
+decoded, see `decoder.Region`; the probability is theirs, [K, 8 h, 8 w]. Exports
+of a fixed size do without them and decode everything.
 """
 
 from collections.abc import Callable
@@ -16,6 +21,7 @@ from flax import traverse_util
 import jax
 import jax.numpy as jnp
 
+from savos_jax.models import decoder
 from savos_jax.models import forms
 from savos_jax.models import matching
 from savos_jax.models import savos
@@ -55,7 +61,9 @@ def step(model: savos.SAVOS) -> Function:
   """
 
   def function(params, inputs):
-    remembered = None
+    remembered = region = None
+    if 'rows' in inputs:
+      region = decoder.Region(inputs['rows'], inputs['columns'])
     if model.config.matching:
       remembered = matching.Remembered(inputs['keys'], inputs['values'])
     with forms.portable():
@@ -64,6 +72,7 @@ def step(model: savos.SAVOS) -> Function:
         inputs['frame'],
         inputs['guidance'],
         savos.Reference(inputs['share'], remembered),
+        region=region,
         method=savos.SAVOS.segment,
       )
     behind, front = (
@@ -100,7 +109,7 @@ def inputs(
   Returns:
     Inputs by name, for 'reference' and for 'step'.
   """
-  k, h, w = jax.export.symbolic_shape('K, h, w')
+  k, h, w, rows, columns = jax.export.symbolic_shape('K, h, w, rows, columns')
   count = objects or k
   side = savos_config.SIZE_MULTIPLE
   height, width = (x // side for x in size) if size else (h, w)
@@ -116,7 +125,13 @@ def inputs(
     places = count, 2 * height, 2 * width
     kept['keys'] = of(*places, c.matching_keys)
     kept['values'] = of(*places, c.matching_values)
+  cells = {}
+  if size is None:
+    cells = {
+      'rows': jax.ShapeDtypeStruct((rows,), jnp.int32),
+      'columns': jax.ShapeDtypeStruct((columns,), jnp.int32),
+    }
   return {
     'reference': {'frame': frame, 'mask': mask},
-    'step': {'frame': frame, 'guidance': mask, **kept},
+    'step': {'frame': frame, 'guidance': mask, **kept, **cells},
   }

@@ -140,7 +140,13 @@ def measure(
     SavosError: ONNX Runtime is not installed.
   """
   runtime = with_onnx.Onnx(with_onnx.read(out))
-  return parity.measure(trained, runtime.call, choices.objects, choices.size)
+  return parity.measure(
+    trained,
+    runtime.call,
+    choices.objects,
+    choices.size,
+    region=choices.size is None,
+  )
 
 
 def write_beside(weights: pathlib.Path, trained: network.Trained) -> None:

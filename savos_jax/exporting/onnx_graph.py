@@ -435,7 +435,32 @@ def _spatial_mean(graph: _Graph, eqn, x: _Value) -> _Value:
   return _Value(name, _shape(eqn))
 
 
+def _cut(
+  graph: _Graph, eqn, x: _Value, rows: _Value, columns: _Value
+) -> _Value:
+  """Gathers the rows and columns of a region of cells."""
+  factor = _shape(eqn)[1] // eqn.invars[1].aval.shape[0]
+  name = x.name
+  for axis, cells in ((1, rows), (2, columns)):
+    places = cells.name
+    if factor > 1:
+      wide = [places, graph.constant(np.array([1], np.int64))]
+      first = graph.node(
+        'Mul',
+        [
+          graph.node('Unsqueeze', wide),
+          graph.constant(np.array(factor, np.int32)),
+        ],
+      )
+      steps = graph.constant(np.arange(factor, dtype=np.int32))
+      flat = graph.constant(np.array([-1], np.int64))
+      places = graph.node('Reshape', [graph.node('Add', [first, steps]), flat])
+    name = graph.node('Gather', [name, places], axis=_axis(x, axis))
+  return _Value(name, _shape(eqn), nchw=x.nchw)
+
+
 _NAMED: dict[str, _Rule] = {
+  'cut': _cut,
   'resize_bilinear': _resize,
   'spatial_mean': _spatial_mean,
 }

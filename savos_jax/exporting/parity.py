@@ -10,6 +10,7 @@ import numpy as np
 
 from savos_jax import network
 from savos_jax.exporting import functions
+from savos_jax.models import decoder
 
 Run = Callable[[str, Mapping[str, np.ndarray]], Mapping[str, np.ndarray]]
 SIZE = (128, 224)  # Where any will do, pixels.
@@ -76,6 +77,7 @@ def measure(
   run: Run,
   count: int | None = None,
   size: tuple[int, int] | None = None,
+  region: bool = False,
 ) -> Parity:
   """Segments a synthetic frame with both networks.
 
@@ -84,9 +86,16 @@ def measure(
     run: calls an exported function, given its name and its inputs by name.
     count: number of objects; None: a default, for an export that takes any.
     size: height and width in pixels; None: a default.
+    region: whether the function takes the rows and columns to decode.
   """
   first, second, masks = video(count or COUNT, size or SIZE)
   flat = functions.flat(trained.params)
+  cells = {}
+  if region:  # All but the outermost cells.
+    for name, side in zip(('rows', 'columns'), size or SIZE, strict=True):
+      cells[name] = np.arange(
+        1, side // decoder.FINE_STRIDE - 1, dtype=np.int32
+      )
 
   def own(name, inputs):
     own_function = functions.FUNCTIONS[name](trained.model)
@@ -95,6 +104,6 @@ def measure(
   found = []
   for call in (own, run):
     kept = call('reference', {'frame': first, 'mask': masks})
-    shown = {'frame': second, 'guidance': masks, **kept}
+    shown = {'frame': second, 'guidance': masks, **kept, **cells}
     found.append(np.asarray(call('step', shown)['probability']))
   return between(*found)

@@ -17,11 +17,13 @@ import jax.numpy as jnp
 import numpy as np
 
 from savos_jax.inference import aggregation
+from savos_jax.inference import focus as focus_lib
 from savos_jax.inference import jitted
 from savos_jax.inference import runtime
 from savos_jax.inference import scales
 from savos_jax.inference import sight as sight_lib
 from savos_jax.inference import zoom as zoom_lib
+from savos_jax.models import decoder
 from savos_jax.models import matching
 from savos_jax.models import savos
 
@@ -90,6 +92,66 @@ def placed(arrays, references):
   return arrays
 
 
+def _decoded(model, params, coarse, region=None):
+  """Returns probabilities [K, h, w] of a region, or of padded views."""
+  logits = model.apply(
+    {'params': params}, coarse, region, method=savos.SAVOS.decode_finely
+  )
+  # The softmax over two classes.
+  return jax.nn.sigmoid(logits[..., 1] - logits[..., 0])
+
+
+def _focused(decode, coarse: decoder.Coarse, guidance, focus: float):
+  """Decodes a box around each object, and 0 outside; see `focus.py`.
+
+  Args:
+    decode: coarse features and region -> probabilities.
+    coarse: of K objects.
+    guidance: as the network sees it, [K, H, W].
+    focus: ratio of the box's sides to the object's.
+
+  Returns:
+    Float32 [K, H, W], padded.
+  """
+  cells = coarse.res3.shape[1:3]
+  shape = tuple(focus_lib.STRIDE * side for side in cells)
+  sizes = focus_lib.sizes(*cells)
+
+  def within(side):
+    def branch(coarse, middle):
+      begin = [
+        focus_lib.first(*each).astype(jnp.int32)
+        for each in zip(middle, side, cells, strict=True)
+      ]
+      rows, columns = (
+        first + jnp.arange(count, dtype=jnp.int32)
+        for first, count in zip(begin, side, strict=True)
+      )
+      (found,) = decode(coarse, decoder.Region(rows, columns))
+      corner = [focus_lib.STRIDE * first for first in begin]
+      blank = jnp.zeros(shape, found.dtype)
+      placed = jax.lax.dynamic_update_slice(blank, found, corner)
+      return placed, focus_lib.leaves(found, corner, shape)
+
+    return branch
+
+  def too_large(coarse, middle):
+    return jnp.zeros(shape), jnp.array(True)
+
+  branches = [*map(within, sizes), too_large]
+
+  def one(inputs):
+    coarse, (middle, side) = inputs
+    coarse = jax.tree.map(lambda x: x[None], coarse)
+    fits = [(side <= jnp.array(size, side.dtype)).all() for size in sizes]
+    level = jnp.argmax(jnp.stack([*fits, jnp.array(True)]))
+    found, leaves = jax.lax.switch(level, branches, coarse, middle)
+    return jax.lax.cond(leaves, lambda: decode(coarse)[0], lambda: found)
+
+  # One after another: each has a box of its own size.
+  return jax.lax.map(one, (coarse, focus_lib.boxes(guidance, focus)))
+
+
 def probabilities(
   model,
   params,
@@ -101,8 +163,22 @@ def probabilities(
   views,
   static_size,
   windows,
+  focus=0.0,
 ) -> tuple[jax.Array, tuple[matching.Trace | None, ...]]:
   """Returns each object's own probability, averaged over the views.
+
+  Args:
+    model: see `one_step`, and so all others.
+    params: see there.
+    frame: see there.
+    guidance: see there.
+    references: see there.
+    size: see there.
+    memory: see there.
+    views: see there.
+    static_size: see there.
+    windows: see there.
+    focus: see there.
 
   Returns:
     Float32 [K, H, W], and for each view the frame's trace for the memory.
@@ -112,18 +188,20 @@ def probabilities(
   remembered = memory.views if memory else (None,) * len(views)
   found, traces = [], []
   for view, reference, seen in zip(views, references, remembered, strict=True):
-    logits, trace = model.apply(
+    looked = sight.look(guidance, view)
+    coarse, trace = model.apply(
       {'params': params},
       sight.look(frames, view),
-      sight.look(guidance, view),
+      looked,
       reference,
       size if view.plain else None,
       seen,
-      method=savos.SAVOS.segment_traced,
+      method=savos.SAVOS.decode_coarsely,
     )
-    # The softmax over two classes.
-    own = jax.nn.sigmoid(logits[..., 1] - logits[..., 0])
-    found.append(sight.back(own, view))
+    decode = functools.partial(_decoded, model, params)
+    own = _focused(decode, coarse, looked, focus) if focus else decode(coarse)
+    height, width = looked.shape[1:]
+    found.append(sight.back(own[:, :height, :width], view))
     traces.append(trace)
   return functools.reduce(operator.add, found) / len(views), tuple(traces)
 
@@ -211,7 +289,7 @@ def _remember(
 
 
 encode_references = jitted.Jitted(encoded, static_argnames=_SEEING)
-segment = jax.jit(probabilities, static_argnames=_SEEING)
+segment = jax.jit(probabilities, static_argnames=(*_SEEING, 'focus'))
 
 
 def _with_union(guidance, references):
@@ -291,6 +369,7 @@ def one_step(
   background: str,
   labels_size: tuple[int, int] | None,
   memory_confidence: float = 0.0,
+  focus: float = 0.0,
 ) -> runtime.Outputs:
   """Segments a frame: `segment` and `finish` in one call.
 
@@ -311,6 +390,8 @@ def one_step(
       `options.BACKGROUNDS`.
     labels_size: height and width of the labels; None: the network's size.
     memory_confidence: lowest confidence at which an object remembers a frame.
+    focus: ratio of the sides of the box that is decoded finely to the object's,
+      see `focus.py`; 0: the whole view.
 
   Returns:
     The guidance for the next frame, the labels, confidences and memory.
@@ -325,6 +406,7 @@ def one_step(
     size,
     _for_union(memory, references),
     **seeing,
+    focus=focus,
   )
   found, labels = _finish(own, mode, background, labels_size)
   sure = aggregation.confidence(found, size)
@@ -351,6 +433,7 @@ def step_in_chunks(
   static_size: tuple[int, int] | None,
   windows: zoom_lib.Windows | None,
   memory_confidence: float = 0.0,
+  focus: float = 0.0,
   **finishing,
 ) -> runtime.Outputs:
   """Like `step`, `chunk` objects at a time; `chunk` is at most their number."""
@@ -372,6 +455,7 @@ def step_in_chunks(
       size,
       None if seen is None else runtime.Memory(take(seen.views), seen.slot),
       **seeing,
+      focus=focus,
     )
     parts.append(part[first - begin :])
     traces.append(_rows(left, first - begin, None))
@@ -411,13 +495,16 @@ def _step_videos(
     return one_step(model, params, *inputs, **static)
 
   stacked = jax.tree.map(lambda *leaves: jnp.stack(leaves), *videos)
-  found = jax.vmap(one)(*stacked)
+  if static.get('focus'):  # Each object has a box of its own size.
+    found = jax.lax.map(lambda inputs: one(*inputs), stacked)
+  else:
+    found = jax.vmap(one)(*stacked)
   return [jax.tree.map(lambda x, i=i: x[i], found) for i in range(len(videos))]
 
 
 # From a frame to its labels.
 _STATIC = (
-  *_SEEING, 'mode', 'background', 'labels_size', 'memory_confidence',
+  *_SEEING, 'mode', 'background', 'labels_size', 'memory_confidence', 'focus',
 )  # fmt: skip
 step = jitted.Jitted(one_step, static_argnames=_STATIC)
 step_videos = jitted.Jitted(_step_videos, static_argnames=_STATIC)

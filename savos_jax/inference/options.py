@@ -37,6 +37,10 @@ class InferenceConfig:
     stray: with `zoom`, the largest share of an object's pixels that may be cut
       off at each side of its bounding box, so that a distant speck does not
       enlarge the window. 0: none.
+    focus: the decoder's fine stages only see a box around each object, this
+      many times its size (see `focus.py`): faster, above all for small objects;
+      0: the whole view, as in the paper. Used on CPUs; accelerators always
+      decode the whole view.
     memory_frames: frames that a network with a look back remembers besides the
       reference: the previous frame, and others in between; 0: the reference
       alone.
@@ -94,6 +98,12 @@ class InferenceConfig:
   )
   lost_confidence: float = ranges.field(0.0, ranges.SHARE)
   stray: float = ranges.field(0.0, ranges.number(0, 0.25))
+  focus: float = ranges.field(
+    0.0,
+    ranges.number(1, 100, zero='the whole view'),
+    'decode fine details only in a box around each object, this many times '
+    'its size: faster; 0: everywhere',
+  )
   memory_frames: int = ranges.field(0, ranges.whole(0, 64))
   memory_every: int = ranges.field(5, ranges.whole(1, 10_000))
   memory_confidence: float = ranges.field(0.7, ranges.SHARE)

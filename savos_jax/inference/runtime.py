@@ -78,12 +78,15 @@ class Finishing:
       `options.BACKGROUNDS`.
     labels_size: height and width of the labels; None: the network's size.
     memory_confidence: lowest confidence at which an object remembers a frame.
+    focus: ratio of the sides of the box that is decoded finely to the object's;
+      0: the whole view.
   """
 
   mode: str
   background: str
   labels_size: tuple[int, int] | None
   memory_confidence: float = 0.0
+  focus: float = 0.0
 
 
 class Runtime(abc.ABC):

@@ -639,6 +639,7 @@ class Tracker:
       self._config.background if objects > 1 else 'max',
       geometry.labels_size,
       self._config.memory_confidence,
+      self._config.focus,
     )
 
   def _encode(self, masks):

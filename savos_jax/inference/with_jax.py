@@ -101,13 +101,14 @@ class Jax(runtime.Runtime):
         memory = runtime.Memory(shaped(chunk, memory.views), memory.slot)
       guidance, references = shaped(chunk, (guidance, references))
       compiled.segment.lower(
-        self._model, params, frame, guidance, references, size, memory, **seeing
-      ).compile()
+        self._model, params, frame, guidance, references, size, memory,
+        **seeing, focus=_finishing(finishing)['focus'],
+      ).compile()  # fmt: skip
       return
     references = shaped(count, references)
     compiled.step.compile(
       self._model, params, frame, guidance, references, size, memory,
-      **seeing, **dataclasses.asdict(finishing),
+      **seeing, **_finishing(finishing),
     )  # fmt: skip
 
   def empty_memory(self, references: Any, frames: int) -> runtime.Memory | None:
@@ -125,7 +126,7 @@ class Jax(runtime.Runtime):
     chunk: int = 0,
   ) -> runtime.Outputs:
     """See `runtime.Runtime.step`."""
-    static = geometry.static | dataclasses.asdict(finishing)
+    static = geometry.static | _finishing(finishing)
     if 0 < chunk < inputs.references[0].share.shape[0]:
       return compiled.step_in_chunks(
         self._model, params, *inputs, chunk=chunk, **static
@@ -140,7 +141,7 @@ class Jax(runtime.Runtime):
     finishing: runtime.Finishing,
   ) -> list[runtime.Outputs]:
     """See `runtime.Runtime.step_videos`."""
-    static = geometry.static | dataclasses.asdict(finishing)
+    static = geometry.static | _finishing(finishing)
     return compiled.step_videos(self._model, params, tuple(videos), **static)
 
   def placed(self, arrays: Any, references: Any) -> Any:
@@ -169,3 +170,15 @@ class Jax(runtime.Runtime):
   def confidence(self, guidance: Any, size: np.ndarray) -> Any:
     """See `runtime.Runtime.confidence`."""
     return compiled.confidence(guidance, size)
+
+
+def _finishing(finishing: runtime.Finishing) -> dict[str, Any]:
+  """Returns the settings as arguments; accelerators don't focus.
+
+  They have little to gain: a box's size is only known at run time, so that
+  objects are decoded one after another.
+  """
+  found = dataclasses.asdict(finishing)
+  if jax.default_backend() != 'cpu':
+    found['focus'] = 0.0
+  return found

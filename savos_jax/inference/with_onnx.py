@@ -22,6 +22,7 @@ from savos_jax.foundation import errors
 from savos_jax.foundation import json_files
 from savos_jax.foundation import onnx_runtime
 from savos_jax.inference import aggregation
+from savos_jax.inference import focus as focus_lib
 from savos_jax.inference import geometry as geometry_lib
 from savos_jax.inference import options
 from savos_jax.inference import resampling
@@ -36,6 +37,7 @@ _ADVICE = (
   'export the network again.'
 )
 _STATE = ('share', 'keys', 'values')  # Names of a reference's arrays.
+_CELLS = ('rows', 'columns')  # Names of the inputs that all objects share.
 
 
 @dataclasses.dataclass(frozen=True)
@@ -234,17 +236,17 @@ class Onnx(runtime.Runtime):
     """
     session = self._reference if name == 'reference' else self._step
     names = [output.name for output in session.get_outputs()]
-    count = len(next(iter(inputs.values())))
+    shared = {key: inputs[key] for key in _CELLS if key in inputs}
+    own = {key: inputs[key] for key in inputs.keys() - shared}
+    count = len(next(iter(own.values())))
     at_once = self.exported.objects or count
     parts = []
     for first in range(0, count, at_once):
       # The last batch overlaps the one before, so that it is full.
       begin = max(0, min(first, count - at_once))
-      rows = {
-        name: _rows(array, begin, at_once) for name, array in inputs.items()
-      }
+      rows = {key: _rows(x, begin, at_once) for key, x in own.items()}
       try:
-        found = session.run(names, rows)
+        found = session.run(names, rows | shared)
       except Exception as error:
         path = self.exported.folder / f'{name}.onnx'
         raise _refused(path, 'run', error) from None
@@ -286,18 +288,18 @@ class Onnx(runtime.Runtime):
     guidance, merged = inputs.guidance, None
     if len(state[0]) > len(guidance):
       guidance = np.concatenate([guidance, aggregation.union(guidance)])
-    count = len(guidance)
     boxes = self._boxes(guidance, geometry, geometry.windows)
     own = np.zeros(guidance.shape, np.float32)
-    for first in range(0, count, chunk or count):
-      rows = slice(first, first + (chunk or count))
+    focus = finishing.focus if self._focuses else 0.0
+    at_once = 1 if focus else chunk or len(guidance)
+    for first in range(0, len(guidance), at_once):
+      rows = slice(first, first + at_once)
       part = None if boxes is None else boxes[rows]
       frames, seen = self._seen(inputs.frame, guidance[rows], geometry, part)
       self._check_size(seen)
       names = zip(_STATE, state, strict=False)
       given = {name: array[rows] for name, array in names}
-      shown = {'frame': frames, 'guidance': seen, **given}
-      found = self.call('step', shown)['probability']
+      found = self._found({'frame': frames, 'guidance': seen, **given}, focus)
       if part is None:
         own[rows] = found
       else:
@@ -311,6 +313,44 @@ class Onnx(runtime.Runtime):
     labels = self.label(agreed, finishing.mode, finishing.labels_size)
     sure = self.confidence(agreed, inputs.size)
     return runtime.Outputs(agreed, labels, sure, None)
+
+  @property
+  def _focuses(self) -> bool:
+    """Whether a part of a view can be decoded, one object at a time."""
+    return self._takes_cells and self.exported.objects in (None, 1)
+
+  @functools.cached_property
+  def _takes_cells(self) -> bool:
+    names = {taken.name for taken in self._step.get_inputs()}
+    return names.issuperset(_CELLS)
+
+  def _found(self, inputs: dict[str, np.ndarray], focus: float) -> np.ndarray:
+    """Returns probabilities [K, h, w]; with a focus, of a single object."""
+    shape = inputs['guidance'].shape[1:]
+    if not self._takes_cells:
+      return self.call('step', inputs)['probability']
+    cells = [side // focus_lib.STRIDE for side in shape]
+    if focus:
+      box = focus_lib.boxes(inputs['guidance'], focus)
+      sides = np.minimum(box.side[0], cells).astype(int).tolist()
+      begin = [
+        int(focus_lib.first(*each))
+        for each in zip(box.middle[0], sides, cells, strict=True)
+      ]
+      (part,) = self._part(inputs, begin, sides)
+      corner = [focus_lib.STRIDE * first for first in begin]
+      if not focus_lib.leaves(part, corner, shape):
+        return focus_lib.placed(part, corner, shape)[None]
+    return self._part(inputs, [0, 0], cells)
+
+  def _part(self, inputs, begin: list[int], sides: list[int]) -> np.ndarray:
+    """Returns the probabilities in some cells, [K, h, w]."""
+    rows, columns = (
+      np.arange(first, first + side, dtype=np.int32)
+      for first, side in zip(begin, sides, strict=True)
+    )
+    cells = {'rows': rows, 'columns': columns}
+    return self.call('step', inputs | cells)['probability']
 
   def step_videos(
     self,

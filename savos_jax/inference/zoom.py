@@ -23,7 +23,7 @@ from savos_jax.inference import aggregation
 
 # Share of the frame's sides. Smaller windows would mostly show enlarged pixels.
 SMALLEST = 0.25
-_INSIDE = 0.5  # Probability above which a pixel belongs to the object.
+INSIDE = 0.5  # Probability above which a pixel belongs to the object.
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Windows:
   stray: float = 0.0
 
 
-def _extent(counts: Any, length: Any, stray: float) -> tuple[Any, Any]:
+def extent(counts: Any, length: Any, stray: float) -> tuple[Any, Any]:
   """Returns the first and the end index of the pixels counted in [K, N].
 
   0 and `length` if there are none. At each end, at most a share of `stray` of
@@ -78,13 +78,13 @@ def windows(masks: Any, size: Any, how: Windows) -> Any:
     Top, left, height and width of each window, float32 [K, 4], pixels.
   """
   xp = masks.__array_namespace__()
-  inside = masks > _INSIDE
+  inside = masks > INSIDE
   if how.lost_confidence:
     sure = aggregation.confidence(masks, size) >= how.lost_confidence
     inside &= sure[:, None, None]
   size = size.astype(xp.float32)
-  top, bottom = _extent(inside.sum(axis=2), size[0], how.stray)
-  left, right = _extent(inside.sum(axis=1), size[1], how.stray)
+  top, bottom = extent(inside.sum(axis=2), size[0], how.stray)
+  left, right = extent(inside.sum(axis=1), size[1], how.stray)
   share = how.zoom * xp.maximum(
     (bottom - top) / size[0], (right - left) / size[1]
   )

@@ -11,7 +11,6 @@ import jax
 import jax.numpy as jnp
 
 from savos_jax.models import global_convolution
-from savos_jax.models import upsampling
 
 
 @jax.jit
@@ -100,7 +99,7 @@ class AttentionModule(nn.Module):
 
     Args:
       skip: F1, encoder features [B, H, W, C1].
-      below: F2, [B, H/2, W/2, features].
+      below: F2, enlarged to the same resolution, [B, H, W, features].
       matched: added to conv3x3(F1), [B, H, W, features]; or None.
 
     Returns:
@@ -119,5 +118,4 @@ class AttentionModule(nn.Module):
       s = a + f if self.residual else f
     else:
       s = global_convolution.ResidualPair(self.dtype, name='skip_refine')(a)
-    m = s + upsampling.bilinear(below, 2)
-    return global_convolution.ResidualPair(self.dtype, name='refine')(m)
+    return global_convolution.ResidualPair(self.dtype, name='refine')(s + below)

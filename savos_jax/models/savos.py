@@ -139,14 +139,15 @@ class SAVOS(nn.Module):
       mask = jnp.where(_inside(mask.shape[1:3], size)[..., 0], mask, 0.0)
     return self.matching.remember(trace, _pad(mask))
 
-  def segment(
+  def decode_coarsely(
     self,
     frame: jax.Array,
     guidance: jax.Array,
     reference: Reference,
     size: jax.Array | None = None,
-  ) -> jax.Array:
-    """Segments a frame: `segment_traced` without further memory.
+    memory: matching.Memory | None = None,
+  ) -> tuple[decoder.Coarse, matching.Trace | None]:
+    """Computes everything up to stride 16: the first part of `segment`.
 
     Args:
       frame: RGB in [0, 1], float32 [B, H, W, 3]; or [1, H, W, 3], the same for
@@ -154,11 +155,63 @@ class SAVOS(nn.Module):
       guidance: the previous frame's probabilities, float32 [B, H, W].
       reference: from `encode_reference`, for the same H and W.
       size: see there.
+      memory: frames to look back at besides the reference, at stride 16. Not
+        used without matching.
 
     Returns:
-      Logits {background, object} at full size, float32 [B, H, W, 2].
+      What `decode_finely` takes; and what `remember` takes, None without
+      matching.
     """
-    return self.segment_traced(frame, guidance, reference, size)[0]
+    features = self._encode(frame, guidance, size)
+    x = self.global_convolution(features['res5'], reference.share)
+    trace = matched = None
+    if self.config.matching:
+      assert reference.remembered is not None  # See `encode_reference`.
+      trace = self.matching.trace(features['res4'])
+      matched = self.matching(trace, reference.remembered, memory)
+    return self.decoder.coarse(x, features, matched), trace
+
+  def decode_finely(
+    self, coarse: decoder.Coarse, region: decoder.Region | None = None
+  ) -> jax.Array:
+    """Computes the rest, from stride 8 on: the second part of `segment`.
+
+    Args:
+      coarse: from `decode_coarsely`.
+      region: computes this part only, see `decoder.Decoder.fine`; None: the
+        whole frame, padded to multiples of 32.
+
+    Returns:
+      Logits {background, object} at full size, float32 [B, h, w, 2].
+    """
+    return upsampling.bilinear(self.decoder.fine(coarse, region), 4)
+
+  def segment(
+    self,
+    frame: jax.Array,
+    guidance: jax.Array,
+    reference: Reference,
+    size: jax.Array | None = None,
+    region: decoder.Region | None = None,
+  ) -> jax.Array:
+    """Segments a frame: `segment_traced` without further memory.
+
+    Args:
+      frame: as for `decode_coarsely`, and so the next three.
+      guidance: see there.
+      reference: see there.
+      size: see there.
+      region: the part that is segmented, see `decode_finely`.
+
+    Returns:
+      Logits {background, object} at full size, float32 [B, H, W, 2]; of the
+      region if there is one.
+    """
+    coarse, _ = self.decode_coarsely(frame, guidance, reference, size)
+    logits = self.decode_finely(coarse, region)
+    if region is not None:
+      return logits
+    return logits[:, : frame.shape[1], : frame.shape[2]]
 
   def segment_traced(
     self,
@@ -171,27 +224,21 @@ class SAVOS(nn.Module):
     """Segments a frame, and returns its trace for the memory.
 
     Args:
-      frame: as for `segment`, and so the next three.
+      frame: as for `decode_coarsely`, and so the next four.
       guidance: see there.
       reference: see there.
       size: see there.
-      memory: frames to look back at besides the reference, at stride 16. Not
-        used without matching.
+      memory: see there.
 
     Returns:
       Logits {background, object} at full size, float32 [B, H, W, 2]; and what
       `remember` takes, None without matching.
     """
-    height, width = frame.shape[1:3]
-    features = self._encode(frame, guidance, size)
-    x = self.global_convolution(features['res5'], reference.share)
-    trace = matched = None
-    if self.config.matching:
-      assert reference.remembered is not None  # See `encode_reference`.
-      trace = self.matching.trace(features['res4'])
-      matched = self.matching(trace, reference.remembered, memory)
-    logits = self.decoder(x, features, matched)
-    return upsampling.bilinear(logits, 4)[:, :height, :width], trace
+    coarse, trace = self.decode_coarsely(
+      frame, guidance, reference, size, memory
+    )
+    logits = self.decode_finely(coarse)
+    return logits[:, : frame.shape[1], : frame.shape[2]], trace
 
   def __call__(
     self,

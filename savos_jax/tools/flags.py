@@ -50,7 +50,7 @@ def add_field(
 
 
 def add_seeing(parser: argparse.ArgumentParser, add: str = '') -> None:
-  """Adds --max_size and --zoom, whose defaults may come from the network.
+  """Adds --max_size, --zoom and --focus; their defaults may be the network's.
 
   Args:
     parser: where to add them.
@@ -71,6 +71,13 @@ def add_seeing(parser: argparse.ArgumentParser, add: str = '') -> None:
     'zoom',
     metavar='FACTOR',
     unset=f'{stored}{add}',
+  )
+  add_field(
+    parser,
+    options.InferenceConfig,
+    'focus',
+    metavar='FACTOR',
+    unset=stored,
   )
 
 

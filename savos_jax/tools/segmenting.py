@@ -60,6 +60,7 @@ _AS_EVALUATED = (
   'zoom',
   'lost_confidence',
   'stray',
+  'focus',
   'memory_frames',
   'memory_every',
   'memory_confidence',

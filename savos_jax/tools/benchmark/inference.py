@@ -151,6 +151,7 @@ def compile_step(
     background=config.background if objects > 1 else 'max',
     labels_size=geometry.labels_size,
     memory_confidence=config.memory_confidence,
+    focus=config.focus if platform == 'cpu' else 0.0,
   )
   return lowered.compile()
 

@@ -127,11 +127,13 @@ def run(arguments: argparse.Namespace) -> None:
   """
   networks = _networks(arguments)
   out = output.Output(arguments)
-  for size, zoom, objects in itertools.product(
-    arguments.size, arguments.zoom, arguments.objects
+  for size, zoom, focus, objects in itertools.product(
+    arguments.size, arguments.zoom, arguments.focus, arguments.objects
   ):
-    config = options.InferenceConfig(short_side=arguments.short_side, zoom=zoom)
+    config = options.InferenceConfig(
+      short_side=arguments.short_side, zoom=zoom, focus=focus
+    )
     rows = measure(networks, config, size, objects, arguments.frames)
     for name, figures in rows.items():
-      told = {'size': str(size), 'zoom': zoom, 'objects': objects}
-      out.add({**told, 'runtime': name, **figures})
+      told = {'size': str(size), 'zoom': zoom, 'focus': focus}
+      out.add({**told, 'objects': objects, 'runtime': name, **figures})

@@ -2,7 +2,7 @@
 
 The shipped network, or --checkpoint, and its exports, on a synthetic video; in
 one process and in turns, so that other load on the machine affects all alike.
-A row for each size, zoom, number of objects and runtime. Columns:
+A row for each size, zoom, focus, number of objects and runtime. Columns:
 
   median_s ...    seconds a frame, for all objects
   over_jax        median ratio of JAX's time to this one's, frame by frame:
@@ -46,6 +46,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     'zoom',
     several=True,
     default=inference.ZOOM,
+  )
+  flags.add_field(
+    parser, options.InferenceConfig, 'focus', several=True, default=1.25
   )
   flags.add_field(
     parser,

@@ -1,5 +1,6 @@
 /** Runs the exported network by ONNX Runtime: on the GPU, or the CPU. */
 
+import { cells, regionOf } from './focus.js';
 import { fetched } from './weights.js';
 
 const NETWORK = new URL('../../../network/', import.meta.url);
@@ -67,6 +68,8 @@ async function networkOf(ort, provider, { told, graphs, weights }) {
   const reference = await session('reference');
   const step = await session('step');
   const tensor = (data, ...dims) => new ort.Tensor('float32', data, dims);
+  const indices = (first, count) =>
+    new ort.Tensor('int32', cells(first, count), [count]);
   const release = (tensors) => {
     for (const each of Object.values(tensors)) each.dispose();
   };
@@ -83,13 +86,15 @@ async function networkOf(ort, provider, { told, graphs, weights }) {
       release(found);
       return kept;
     },
-    async step(frame, guidance, kept, { height, width }) {
+    async step(frame, guidance, kept, { height, width }, region) {
       const state = Object.entries(kept).map(([name, { data, dims }]) => [
         name, tensor(data, ...dims),
       ]);
       const found = await step.run({
         frame: tensor(frame, 1, height, width, 3),
         guidance: tensor(guidance, 1, height, width),
+        rows: indices(region.top, region.rows),
+        columns: indices(region.left, region.columns),
         ...Object.fromEntries(state),
       });
       const probability = Float32Array.from(found.probability.data);
@@ -105,7 +110,8 @@ async function tried(network) {
   const frame = new Float32Array(3 * area).fill(0.5);
   const mask = new Float32Array(area).fill(1);
   const reference = await network.reference(frame, mask, SMALL);
-  const found = await network.step(frame, mask, reference, SMALL);
+  const region = regionOf(mask, SMALL, 0);
+  const found = await network.step(frame, mask, reference, SMALL, region);
   const areProbabilities = found.every((p) => p >= 0 && p <= 1);
   if (!areProbabilities) throw new Error('no probabilities');
 }

@@ -1,6 +1,7 @@
 /** Follows objects from frame to frame, as `inference/tracker.py` does. */
 
 import { aggregate, confidence, labelsOf } from './aggregation.js';
+import { leaves, placed, regionOf } from './focus.js';
 import { geometryOf, prepared } from './geometry.js';
 import {
   enlarging, intoWindow, outOfWindow, resampled,
@@ -21,8 +22,9 @@ import { windowOf } from './windows.js';
  *   size: import('./geometry.js').Size) => Promise<Record<string, any>>}
  *   reference
  * @property {(frame: Float32Array, guidance: Float32Array,
- *   reference: Record<string, any>, size: import('./geometry.js').Size) =>
- *   Promise<Float32Array>} step probabilities
+ *   reference: Record<string, any>, size: import('./geometry.js').Size,
+ *   region: import('./focus.js').Region) => Promise<Float32Array>} step
+ *   probabilities in the region
  */
 
 export class Tracker {
@@ -164,12 +166,28 @@ export class Tracker {
     this.objects = this.objects.filter(({ id }) => !ids.includes(id));
   }
 
+  /**
+   * @param {Float32Array} frame as the network sees it, and the mask
+   * @param {Float32Array} seen
+   * @param {Record<string, any>} reference
+   * @returns {Promise<Float32Array>} probabilities in the view
+   */
+  async found(frame, seen, reference) {
+    const { view } = this.geometry;
+    const within = (region) =>
+      this.network.step(frame, seen, reference, view, region);
+    const region = regionOf(seen, view, this.how.focus ?? 0);
+    const part = await within(region);
+    if (!leaves(part, region, view)) return placed(part, region, view);
+    return within(regionOf(seen, view, 0));
+  }
+
   /** @param {Followed} object @returns {Promise<Float32Array>} on its own */
   async alone({ reference, guidance, confidence: sure }) {
     const { view, padded } = this.geometry;
     const box = this.box(guidance, sure < (this.how.lost_confidence ?? 0));
     const [frame, seen] = this.look(guidance, box);
-    const found = await this.network.step(frame, seen, reference, view);
+    const found = await this.found(frame, seen, reference);
     if (!box) return found;
     const picture = { data: found, ...view, channels: 1 };
     return outOfWindow(picture, box, padded.height, padded.width);

@@ -2,7 +2,7 @@
 
 const { fround } = Math;
 export const SMALLEST = 0.25; // Of the frame's sides.
-const INSIDE = 0.5; // Probability from which on a pixel is the object's.
+export const INSIDE = 0.5; // Probability from which on a pixel is the object's.
 
 /**
  * @param {Uint32Array} counts of pixels, by row or by column
@@ -23,6 +23,36 @@ function extent(counts, length, stray) {
 }
 
 /**
+ * @param {Float32Array} mask probabilities, [rows, columns] of `shape`
+ * @param {import('./geometry.js').Size} shape
+ * @returns {[Uint32Array, Uint32Array]} the object's pixels, by row and column
+ */
+function countsOf(mask, shape) {
+  const rows = new Uint32Array(shape.height);
+  const columns = new Uint32Array(shape.width);
+  for (let y = 0, i = 0; y < shape.height; y++) {
+    for (let x = 0; x < shape.width; x++, i++) {
+      if (mask[i] > INSIDE) {
+        rows[y]++;
+        columns[x]++;
+      }
+    }
+  }
+  return [rows, columns];
+}
+
+/**
+ * @param {Float32Array} mask probabilities, [rows, columns] of `shape`
+ * @param {import('./geometry.js').Size} shape
+ * @returns {[number, number][]} begin and end, of rows and columns; all of them
+ *   where there is no object
+ */
+export function bounds(mask, shape) {
+  const [rows, columns] = countsOf(mask, shape);
+  return [extent(rows, shape.height, 0), extent(columns, shape.width, 0)];
+}
+
+/**
  * @param {Float32Array} mask probabilities, [padded height, padded width]
  * @param {import('./geometry.js').Geometry} geometry
  * @param {{zoom: number, stray?: number}} how of savos.json
@@ -30,16 +60,8 @@ function extent(counts, length, stray) {
  * @returns {import('./resampling.js').Box}
  */
 export function windowOf(mask, { size, padded }, how, isLost = false) {
-  const rows = new Uint32Array(padded.height);
-  const columns = new Uint32Array(padded.width);
-  for (let y = 0, i = 0; y < padded.height && !isLost; y++) {
-    for (let x = 0; x < padded.width; x++, i++) {
-      if (mask[i] > INSIDE) {
-        rows[y]++;
-        columns[x]++;
-      }
-    }
-  }
+  const nowhere = new Float32Array(padded.height * padded.width);
+  const [rows, columns] = countsOf(isLost ? nowhere : mask, padded);
   const stray = how.stray ?? 0;
   const [top, bottom] = extent(rows, size.height, stray);
   const [left, right] = extent(columns, size.width, stray);
