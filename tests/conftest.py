@@ -5,6 +5,7 @@ import itertools
 import os
 import pathlib
 import shutil
+import sys
 import tempfile
 
 # JAX and TensorFlow read these once, when they are imported. Networks here are
@@ -42,6 +43,15 @@ _COLOURS = np.array(
   [[90, 90, 90], [220, 40, 40], [40, 200, 60], [50, 80, 230], [230, 210, 40]],
   np.uint8,
 )
+
+
+@pytest.fixture(autouse=True)
+def no_kept_traces():
+  """A program that a test has run keeps none for those that follow."""
+  yield
+  compilation_cache = sys.modules.get('savos_jax.foundation.compilation_cache')
+  if compilation_cache:
+    compilation_cache._folder = None
 
 
 @pytest.fixture

@@ -59,7 +59,7 @@ ENTRY %main (x: f32[2,8], w: f32[8,4]) -> f32[2,4] {
   %x = f32[2,8]{1,0} parameter(0)
   %w = f32[8,4]{1,0} parameter(1)
   ROOT %f = f32[2,4]{1,0} fusion(%x, %w), kind=kCustom, calls=%fused, \
-metadata={op_name="jit(one_step)/SAVOS.segment_traced/decoder/conv1/cond/\
+metadata={op_name="jit(one_step)/SAVOS.decode_finely/decoder.fine/conv1/cond/\
 branch_0_fun/while/body/closed_call/ptc,pcf->ptf/dot_general" id=7}
 }
 """

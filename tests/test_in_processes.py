@@ -23,7 +23,7 @@ from tests.video_lists import run
 from tests.video_lists import statuses
 from tests.video_lists import wait_for
 
-LONG = 160  # Frames; it is kept every 50.
+LONG = 480  # Frames; it is kept every 50.
 needs_binding = pytest.mark.skipif(
   not cores.can_bind(), reason='this system binds no process to cores'
 )

@@ -14,7 +14,7 @@ _NAMED = re.compile(r'^\s*(?:ROOT )?%?([\w.\-]+) = (\S+?)\[([\d,]*)\]\S* (.*)$')
 _COMPUTATION = re.compile(r'^(?:ENTRY )?%?([\w.\-]+) \(.*\{$')
 # What JAX names besides the modules and functions that it traces.
 _NOT_LAYERS = re.compile(
-  r'\w+\(\w*\)|\w+\._?\w+|cond|branch_\d_fun|while|body|closed_call|.*,.*->.*'
+  r'\w+\(\w*\)|SAVOS\._?\w+|cond|branch_\d_fun|while|body|closed_call|.*,.*->.*'
 )
 
 
@@ -71,7 +71,10 @@ def read(text: str) -> dict[str, Instruction]:
 def _instruction(line, lines, computations) -> Instruction:
   path = re.search(r'op_name="([^"]*)"', line.rest)
   *parts, operation = (path[1] if path else '').split('/')
-  layer = [part for part in parts if not _NOT_LAYERS.fullmatch(part)]
+  # Of a module's method, 'decoder.fine', only the module counts.
+  layer = [
+    part.partition('.')[0] for part in parts if not _NOT_LAYERS.fullmatch(part)
+  ]
   called = re.search(r'calls=%?([\w.\-]+)', line.rest)
   fused = computations.get(called[1], {}) if called else {}
   flops = sum(_flops(one, fused or lines) for one in (*fused.values(), line))
