@@ -76,6 +76,14 @@ def test_a_damaged_file_is_made_again(folder, process, damage):
   assert len(process.traced) == 2
 
 
+def test_without_what_writes_them_nothing_is_kept(folder, process, monkeypatch):
+  """JAX installs no flatbuffers, which its export needs."""
+  monkeypatch.setattr(traces, '_writable', lambda: False)
+  assert process(jnp.ones(2)) == process(jnp.ones(2)) == [6.0, 6.0]
+  assert len(process.traced) == 2
+  assert not folder.exists()
+
+
 def test_no_place_to_write_is_no_error(folder, process):
   folder.write_text('in the way')
   assert process(jnp.ones(2)) == [6.0, 6.0]

@@ -8,6 +8,7 @@ takes longer than loading what was compiled.
 from collections.abc import Callable
 import functools
 import hashlib
+import importlib.util
 import pathlib
 import threading
 from typing import Any
@@ -37,6 +38,11 @@ def _sources() -> bytes:
   if not paths:  # They may be in a zip file.
     return b''
   return _digest(b''.join(_digest(path.read_bytes()) for path in paths))
+
+
+def _writable() -> bool:
+  """Returns whether JAX can write traces: it does not install what it needs."""
+  return importlib.util.find_spec('flatbuffers') is not None
 
 
 def _digest(content: bytes) -> bytes:
@@ -92,13 +98,14 @@ def kept(function: Callable[..., Any]) -> Callable[..., Any]:
 
   Returns:
     The same function, to be passed to `jax.jit`. It cannot be differentiated.
-    Nothing is kept unless `compilation_cache.enable` was called.
+    Nothing is kept unless `compilation_cache.enable` was called and flatbuffers
+    is installed, as with ONNX Runtime and TensorFlow.
   """
 
   @functools.wraps(function)
   def called(model: Any, *arrays: Any, **static: Any) -> Any:
     folder = compilation_cache.folder()
-    if folder is None or not _sources():
+    if folder is None or not _sources() or not _writable():
       return function(model, *arrays, **static)
     shapes = jax.tree.map(
       lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, weak_type=x.weak_type),
