@@ -164,50 +164,38 @@ class Counting(with_onnx.Onnx):
     return super().call(name, inputs)
 
 
-def test_what_leaves_its_box_is_decoded_whole(runtime, video):
+def stepped(runtime, video, probability):
+  """Steps with a speck as the object, by a network that finds one value."""
   counting = Counting(runtime.exported)
-  tracker = tracker_lib.Tracker(
-    counting, None, options.InferenceConfig(focus=1.0)
-  )
+  config = options.InferenceConfig(focus=1.0)
+  tracker = tracker_lib.Tracker(counting, None, config)
   frame = video.frame(0)
   height, width = frame.shape[:2]
-  cells = -(-height // 32) * 4, -(-width // 32) * 4
   speck = np.zeros((height, width), np.uint8)
   speck[height // 2, width // 2] = 1
   tracker.start(frame, speck, [1])
-  # A network that finds the object everywhere.
   real = counting.call
 
-  def everywhere(name, inputs):
+  def found(name, inputs):
     outputs = real(name, inputs)
-    return {key: np.ones_like(x) for key, x in outputs.items()}
+    return {key: np.full_like(x, probability) for key, x in outputs.items()}
 
-  counting.call = everywhere
+  counting.call = found
   tracker.step(frame)
-  assert counting.cells == [(2, 2), cells]
-  assert np.asarray(tracker.probabilities).min() > 0.9
+  return counting.cells, np.asarray(tracker.probabilities)
+
+
+def test_what_leaves_its_box_is_decoded_whole(runtime, video):
+  cells, probabilities = stepped(runtime, video, 0.95)
+  height, width = video.frame(0).shape[:2]
+  assert cells == [(2, 2), (-(-height // 32) * 4, -(-width // 32) * 4)]
+  assert probabilities.min() > 0.9
 
 
 def test_outside_of_the_box_there_is_nothing(runtime, video):
-  counting = Counting(runtime.exported)
-  tracker = tracker_lib.Tracker(
-    counting, None, options.InferenceConfig(focus=1.0)
-  )
-  frame = video.frame(0)
-  height, width = frame.shape[:2]
-  speck = np.zeros((height, width), np.uint8)
-  speck[height // 2, width // 2] = 1
-  tracker.start(frame, speck, [1])
-  real = counting.call
-
-  def faint(name, inputs):
-    outputs = real(name, inputs)
-    return {key: np.full_like(x, 0.4) for key, x in outputs.items()}
-
-  counting.call = faint
-  tracker.step(frame)
-  assert counting.cells == [(2, 2)]
-  assert (np.asarray(tracker.probabilities) > 0).sum() == 16 * 16
+  cells, probabilities = stepped(runtime, video, 0.4)
+  assert cells == [(2, 2)]
+  assert (probabilities > 0).sum() == 16 * 16
 
 
 @pytest.mark.parametrize('fields', [{}, {'zoom': 2.0, 'short_side': 32}])

@@ -10,7 +10,7 @@ import numpy as np
 
 from savos_jax import network
 from savos_jax.exporting import functions
-from savos_jax.models import decoder
+from savos_jax.models import savos_config
 
 Run = Callable[[str, Mapping[str, np.ndarray]], Mapping[str, np.ndarray]]
 SIZE = (128, 224)  # Where any will do, pixels.
@@ -94,7 +94,7 @@ def measure(
   if region:  # All but the outermost cells.
     for name, side in zip(('rows', 'columns'), size or SIZE, strict=True):
       cells[name] = np.arange(
-        1, side // decoder.FINE_STRIDE - 1, dtype=np.int32
+        1, side // savos_config.FINE_STRIDE - 1, dtype=np.int32
       )
 
   def own(name, inputs):

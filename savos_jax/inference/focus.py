@@ -18,8 +18,9 @@ from typing import NamedTuple
 import numpy as np
 
 from savos_jax.inference import zoom
+from savos_jax.models import savos_config
 
-STRIDE = 8  # Pixels per cell, `decoder.FINE_STRIDE`.
+STRIDE = savos_config.FINE_STRIDE  # Pixels per cell.
 
 
 class Box(NamedTuple):

@@ -13,9 +13,6 @@ from savos_jax.models import attention
 from savos_jax.models import convolutions
 from savos_jax.models import upsampling
 
-# Stride of the coarser of the two stages that `Decoder.fine` computes.
-FINE_STRIDE = 8
-
 
 class Region(NamedTuple):
   """The part of a frame that is decoded finely, in cells of 8x8 pixels.
@@ -147,21 +144,3 @@ class Decoder(nn.Module):
     below = upsampling.bilinear(x, 2)
     x = self.attention_res2(within(coarse.res2, 2), below)
     return self.predict(nn.relu(x)).astype(jnp.float32)
-
-  def __call__(
-    self,
-    x: jax.Array,
-    skips: Mapping[str, jax.Array],
-    matched: jax.Array | None = None,
-  ) -> jax.Array:
-    """Predicts logits at a quarter of the input size.
-
-    Args:
-      x: as for `coarse`, and so the next two.
-      skips: see there.
-      matched: see there.
-
-    Returns:
-      Logits {background, object}, float32 [B, H/4, W/4, 2].
-    """
-    return self.fine(self.coarse(x, skips, matched))

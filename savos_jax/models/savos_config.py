@@ -9,6 +9,9 @@ STEM_POOL_PADDINGS = ((1, 1), (0, 1))
 
 # Every stage halves the size without remainder.
 SIZE_MULTIPLE = 32
+# What is decoded finely consists of cells of so many pixels: the stride of the
+# coarser of the two stages that compute it.
+FINE_STRIDE = 8
 
 _CHANNELS = ranges.whole(1, 8192)
 _KERNEL = ranges.whole(1, 63, odd=True)
