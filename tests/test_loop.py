@@ -24,7 +24,6 @@ from savos_jax import settings
 from savos_jax import validation
 from savos_jax.configs import smoke
 from savos_jax.foundation import errors
-from savos_jax.inference import compiled
 from savos_jax.models import savos
 from savos_jax.training import best
 from savos_jax.training import checkpoint
@@ -32,6 +31,7 @@ from savos_jax.training import event_files
 from savos_jax.training import loop
 from savos_jax.training import state as state_lib
 from savos_jax.training import steps
+from tests import compilations
 
 pytestmark = [
   pytest.mark.slow,
@@ -102,11 +102,13 @@ def validating(config):
 def whole(clips, tmp_path_factory):
   """The folder of such a training."""
   workdir = tmp_path_factory.mktemp('whole')
-  before = compiled.step.count()
-  with jax.numpy_dtype_promotion('standard'):
+  with (
+    compilations.heard() as names,
+    jax.numpy_dtype_promotion('standard'),
+  ):
     assert loop.train(validating(pairs(clips)), workdir, validation.Validator)
   # Validated twice, and compiled once for each number of objects.
-  assert compiled.step.count() - before <= 2
+  assert names.count('one_step') <= 2
   return workdir
 
 

@@ -10,10 +10,10 @@ from savos_jax.configs import default
 from savos_jax.datasets import masks
 from savos_jax.datasets import sequences
 from savos_jax.foundation import errors
-from savos_jax.inference import compiled
 from savos_jax.inference import options
 from savos_jax.inference import tracker as tracker_lib
 from savos_jax.video import engine
+from tests import compilations
 from tests import tiny_resnets
 from tests import tiny_videos
 
@@ -87,10 +87,9 @@ def test_together_is_as_alone(video, name):
   alone = run(video, config, sizes, ids)
   # The two are different videos: what is mixed up, differs.
   assert np.abs(alone[0][1][0, :40, :66] - alone[1][1][0, :40, :66]).max() > 0.1
-  before = compiled.step_videos.count()
-  assert_same(run(video, config, sizes, ids, together=2), alone)
-  compilations = compiled.step_videos.count() - before
-  assert compilations == (0 if name == 'chunks' else 1)
+  with compilations.heard() as names:
+    assert_same(run(video, config, sizes, ids, together=2), alone)
+  assert names.count('_step_videos') == (0 if name == 'chunks' else 1)
 
 
 def test_empty_slots_change_nothing(video):

@@ -60,7 +60,3 @@ class Jitted:
   def eval_shape(self, *args: Any, **kwargs: Any) -> Any:
     """Returns the result's shapes; a later call reuses the trace."""
     return self._here.eval_shape(*args, **kwargs)
-
-  def count(self) -> int:
-    """Returns how many times it has been compiled."""
-    return self._here._cache_size()
