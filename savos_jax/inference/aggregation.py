@@ -36,7 +36,8 @@ def background(objects: Any, kind: str, merged: Any | None = None) -> Any:
 def softmax(objects: Any, behind: Any) -> Any:
   """Eq. 5: p_m = odds(p_m) / sum over j = 0..K of odds(p_j).
 
-  With odds(p) = p / (1 - p), this is the softmax of the logits.
+  With odds(p) = p / (1 - p), this is the softmax of the logits, without their
+  logarithms: from 1e-7 to 1e7, odds need none.
 
   Args:
     objects: probabilities [K, H, W].
@@ -48,9 +49,7 @@ def softmax(objects: Any, behind: Any) -> Any:
   xp = objects.__array_namespace__()
   p = xp.concat([behind[None], objects])
   p = xp.clip(p, _EPSILON, 1.0 - _EPSILON)
-  # log1p, because 1 - p loses its precision in float32 when p is near 1.
-  logits = xp.log(p) - xp.log1p(-p)
-  odds = xp.exp(logits - logits.max(axis=0, keepdims=True))
+  odds = p / (1.0 - p)  # 1 - p is exact in float32 from 0.5 up.
   return odds / odds.sum(axis=0, keepdims=True)
 
 

@@ -3,13 +3,13 @@
 const { fround } = Math;
 const EPSILON = fround(1e-7); // Odds of 0 and 1 are not finite.
 
-const logit = (p) => {
+const oddsOf = (p) => {
   const inside = Math.min(fround(1 - EPSILON), Math.max(EPSILON, p));
-  return fround(Math.log(inside) - Math.log1p(-inside));
+  return inside / (1 - inside);
 };
 
 /**
- * Eq. 5: the softmax of the logits, the background's among them.
+ * Eq. 5: each object's share of all odds, the background's among them.
  *
  * @param {Float32Array[]} objects probabilities of each on its own
  * @param {'product' | 'max'} background
@@ -26,14 +26,9 @@ function softmax(objects, background) {
       most = Math.max(most, p[i]);
     }
     const behind = background === 'max' ? fround(1 - most) : product;
-    odds[count] = logit(behind);
-    for (let k = 0; k < count; k++) odds[k] = logit(objects[k][i]);
-    let top = -Infinity;
-    for (const each of odds) top = Math.max(top, each);
-    let total = 0;
-    for (let k = 0; k <= count; k++) {
-      odds[k] = Math.exp(odds[k] - top);
-      total += odds[k];
+    let total = (odds[count] = oddsOf(behind));
+    for (let k = 0; k < count; k++) {
+      total += odds[k] = oddsOf(objects[k][i]);
     }
     for (let k = 0; k < count; k++) out[k][i] = odds[k] / total;
   }
