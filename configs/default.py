@@ -311,6 +311,9 @@ def get_config() -> config_dict.ConfigDict:
   # On CPUs: decode fine details only in a box around each object, this many
   # times its size (inference/focus.py); 0: everywhere, as in the paper.
   evaluation.focus = 0.0
+  # With ONNX Runtime: interval at which an object that is lost or out of sight
+  # is searched for, in frames.
+  evaluation.lost_every = 1
   # Frames that a network with a look back remembers besides the reference: the
   # previous frame, and others at intervals.
   evaluation.memory_frames = 0

@@ -84,6 +84,26 @@ def test_boxes_hold_the_object_and_stay_in_the_view():
       assert end <= focus.STRIDE * (first + side)
 
 
+@pytest.mark.parametrize('focus_', [1.0, 1.25, 1.5])
+@pytest.mark.parametrize('zoom_', [1.5, 2.0, 3.0])
+def test_what_is_compiled_is_enough_for_what_placed_its_window(focus_, zoom_):
+  shape = (256, 448)
+  cells = tuple(side // focus.STRIDE for side in shape)
+  small, large = focus.sizes(*cells, focus_, zoom_)
+  assert small[0] == large[0]
+  assert small[1] <= large[1] <= cells[1]
+  # In a window, along one of the axes, an object takes up 1 / zoom of it.
+  height, width = (int(side / zoom_) for side in shape)
+  for rows, columns in ((height, width), (height, 8), (8, width)):
+    box = focus.boxes(mask((0, rows), (0, columns), shape), focus_)
+    assert (np.minimum(box.side[0], cells) <= large).all()
+
+
+def test_boxes_in_whole_frames_are_as_in_windows_of_zoom_2():
+  assert focus.sizes(32, 56, 1.25, 0.0) == focus.sizes(32, 56, 1.25, 2.0)
+  assert focus.sizes(32, 56, 1.25, 2.0) == [(24, 18), (24, 36)]
+
+
 @pytest.mark.parametrize('edge', ['top', 'bottom', 'left', 'right'])
 def test_an_object_at_the_edge_of_its_box_may_go_on(edge):
   found = np.zeros((16, 24), np.float32)

@@ -121,6 +121,67 @@ def test_several_videos_step_together(runtime, video):
   np.testing.assert_array_equal(first, second)
 
 
+def searching(runtime, monkeypatch, video, shown, every, finds=0.0):
+  """Returns a tracker of two objects, and how many each call searches for.
+
+  Before the next frame, the objects have the probabilities `shown` everywhere.
+  The network finds them where they were, or everywhere with probability
+  `finds`.
+  """
+  counts = []
+
+  def call(name, inputs):
+    if name == 'reference':
+      return with_onnx.Onnx.call(runtime, name, inputs)
+    counts.append(len(inputs['guidance']))
+    return {'probability': np.maximum(inputs['guidance'], np.float32(finds))}
+
+  config = options.InferenceConfig('independent', lost_every=every)
+  tracker = tracker_lib.Tracker(runtime, None, config)
+  tracker.start(video.frame(0), video.labels(0), video.object_ids)
+  monkeypatch.setattr(runtime, 'call', call)
+  height, width = np.asarray(tracker.probabilities).shape[1:]
+  shown = np.array(shown, np.float32).reshape(2, 1, 1)
+  tracker.guide(np.broadcast_to(shown, (2, height, width)))
+  return tracker, counts
+
+
+def test_a_lost_object_is_searched_for_at_intervals(
+  runtime, monkeypatch, video
+):
+  tracker, counts = searching(runtime, monkeypatch, video, (0.9, 0.3), 3)
+  for _ in range(6):
+    tracker.step(video.frame(1))
+    # Where it may be is not forgotten between.
+    np.testing.assert_array_equal(tracker.probabilities[1], np.float32(0.3))
+  assert counts == [1, 2, 1, 1, 2, 1]
+
+
+def test_lost_objects_take_turns(runtime, monkeypatch, video):
+  tracker, counts = searching(runtime, monkeypatch, video, (0.1, 0.3), 3)
+  for _ in range(6):
+    labels = tracker.step(video.frame(1))
+    assert not labels.any()
+  # In every third frame nobody is searched for, and nothing is called.
+  assert counts == [1] * 4
+
+
+def test_what_is_found_again_is_followed(runtime, monkeypatch, video):
+  tracker, counts = searching(runtime, monkeypatch, video, (0.9, 0.3), 3, 0.8)
+  for _ in range(4):
+    tracker.step(video.frame(1))
+  assert counts == [1, 2, 2, 2]
+  assert (tracker.confidences > 0.5).all()
+
+
+def test_lost_objects_of_videos_that_step_together(runtime, monkeypatch, video):
+  (one, _), (other, counts) = (
+    searching(runtime, monkeypatch, video, (0.9, 0.3), 3) for _ in range(2)
+  )
+  tracker_lib.step_together([one, other], [video.frame(1)] * 2)
+  assert counts == [1, 1]
+
+
 @pytest.mark.parametrize(
   'fields', [{'flip': True}, {'scales': (0.5, 1.0)}, {'memory_frames': 2}]
 )

@@ -101,7 +101,9 @@ def _decoded(model, params, coarse, region=None):
   return jax.nn.sigmoid(logits[..., 1] - logits[..., 0])
 
 
-def _focused(decode, coarse: decoder.Coarse, guidance, focus: float):
+def _focused(
+  decode, coarse: decoder.Coarse, guidance, focus: float, zoom: float
+):
   """Decodes a box around each object, and 0 outside; see `focus.py`.
 
   Args:
@@ -109,13 +111,14 @@ def _focused(decode, coarse: decoder.Coarse, guidance, focus: float):
     coarse: of K objects.
     guidance: as the network sees it, [K, H, W].
     focus: ratio of the box's sides to the object's.
+    zoom: ratio of the view's side to the object's; 0: the whole frame.
 
   Returns:
     Float32 [K, H, W], padded.
   """
   cells = coarse.res3.shape[1:3]
   shape = tuple(focus_lib.STRIDE * side for side in cells)
-  sizes = focus_lib.sizes(*cells)
+  sizes = focus_lib.sizes(*cells, focus, zoom)
 
   def within(side):
     def branch(coarse, middle):
@@ -199,7 +202,11 @@ def probabilities(
       method=savos.SAVOS.decode_coarsely,
     )
     decode = functools.partial(_decoded, model, params)
-    own = _focused(decode, coarse, looked, focus) if focus else decode(coarse)
+    if focus:
+      zoom = windows.zoom if windows else 0.0
+      own = _focused(decode, coarse, looked, focus, zoom)
+    else:
+      own = decode(coarse)
     height, width = looked.shape[1:]
     found.append(sight.back(own[:, :height, :width], view))
     traces.append(trace)

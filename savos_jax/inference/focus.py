@@ -54,7 +54,9 @@ def boxes(masks: Any, focus: float) -> Box:
     for ends in zip(
       *(
         zoom.extent(
-          inside.sum(axis=3 - axis), xp.float32(masks.shape[axis]), 0.0
+          inside.sum(axis=3 - axis, dtype=xp.int32),
+          xp.float32(masks.shape[axis]),
+          0.0,
         )
         for axis in (1, 2)
       ),
@@ -113,23 +115,28 @@ def placed(
   return view
 
 
-# Shares of a view's height and width for which JAX compiles the decoder. A
-# window with zoom 2 is twice as high or wide as its object: with focus 1.5, the
-# box has three quarters.
-_SHARES = ((3 / 4, 3 / 8), (3 / 4, 3 / 4))
+# In whole frames, objects are of any size: boxes as in windows with this zoom.
+_WHOLE = 2.0
 
 
-def sizes(rows: int, columns: int) -> list[tuple[int, int]]:
-  """Returns the sizes of boxes that are compiled, smallest first.
+def sizes(
+  rows: int, columns: int, focus: float, zoom: float
+) -> list[tuple[int, int]]:
+  """Returns the sizes of boxes that JAX compiles, smallest first.
+
+  The larger one is enough for all objects of which a window is `zoom` times as
+  large; the other has half the columns.
 
   Args:
     rows: of the view, in cells.
     columns: likewise.
+    focus: ratio of the box's larger side to the object's.
+    zoom: ratio of the view's side to the object's; 0: the whole frame.
   """
-  return [
-    (
-      min(rows, math.ceil(rows * a) + 1),
-      min(columns, math.ceil(columns * b) + 1),
-    )
-    for a, b in _SHARES
-  ]
+
+  def most(side, other):
+    share = (1 + (focus - 1) * max(1.0, other / side)) / (zoom or _WHOLE)
+    return min(side, math.ceil(share * side) + 1)
+
+  high, wide = most(rows, columns), most(columns, rows)
+  return [(high, -(-wide // 2)), (high, wide)]

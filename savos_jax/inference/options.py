@@ -41,6 +41,9 @@ class InferenceConfig:
       many times its size (see `focus.py`): faster, above all for small objects;
       0: the whole view, as in the paper. Used on CPUs; accelerators always
       decode the whole view.
+    lost_every: interval in frames at which an object without any pixels, lost
+      or out of sight, is searched for; 1: every frame. It saves time with ONNX
+      Runtime; JAX, which computes all objects at once, searches every frame.
     memory_frames: frames that a network with a look back remembers besides the
       reference: the previous frame, and others in between; 0: the reference
       alone.
@@ -103,6 +106,12 @@ class InferenceConfig:
     ranges.number(1, 100, zero='the whole view'),
     'decode fine details only in a box around each object, this many times '
     'its size: faster; 0: everywhere',
+  )
+  lost_every: int = ranges.field(
+    1,
+    ranges.whole(1, 10_000),
+    'interval in frames at which an object that is lost or out of sight is '
+    'searched for, with ONNX Runtime: larger ones save time',
   )
   memory_frames: int = ranges.field(0, ranges.whole(0, 64))
   memory_every: int = ranges.field(5, ranges.whole(1, 10_000))

@@ -6,6 +6,7 @@ runtime's own arrays, [K, ...] for K objects.
 """
 
 import abc
+from collections.abc import Collection
 from collections.abc import Hashable
 from collections.abc import Sequence
 import dataclasses
@@ -165,8 +166,20 @@ class Runtime(abc.ABC):
     geometry: geometry_lib.Geometry,
     finishing: Finishing,
     chunk: int = 0,
+    skipped: Collection[int] = (),
   ) -> Outputs:
-    """Segments a frame, `chunk` objects at a time; 0: all at once."""
+    """Segments a frame.
+
+    Args:
+      params: the network's parameters.
+      inputs: of the frame.
+      geometry: the video's.
+      finishing: how the objects are combined and labelled.
+      chunk: number of objects segmented at a time; 0: all at once.
+      skipped: objects, as positions among the K, that need not be searched for
+        in this frame: they keep their guidance. A runtime to which fewer
+        objects make no difference may search for them nevertheless.
+    """
 
   @abc.abstractmethod
   def step_videos(

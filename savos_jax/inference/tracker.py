@@ -463,6 +463,7 @@ class Tracker:
       self._geometry,
       self._finishing(self._geometry, len(self._ids)),
       self._config.chunk,
+      self._skipped(),
     )
     return self._end(found)
 
@@ -665,6 +666,20 @@ class Tracker:
       seen, self._guidance, references, self._size, self._next_memory()
     )
 
+  def _skipped(self) -> list[int]:
+    """Returns the objects that this frame is not searched for, as positions.
+
+    Not all lost ones are searched for in the same frame.
+    """
+    every = self._config.lost_every
+    if every == 1:
+      return []
+    return [
+      k
+      for k in np.flatnonzero(self.confidences == 0).tolist()
+      if (self._steps + k) % every
+    ]
+
   def _next_memory(self) -> runtime_lib.Memory | None:
     """Returns the memory with the slot for the next frame."""
     self._steps += 1
@@ -699,7 +714,8 @@ def step_together(
 ) -> list[np.ndarray]:
   """Segments the next frame of several videos in one compiled call.
 
-  Trackers that segment their objects in chunks step one by one.
+  Trackers that segment their objects in chunks, or do not search for lost ones
+  in every frame, step one by one.
 
   Args:
     trackers: at least one; all with the same network, configuration and
@@ -725,7 +741,8 @@ def step_together(
         'one network and config, one padded size and number of objects.'
       )
   slots = max(slots, len(trackers))
-  if slots == 1 or first._chunked or not first._ids:
+  alone = first._chunked or first._config.lost_every > 1
+  if slots == 1 or alone or not first._ids:
     return [t._step(f) for t, f in zip(trackers, frames, strict=True)]
   inputs = [t._begin(f) for t, f in zip(trackers, frames, strict=True)]
   inputs += inputs[-1:] * (slots - len(trackers))

@@ -1,5 +1,6 @@
 """Runs a network with JAX, compiled (`compiled.py`)."""
 
+from collections.abc import Collection
 from collections.abc import Hashable
 from collections.abc import Sequence
 import dataclasses
@@ -124,8 +125,10 @@ class Jax(runtime.Runtime):
     geometry: geometry_lib.Geometry,
     finishing: runtime.Finishing,
     chunk: int = 0,
+    skipped: Collection[int] = (),
   ) -> runtime.Outputs:
-    """See `runtime.Runtime.step`."""
+    """See `runtime.Runtime.step`; nobody is skipped."""
+    del skipped  # It is compiled for all objects.
     static = geometry.static | _finishing(finishing)
     if 0 < chunk < inputs.references[0].share.shape[0]:
       return compiled.step_in_chunks(

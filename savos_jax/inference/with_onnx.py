@@ -5,6 +5,7 @@ aggregation (Eq. 5) and labelling are computed with NumPy, where `compiled.py`
 uses JAX.
 """
 
+from collections.abc import Collection
 from collections.abc import Hashable
 from collections.abc import Mapping
 from collections.abc import Sequence
@@ -282,6 +283,7 @@ class Onnx(runtime.Runtime):
     geometry: geometry_lib.Geometry,
     finishing: runtime.Finishing,
     chunk: int = 0,
+    skipped: Collection[int] = (),
   ) -> runtime.Outputs:
     """See `runtime.Runtime.step`."""
     (state,) = inputs.references
@@ -292,8 +294,10 @@ class Onnx(runtime.Runtime):
     own = np.zeros(guidance.shape, np.float32)
     focus = finishing.focus if self._focuses else 0.0
     at_once = 1 if focus else chunk or len(guidance)
-    for first in range(0, len(guidance), at_once):
-      rows = slice(first, first + at_once)
+    own[[*skipped]] = guidance[[*skipped]]
+    sought = [k for k in range(len(guidance)) if k not in skipped]
+    for first in range(0, len(sought), at_once):
+      rows = sought[first : first + at_once]
       part = None if boxes is None else boxes[rows]
       frames, seen = self._seen(inputs.frame, guidance[rows], geometry, part)
       self._check_size(seen)
@@ -303,8 +307,8 @@ class Onnx(runtime.Runtime):
       if part is None:
         own[rows] = found
       else:
-        for mask, box, out in zip(found, part, own[rows], strict=True):
-          resampling.out_of_window(mask, box, out)
+        for mask, box, k in zip(found, part, rows, strict=True):
+          resampling.out_of_window(mask, box, own[k])
     if finishing.mode == 'softmax' and finishing.background == 'merged':
       own, merged = own[:-1], own[-1]
     agreed = aggregation.aggregate(

@@ -50,7 +50,10 @@ def add_field(
 
 
 def add_seeing(parser: argparse.ArgumentParser, add: str = '') -> None:
-  """Adds --max_size, --zoom and --focus; their defaults may be the network's.
+  """Adds what the network sees of a frame, and when.
+
+  The flags are --max_size, --zoom, --focus and --lost_every; their defaults may
+  be the network's.
 
   Args:
     parser: where to add them.
@@ -77,6 +80,13 @@ def add_seeing(parser: argparse.ArgumentParser, add: str = '') -> None:
     options.InferenceConfig,
     'focus',
     metavar='FACTOR',
+    unset=stored,
+  )
+  add_field(
+    parser,
+    options.InferenceConfig,
+    'lost_every',
+    metavar='FRAMES',
     unset=stored,
   )
 

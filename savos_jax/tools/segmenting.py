@@ -61,6 +61,7 @@ _AS_EVALUATED = (
   'lost_confidence',
   'stray',
   'focus',
+  'lost_every',
   'memory_frames',
   'memory_every',
   'memory_confidence',
