@@ -118,7 +118,7 @@ def _focused(
   """
   cells = coarse.res3.shape[1:3]
   shape = tuple(focus_lib.STRIDE * side for side in cells)
-  sizes = focus_lib.sizes(*cells, focus, zoom)
+  sizes = focus_lib.sizes(cells[0], cells[1], focus, zoom)
 
   def within(side):
     def branch(coarse, middle):
