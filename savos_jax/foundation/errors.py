@@ -7,6 +7,8 @@ import io
 import os
 import sys
 
+from savos_jax.foundation import interrupts
+
 _LONGEST = 4000  # Characters of a line; longer than any path.
 _AROUND = 60  # Characters shown before and behind what is wrong in a text.
 
@@ -149,7 +151,8 @@ def reported() -> Iterator[None]:
   _open_streams()
   try:
     try:
-      yield
+      with interrupts.kept():
+        yield
     finally:
       sys.stdout.flush()
   except KeyboardInterrupt:
