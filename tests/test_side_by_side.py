@@ -89,7 +89,11 @@ def test_together_is_as_alone(video, name):
   assert np.abs(alone[0][1][0, :40, :66] - alone[1][1][0, :40, :66]).max() > 0.1
   with compilations.heard() as names:
     assert_same(run(video, config, sizes, ids, together=2), alone)
-  assert names.count('_step_videos') == (0 if name == 'chunks' else 1)
+  compiled = names.count('_step_videos')
+  if name == 'chunks':
+    assert not compiled
+  else:  # Not for every frame; now and then, the first two differ.
+    assert 1 <= compiled <= 2
 
 
 def test_empty_slots_change_nothing(video):
