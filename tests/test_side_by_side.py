@@ -90,10 +90,12 @@ def test_together_is_as_alone(video, name):
   with compilations.heard() as names:
     assert_same(run(video, config, sizes, ids, together=2), alone)
   compiled = names.count('_step_videos')
-  if name == 'chunks':
-    assert not compiled
-  else:  # Not for every frame; now and then, the first two differ.
+  if (
+    name == 'merged'
+  ):  # Twice, now and then, among other tests: why is unknown.
     assert 1 <= compiled <= 2
+  else:
+    assert compiled == (0 if name == 'chunks' else 1)
 
 
 def test_empty_slots_change_nothing(video):

@@ -30,6 +30,21 @@ ZOOM = 2.0
 SHORT_SIDE = 256
 
 
+def add_windows(parser: argparse.ArgumentParser, several: bool = True) -> None:
+  """Adds --zoom, or several of them, and --max_size: the shipped network's."""
+  flags.add_field(
+    parser, options.InferenceConfig, 'zoom', several=several, default=ZOOM
+  )
+  flags.add_field(
+    parser,
+    options.InferenceConfig,
+    'short_side',
+    called='max_size',
+    metavar='PIXELS',
+    default=SHORT_SIDE,
+  )
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
   """Adds this benchmark's flags."""
   shared.add_sweep_arguments(parser)
@@ -46,17 +61,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     default=10,
     help='timed, after one that compiles',
   )
-  flags.add_field(
-    parser, options.InferenceConfig, 'zoom', several=True, default=ZOOM
-  )
-  flags.add_field(
-    parser,
-    options.InferenceConfig,
-    'short_side',
-    called='max_size',
-    metavar='PIXELS',
-    default=SHORT_SIDE,
-  )
+  add_windows(parser)
   for name in ('scales', 'flip'):
     flags.add_field(parser, options.InferenceConfig, name)
   shared.add_architecture_arguments(parser)

@@ -19,8 +19,6 @@ of each runtime. Columns:
 
 import argparse
 
-from savos_jax.inference import options
-from savos_jax.tools import flags
 from savos_jax.tools.benchmark.flags import inference
 from savos_jax.tools.benchmark.flags import shared
 
@@ -51,15 +49,5 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     default=list(RUNTIMES),
     help='what is profiled',
   )
-  flags.add_field(
-    parser, options.InferenceConfig, 'zoom', default=inference.ZOOM
-  )
-  flags.add_field(
-    parser,
-    options.InferenceConfig,
-    'short_side',
-    called='max_size',
-    metavar='PIXELS',
-    default=inference.SHORT_SIDE,
-  )
+  inference.add_windows(parser, several=False)
   shared.add_roofline_arguments(parser)

@@ -40,23 +40,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
   parser.add_argument(
     '--frames', type=shared.positive, default=20, help='timed, of each'
   )
-  flags.add_field(
-    parser,
-    options.InferenceConfig,
-    'zoom',
-    several=True,
-    default=inference.ZOOM,
-  )
+  inference.add_windows(parser)
   flags.add_field(
     parser, options.InferenceConfig, 'focus', several=True, default=1.25
-  )
-  flags.add_field(
-    parser,
-    options.InferenceConfig,
-    'short_side',
-    called='max_size',
-    metavar='PIXELS',
-    default=inference.SHORT_SIDE,
   )
   parser.add_argument(
     '--checkpoint',
